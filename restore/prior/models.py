@@ -1,0 +1,228 @@
+"""Bundled and user-trained models: weights in safetensors beside a card with their hash."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from restore.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from restore.prior.denoiser import Denoiser
+
+WEIGHTS = "model.safetensors"
+CARD = "card.json"
+DEFAULT_MODEL = "photo"
+
+
+class NetworkCard(BaseModel):
+    """The architecture of a model and how D is made of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["gated-unet"] = "gated-unet"
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    unshuffle: int
+    data_mean: float
+    data_std: float
+
+
+class Card(BaseModel):
+    """What a model is, where it comes from and what it can do; `card.json` beside the weights.
+
+    σ is in units of a [0, 1] picture. `denoising` has a row for each σ in 255ths: the model's
+    PSNR and a reference's in dB on the same pictures.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    domain: str
+    channels: int
+    parameters: int
+    sha256: str
+    sigma_min: float
+    sigma_max: float
+    network: NetworkCard
+    training_data: str
+    licence: str
+    recipe: dict[str, Any]
+    denoising: dict[str, dict[str, float]] = {}
+    large_noise: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's folder and its card."""
+
+    folder: Path
+    card: Card
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.folder / WEIGHTS
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights file."""
+        return self.weights.stat().st_size
+
+    def actual_sha256(self) -> str:
+        """Hash of the weights file as it is now."""
+        return sha256_of(self.weights)
+
+
+def data_folder() -> Path:
+    """Where the bundled models and samples are: in the package, or at the root of a checkout."""
+    packaged = Path(str(files("restore"))) / "data"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "data"
+
+
+def bundled_models() -> dict[str, Model]:
+    """The models that came with the package, by name."""
+    cards = sorted((data_folder() / "models").glob(f"*/{CARD}"))
+    return {card.parent.name: open_model(card.parent) for card in cards}
+
+
+def find_model(name_or_path: str | Path) -> Model:
+    """A bundled model by name, or one's own by its folder or weights file.
+
+    Raises:
+        InputError: if there is none; names the nearest bundled model.
+    """
+    models = bundled_models()
+    if str(name_or_path) in models:
+        return models[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_dir():
+        return open_model(path)
+    if path.is_file():
+        if path.name != WEIGHTS:
+            raise InputError(f"{path}: not a model; expected a file {WEIGHTS} with {CARD} beside it")
+        return open_model(path.parent)
+    near = difflib.get_close_matches(str(name_or_path), models, n=1, cutoff=0.0)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise InputError(
+        f"{name_or_path}: no such model or file; expected one of {', '.join(models)} "
+        f"or the path of a model{hint}"
+    )
+
+
+def open_model(folder: Path) -> Model:
+    """Read the card in a folder.
+
+    Raises:
+        InputError: if the card or the weights are missing, or the card is not one.
+    """
+    for part in (CARD, WEIGHTS):
+        if not (folder / part).is_file():
+            raise InputError(f"{folder}: no {part}; expected a model folder with {CARD} and {WEIGHTS}")
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "content"
+        raise InputError(f"{folder / CARD}: {where}: {first['msg']}; expected a model card") from None
+    return Model(folder, card)
+
+
+def load_prior(
+    name_or_path: str | Path = DEFAULT_MODEL,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Denoiser:
+    """Load a model as a denoiser.
+
+    Args:
+        name_or_path: a bundled model's name, a model folder, or a weights file.
+        device: where the network runs.
+        dtype: float32 (default) or float64 for all of it; float16 or bfloat16 for the body of
+            the network, whose first and last layers stay in float32.
+
+    Raises:
+        InputError: if there is no such model, its hash is not the card's, or its weights do not
+            fit its card.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from restore.prior.network_denoiser import NetworkDenoiser
+    from restore.prior.networks.gated_unet import GatedUNet
+    from restore.prior.preconditioning import EDMPreconditioning
+
+    model = find_model(name_or_path)
+    card = model.card
+    found = model.actual_sha256()
+    if found != card.sha256:
+        raise InputError(
+            f"{model.weights}: SHA-256 is {found[:12]}…; the card says {card.sha256[:12]}… "
+            f"(damaged or exchanged weights)"
+        )
+    description = card.network
+    network = GatedUNet(
+        card.channels, description.widths, description.blocks, description.unshuffle
+    )
+    try:
+        state = load_file(model.weights)
+    except SafetensorError as error:
+        raise InputError(f"{model.weights}: {error}; expected safetensors weights") from error
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise InputError(
+            f"{model.weights}: weights do not fit {CARD}: missing {missing[:3]}, "
+            f"unexpected {unexpected[:3]}"
+        )
+    dtype = dtype or torch.float32
+    half = dtype in (torch.float16, torch.bfloat16)
+    network = network.to(
+        device=device,
+        dtype=torch.float32 if half else dtype,
+        memory_format=torch.channels_last,
+    )
+    if half:
+        network.set_body_dtype(dtype)
+    return NetworkDenoiser(
+        network,
+        EDMPreconditioning(description.data_mean, description.data_std),
+        channels=card.channels,
+        sigma_min=card.sigma_min,
+        sigma_max=card.sigma_max,
+    )
+
+
+def fit_channels(prior: Denoiser, channels: int) -> Denoiser:
+    """The prior as one of this many channels.
+
+    Raises:
+        InputError: if it cannot serve them.
+    """
+    from restore.prior.network_denoiser import GreyDenoiser
+
+    if prior.channels in (None, channels):
+        return prior
+    if prior.channels == 3 and channels == 1:
+        return GreyDenoiser(prior)
+    raise InputError(
+        f"the model has {prior.channels} channels, the picture {channels}; "
+        f"expected a model of {channels}"
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Training of score priors by denoising."""

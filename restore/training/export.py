@@ -1,0 +1,60 @@
+"""From a training run to a model folder: float16 weights and a card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from restore.io.atomic import atomic_path
+from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard, sha256_of
+from restore.training.trainer import Trainer
+
+
+def export_model(
+    trainer: Trainer, folder: Path, *, domain: str, training_data: str, licence: str
+) -> Card:
+    """Write `model.safetensors` and `card.json`: the averaged weights of the run so far.
+
+    Args:
+        trainer: the run.
+        folder: where to write; made when missing.
+        domain: what the pictures are of: photo, brain, ….
+        training_data: where they came from, in words.
+        licence: of the weights and of the training pictures, in words.
+
+    Returns:
+        The card as written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = trainer.recipe
+    state = {
+        name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in trainer.averaged_network().state_dict().items()
+    }
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_file(state, temporary)
+        digest = sha256_of(temporary)
+    card = Card(
+        name=recipe.name,
+        domain=domain,
+        channels=recipe.channels,
+        parameters=sum(value.numel() for value in state.values()),
+        sha256=digest,
+        sigma_min=0.002,
+        sigma_max=recipe.tail_range[1],
+        network=NetworkCard(
+            widths=recipe.widths,
+            blocks=recipe.blocks,
+            unshuffle=recipe.unshuffle,
+            data_mean=recipe.data_mean,
+            data_std=recipe.data_std,
+        ),
+        training_data=training_data,
+        licence=licence,
+        recipe=recipe.model_dump(mode="json"),
+    )
+    with atomic_path(folder / CARD) as temporary:
+        temporary.write_text(card.model_dump_json(indent=2) + "\n")
+    return card

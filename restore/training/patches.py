@@ -1,0 +1,101 @@
+"""Training patches from a folder of pictures, in an order that depends on the seed alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from restore.errors import InputError
+from restore.training.recipe import Recipe
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm"}
+CACHE_BYTES = 4 * 2**30
+HELD_OUT_EVERY = 40
+HELD_OUT_CROP = 192
+
+
+class Patches:
+    """Random patches of the pictures under a folder.
+
+    Patch j of step t is a pure function of (seed, t, j): a run that was interrupted goes on with
+    exactly the patches that it would have seen. One picture in forty is held out for validation.
+
+    Args:
+        folder: pictures of any kind, at any depth; those smaller than a patch are left out.
+        recipe: patch size, pyramid, channels, seed.
+
+    Raises:
+        InputError: if the folder holds no picture that is large enough.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: not a folder; expected a folder of pictures")
+        self._recipe = recipe
+        self._mode = "L" if recipe.channels == 1 else "RGB"
+        names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        large = [p for p in names if min(_size(p)) >= recipe.patch]
+        self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or large[-1:]
+        self.training = [p for p in large if p not in set(self.held_out)] or large
+        if not large:
+            raise InputError(
+                f"{folder}: found {len(names)} pictures, none of {recipe.patch} pixels or more; "
+                f"expected a folder of pictures to learn from"
+            )
+        self._cache: dict[Path, NDArray[np.uint8]] = {}
+        self._cached = 0
+
+    def batch(self, step: int) -> NDArray[np.uint8]:
+        """The patches of one step: uint8 [B, patch, patch, C]."""
+        size = self._recipe.batch_size
+        generators = [np.random.default_rng([self._recipe.seed, step, j]) for j in range(size)]
+        return np.stack([self._patch(g) for g in generators])
+
+    def validation(self, limit: int = 16) -> list[NDArray[np.uint8]]:
+        """Centre crops [h, w, C] of the held-out pictures."""
+        crops = []
+        for path in self.held_out[:limit]:
+            pixels = self._picture(path)
+            height, width = (min(n, HELD_OUT_CROP) for n in pixels.shape[:2])
+            top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+            crops.append(pixels[top : top + height, left : left + width])
+        return crops
+
+    def _patch(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        recipe = self._recipe
+        pixels = self._picture(self.training[rng.integers(len(self.training))])
+        scale = 1.0
+        if rng.random() >= recipe.full_size_share:
+            scale = recipe.pyramid[rng.integers(len(recipe.pyramid))]
+        side = min(round(recipe.patch / scale), *pixels.shape[:2])
+        top = rng.integers(pixels.shape[0] - side + 1)
+        left = rng.integers(pixels.shape[1] - side + 1)
+        crop = pixels[top : top + side, left : left + side]
+        if side != recipe.patch:
+            image = Image.fromarray(crop.squeeze()).resize((recipe.patch,) * 2, Image.Resampling.BOX)
+            crop = np.asarray(image).reshape(recipe.patch, recipe.patch, -1)
+        crop = np.rot90(crop, rng.integers(4))
+        return crop[:, ::-1] if rng.integers(2) else crop
+
+    def _picture(self, path: Path) -> NDArray[np.uint8]:
+        cached = self._cache.get(path)
+        if cached is not None:
+            return cached
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(self._mode))
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if self._cached + pixels.nbytes <= CACHE_BYTES:
+            self._cache[path] = pixels
+            self._cached += pixels.nbytes
+        return pixels
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: {error}; expected a picture") from error

@@ -1,0 +1,54 @@
+"""Every hyperparameter of a training run, in one file beside the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Recipe(BaseModel):
+    """The recipe of a bundled model; the defaults are those that made `photo`.
+
+    Noise levels are in units of a [0, 1] picture. A share `tail` of each batch draws σ
+    log-uniformly from `tail_range`, the rest log-normally around `sigma_median`: the levels at
+    which restoration works deserve most of the training.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "photo"
+    channels: int = Field(3, ge=1)
+    widths: tuple[int, ...] = (48, 96, 160)
+    blocks: tuple[int, ...] = (2, 2, 4)
+    unshuffle: int = Field(2, ge=1)
+    data_mean: float = 0.45
+    data_std: float = Field(0.25, gt=0)
+
+    steps: int = Field(20_000, ge=1)
+    batch_size: int = Field(16, ge=1)
+    patch: int = Field(64, ge=16)
+    pyramid: tuple[float, ...] = (1.0, 0.75, 0.5)
+    full_size_share: float = Field(0.5, ge=0, le=1)
+    seed: int = 0
+
+    sigma_median: float = Field(0.15, gt=0)
+    sigma_spread: float = Field(1.2, gt=0)
+    tail: float = Field(0.1, ge=0, le=1)
+    tail_range: tuple[float, float] = (0.5, 50.0)
+
+    learning_rate: float = Field(2e-3, gt=0)
+    adam_rate: float = Field(1e-3, gt=0)
+    warmup: int = Field(200, ge=0)
+    decay: float = Field(0.25, ge=0, le=1, description="last share of the run, linearly to 0")
+    clip: float = Field(1.0, gt=0)
+    ema: float = Field(0.05, gt=0, description="relative length of the average, of the run so far")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read what `save` wrote, or one's own."""
+        return cls.model_validate_json(path.read_text())

@@ -1,0 +1,269 @@
+"""Denoising training of a score prior, resumable after an interruption at any moment.
+
+The loss is the squared error in F-space (Karras et al., NeurIPS 2022), each sample divided by a
+running mean of the loss at its noise level, so that no level dominates the gradient. The weights
+that are kept are a power-function average over the run (Karras et al., "Analyzing and Improving
+the Training Dynamics of Diffusion Models", CVPR 2024).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.io.atomic import atomic_path
+from restore.prior.networks.gated_unet import GatedUNet
+from restore.prior.preconditioning import EDMPreconditioning
+from restore.training.optimizer import optimizers
+from restore.training.patches import Patches
+from restore.training.recipe import Recipe
+
+LEVEL_BINS = 24
+LEVEL_RANGE = (math.log(0.002), math.log(50.0))
+VALIDATION_LEVELS = (15, 25, 50)
+CHECKPOINT_SECONDS = 60.0
+VALIDATE_EVERY = 1000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run says of itself after a step.
+
+    Attributes:
+        step: steps done.
+        total: steps of the whole run.
+        loss: mean F-space squared error of the step's batch.
+        psnr: PSNR in dB of the averaged weights on held-out pictures, by σ in 255ths; None
+            between validations.
+    """
+
+    step: int
+    total: int
+    loss: float
+    psnr: dict[int, float] | None
+
+
+@dataclass
+class Trainer:
+    """One training run and its folder.
+
+    The folder holds `recipe.json`, `checkpoint.pt` (the last state, replaced atomically),
+    `trunk.pt` (the state at which the learning rate began to fall: a finished run that is given
+    more steps goes on from there) and `log.jsonl`.
+
+    Args:
+        recipe: hyperparameters.
+        pictures: folder to learn from.
+        folder: run folder, made when missing.
+        device: where the network runs.
+        on_progress: called after each step.
+    """
+
+    recipe: Recipe
+    pictures: Path
+    folder: Path
+    device: torch.device
+    on_progress: Callable[[Progress], None] = lambda _: None
+    step: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.recipe.seed)
+        self.network = network_of(self.recipe).to(
+            device=self.device, memory_format=torch.channels_last  # type: ignore[call-overload]
+        )
+        self.preconditioning = EDMPreconditioning(self.recipe.data_mean, self.recipe.data_std)
+        self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
+        self._optimizers = optimizers(
+            self.network, self.recipe.learning_rate, self.recipe.adam_rate
+        )
+        self._level_loss = torch.ones(LEVEL_BINS, device=self.device)
+        self._patches = Patches(self.pictures, self.recipe)
+        self._exponent = ema_exponent(self.recipe.ema)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def run(self) -> None:
+        """Train to the recipe's number of steps, from wherever the folder stands."""
+        saved = time.monotonic()
+        decay_start = self.recipe.steps - round(self.recipe.decay * self.recipe.steps)
+        while self.step < self.recipe.steps:
+            if self.step == decay_start:
+                self._save("trunk.pt")
+            loss = self._train_step()
+            self.step += 1
+            last = self.step == self.recipe.steps
+            psnr = self.validate() if last or self.step % VALIDATE_EVERY == 0 else None
+            if psnr is not None:
+                self._log(loss, psnr)
+            if last or psnr is not None or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._save("checkpoint.pt")
+                saved = time.monotonic()
+            self.on_progress(Progress(self.step, self.recipe.steps, loss, psnr))
+
+    def averaged_network(self) -> GatedUNet:
+        """A copy of the network with the averaged weights."""
+        network = network_of(self.recipe).to(self.device)
+        network.load_state_dict(self._average)
+        return network.eval()
+
+    def validate(self) -> dict[int, float]:
+        """Mean PSNR (dB) of the averaged weights on the held-out crops, by σ in 255ths."""
+        network = self.averaged_network()
+        psnr: dict[int, float] = {}
+        with torch.no_grad():
+            for level in VALIDATION_LEVELS:
+                scores = []
+                for index, crop in enumerate(self._patches.validation()):
+                    clean = pixels_to_tensor(crop[None]).to(self.device)
+                    height, width = (n - n % network.multiple for n in clean.shape[-2:])
+                    clean = clean[..., :height, :width]
+                    generator = torch.Generator().manual_seed(index)
+                    noise = torch.randn(clean.shape, generator=generator).to(self.device)
+                    sigma = clean.new_full((1, 1, 1, 1), level / 255)
+                    denoised = self._denoise(network, clean + sigma * noise, sigma)
+                    error = (denoised.clamp(0, 1) - clean).square().mean().item()
+                    scores.append(-10 * math.log10(max(error, 1e-12)))
+                psnr[level] = sum(scores) / len(scores)
+        return psnr
+
+    def _train_step(self) -> float:
+        recipe = self.recipe
+        clean = pixels_to_tensor(self._patches.batch(self.step)).to(self.device)
+        generator = torch.Generator().manual_seed(recipe.seed * 2**32 + self.step)
+        sigma = noise_levels(recipe, generator).to(self.device).view(-1, 1, 1, 1)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        noisy = clean + sigma * noise
+        output = self.network(self.preconditioning.network_input(noisy, sigma), sigma.log().flatten() / 4)
+        target = self.preconditioning.target(clean, noisy, sigma)
+        loss = (output - target).square().mean(dim=(1, 2, 3))
+        weight = self._level_weights(sigma.flatten(), loss.detach())
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        (weight * loss).mean().backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        factor = rate_factor(recipe, self.step)
+        rates = (recipe.learning_rate, recipe.adam_rate)
+        for optimizer, rate in zip(self._optimizers, rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+            optimizer.step()
+        beta = (1 - 1 / (self.step + 1)) ** (self._exponent + 1)
+        with torch.no_grad():
+            for name, parameter in self.network.named_parameters():
+                self._average[name].lerp_(parameter, 1 - beta)
+        return float(loss.detach().mean())
+
+    def _level_weights(self, sigma: Tensor, loss: Tensor) -> Tensor:
+        """One over the running mean of the loss in each sample's bin of log σ."""
+        low, high = LEVEL_RANGE
+        position = (sigma.log() - low) / (high - low) * LEVEL_BINS
+        bins = position.long().clamp(0, LEVEL_BINS - 1)
+        weight = 1 / self._level_loss[bins]
+        for i, value in zip(bins.tolist(), loss.tolist(), strict=True):
+            self._level_loss[i].lerp_(torch.tensor(value, device=self.device), 0.02)
+        return weight
+
+    def _denoise(self, network: GatedUNet, x: Tensor, sigma: Tensor) -> Tensor:
+        inner = self.preconditioning.network_input(x, sigma)
+        return self.preconditioning.denoised(x, sigma, network(inner, sigma.log().flatten() / 4))
+
+    def _log(self, loss: float, psnr: dict[int, float]) -> None:
+        line = {"step": self.step, "loss": loss, "psnr": psnr, "time": time.time()}
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def _save(self, name: str) -> None:
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self._average,
+            "optimizers": [o.state_dict() for o in self._optimizers],
+            "level_loss": self._level_loss,
+        }
+        with atomic_path(self.folder / name) as temporary:
+            torch.save(state, temporary)
+        if name == "checkpoint.pt":
+            with atomic_path(self.folder / "recipe.json") as temporary:
+                self.recipe.save(temporary)
+
+    def _resume(self) -> None:
+        recipe_path = self.folder / "recipe.json"
+        if not recipe_path.exists():
+            return
+        previous = Recipe.load(recipe_path)
+        changed = [
+            f"{name} {getattr(previous, name)} → {getattr(self.recipe, name)}"
+            for name in Recipe.model_fields
+            if name != "steps" and getattr(previous, name) != getattr(self.recipe, name)
+        ]
+        if changed:
+            raise InputError(
+                f"{self.folder}: holds a run with another recipe ({'; '.join(changed)}); "
+                f"expected the same, or another output folder"
+            )
+        state = self._read("checkpoint.pt")
+        decay_start = previous.steps - round(previous.decay * previous.steps)
+        if self.recipe.steps != previous.steps and state["step"] > decay_start:
+            state = self._read("trunk.pt")
+        if state["step"] > self.recipe.steps:
+            raise InputError(
+                f"{self.folder}: the run stands at step {state['step']}; "
+                f"expected --steps of at least that, found {self.recipe.steps}"
+            )
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self._average = state["average"]
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._level_loss = state["level_loss"]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(
+            self.folder / name, map_location=self.device, weights_only=True
+        )
+        return state
+
+
+def network_of(recipe: Recipe) -> GatedUNet:
+    """The network that a recipe describes, freshly initialised."""
+    return GatedUNet(recipe.channels, recipe.widths, recipe.blocks, recipe.unshuffle)
+
+
+def pixels_to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    """uint8 [B, h, w, C] → float32 [B, C, h, w] in [0, 1], channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+
+
+def noise_levels(recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """σ of one batch, stratified: [batch_size], log-normal with a log-uniform tail."""
+    size = recipe.batch_size
+    strata = (torch.arange(size) + torch.rand(size, generator=generator)) / size
+    shuffled = strata[torch.randperm(size, generator=generator)]
+    in_tail = shuffled < recipe.tail
+    low, high = (math.log(s) for s in recipe.tail_range)
+    uniform = low + (high - low) * shuffled / max(recipe.tail, 1e-9)
+    quantile = ((shuffled - recipe.tail) / (1 - recipe.tail + 1e-9)).clamp(1e-4, 1 - 1e-4)
+    normal = math.log(recipe.sigma_median) + recipe.sigma_spread * torch.special.ndtri(quantile)
+    return torch.where(in_tail, uniform, normal).exp().clamp(0.002, recipe.tail_range[1])
+
+
+def rate_factor(recipe: Recipe, step: int) -> float:
+    """Learning rate at a step, relative to the recipe's: warm-up, plateau, linear fall to 0."""
+    decay_steps = max(1, round(recipe.decay * recipe.steps))
+    return min(1.0, (step + 1) / max(1, recipe.warmup), (recipe.steps - step) / decay_steps)
+
+
+def ema_exponent(relative_length: float) -> float:
+    """γ of the power-function average whose standard deviation is this share of the run."""
+    t = relative_length**-2
+    return float(np.roots([1, 7, 16 - t, 12 - t]).real.max())
