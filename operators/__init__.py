@@ -1,0 +1,39 @@
+"""Linear operators for imaging: y = A x with adjoint, algebra, normal equations and fast SVD."""
+
+from operators.base import LinearOperator
+from operators.blur import Blur
+from operators.cg import ConvergenceError
+from operators.checks import check_adjoint, check_svd
+from operators.colorize import Colorize
+from operators.hadamard import Hadamard
+from operators.identity import Identity
+from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_kernel
+from operators.mask import Mask
+from operators.resize import Downsample, Resize, resize_matrix
+from operators.separable import Separable
+from operators.space import ShapeError, Space
+from operators.svd import NoFastSVD, ThinSVD
+
+__all__ = [
+    "Blur",
+    "Colorize",
+    "ConvergenceError",
+    "Downsample",
+    "Hadamard",
+    "Identity",
+    "LinearOperator",
+    "Mask",
+    "NoFastSVD",
+    "Resize",
+    "Separable",
+    "ShapeError",
+    "Space",
+    "ThinSVD",
+    "box_kernel",
+    "check_adjoint",
+    "check_svd",
+    "disk_kernel",
+    "gaussian_kernel",
+    "motion_kernel",
+    "resize_matrix",
+]

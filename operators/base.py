@@ -1,0 +1,382 @@
+"""The contract of a linear operator: spaces, adjoint, algebra, normal equations, SVD."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from operators.cg import conjugate_gradient
+from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, shape_text
+from operators.svd import NoFastSVD, ThinSVD, per_image
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from operators.separable import Separable
+
+_POWER_ITERATIONS = 30
+
+Part = TypeVar("Part")
+
+
+class LinearOperator(abc.ABC):
+    """A linear map y = A x between two spaces, immutable, on any leading batch dimensions.
+
+    A subclass calls `super().__init__(domain, codomain)`, keeps its arrays as attributes and
+    defines `_apply` and `_adjoint` (and `_factorise` where it has a fast SVD). A matrix of real
+    numbers is applied to complex arrays part by part, so one implementation serves both.
+
+    Attributes:
+        domain: Space of x, without batch.
+        codomain: Space of y, without batch.
+    """
+
+    domain: Space
+    codomain: Space
+    _real_matrix: ClassVar[bool] = True
+
+    def __init__(self, domain: Space, codomain: Space) -> None:
+        self.domain = domain
+        self.codomain = codomain
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(
+                f"{type(self).__name__} is immutable; .to(...) gives a new operator"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def name(self) -> str:
+        """Name for errors and reports."""
+        return type(self).__name__
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the operator's arrays."""
+        return next((t.device for t in tensors_of(self)), torch.device("cpu"))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Batch dimensions of an operator that differs from image to image, otherwise ()."""
+        return ()
+
+    def take(self, index: Tensor) -> LinearOperator:
+        """Return the operator of the images `index` of the batch; itself if all are alike."""
+        del index
+        return self
+
+    # --- application ---------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _apply(self, x: Tensor) -> Tensor:
+        """A x for an array whose shape has been checked."""
+
+    @abc.abstractmethod
+    def _adjoint(self, y: Tensor) -> Tensor:
+        """Aᴴ y for an array whose shape has been checked."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return A x: `[*batch, *domain.shape]` to `[*batch, *codomain.shape]`.
+
+        Raises:
+            ShapeError: If x does not end in the domain's shape.
+            TypeError: If x has another number type.
+        """
+        self._check(x, self.domain, "input", self._domain_text())
+        return self._by_parts(self._apply, x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Return Aᴴ y: `[*batch, *codomain.shape]` to `[*batch, *domain.shape]`.
+
+        Raises:
+            ShapeError: If y does not end in the codomain's shape.
+            TypeError: If y has another number type.
+        """
+        self._check(y, self.codomain, "measurement", self._codomain_text())
+        return self._by_parts(self._adjoint, y)
+
+    def normal(self, x: Tensor) -> Tensor:
+        """Return AᴴA x."""
+        return self.adjoint(self(x))
+
+    def _by_parts(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if self._real_matrix and x.is_complex():
+            return torch.complex(fn(x.real), fn(x.imag))
+        return fn(x)
+
+    def _domain_text(self) -> str:
+        return f"the domain is {self.domain}"
+
+    def _codomain_text(self) -> str:
+        return f"the codomain is {self.codomain}"
+
+    def _check(self, x: Tensor, space: Space, role: str, expected: str) -> None:
+        if x.shape[-space.ndim :] != space.shape:
+            raise ShapeError(f"{self.name}: {role} is {shape_text(x.shape)}; {expected}")
+        if x.dtype != space.dtype:
+            raise TypeError(
+                f"{self.name}: {role} is {x.dtype}; the operator is {space.dtype} "
+                f"(convert one of them: operator.to(dtype={x.dtype}))"
+            )
+
+    # --- algebra -------------------------------------------------------------------------------
+
+    @property
+    def H(self) -> LinearOperator:
+        """The adjoint as an operator."""
+        from operators.algebra import Adjoint
+
+        return Adjoint(self)
+
+    @property
+    def N(self) -> LinearOperator:
+        """AᴴA as an operator."""
+        from operators.algebra import Gram
+
+        return Gram(self)
+
+    def __matmul__(self, other: LinearOperator) -> LinearOperator:
+        """Return A∘B; a `ShapeError` names both if B's codomain is not A's domain."""
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        from operators.algebra import Composition
+
+        return Composition(self, other)
+
+    def __add__(self, other: LinearOperator) -> LinearOperator:
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        from operators.algebra import Sum
+
+        return Sum(self, other)
+
+    def __sub__(self, other: LinearOperator) -> LinearOperator:
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        return self + (-1) * other
+
+    def __mul__(self, scalar: complex) -> LinearOperator:
+        if not isinstance(scalar, (int, float, complex)):
+            return NotImplemented
+        from operators.algebra import Scaled
+
+        return Scaled(self, scalar)
+
+    def __rmul__(self, scalar: complex) -> LinearOperator:
+        return self * scalar
+
+    def __neg__(self) -> LinearOperator:
+        return self * -1
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.domain} -> {self.codomain}, {self.domain.dtype}, {self.device})"
+
+    # --- structure that compositions use -------------------------------------------------------
+
+    @property
+    def _isometry(self) -> float | None:
+        """The scale c if AᴴA = c²I, else None."""
+        return None
+
+    @property
+    def _coisometry(self) -> float | None:
+        """The scale c if AAᴴ = c²I, else None."""
+        return None
+
+    def _as_separable(self) -> Separable | None:
+        """The same operator as a matrix per axis, where it is one."""
+        return None
+
+    def _with_channels(self, channels: int) -> LinearOperator | None:
+        """The same operator on another number of channels, where all channels are treated alike."""
+        del channels
+        return None
+
+    # --- SVD and inverses ----------------------------------------------------------------------
+
+    def svd(self) -> ThinSVD:
+        """Return the thin SVD, computed at the first call and kept.
+
+        Raises:
+            NoFastSVD: If there is none; the text names the operator and the alternatives.
+        """
+        if "_svd" not in self.__dict__:
+            self._svd: ThinSVD = self._factorise()
+        return self._svd
+
+    def _factorise(self) -> ThinSVD:
+        raise NoFastSVD(
+            f"{self.name}: no fast SVD. Use pinv(y) or solve_normal(b, rho), which then run by "
+            "conjugate gradients, or a method that needs the adjoint only"
+        )
+
+    def _svd_or_none(self) -> ThinSVD | None:
+        try:
+            return self.svd()
+        except NoFastSVD:
+            return None
+
+    def solve_normal(
+        self,
+        b: Tensor,
+        rho: float | Tensor,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return (AᴴA + ρI)⁻¹ b by the SVD, otherwise by conjugate gradients.
+
+        Args:
+            b: `[*batch, *domain.shape]`.
+            rho: ρ > 0, a number, a scalar tensor, or one per image `[*batch]`.
+            tolerance: Relative residual of conjugate gradients (1e-5, in double 1e-10).
+            max_iterations: Most iterations on the CPU (1000); on an accelerator their number
+                (100), with no test of convergence, since that would wait for the device.
+
+        Raises:
+            ValueError: If rho is a number that is not positive.
+            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
+        """
+        self._check(b, self.domain, "right-hand side", self._domain_text())
+        if not isinstance(rho, Tensor) and not rho > 0:
+            raise ValueError(f"{self.name}: solve_normal needs rho > 0, not {rho}; use pinv(y)")
+        svd = self._svd_or_none()
+        if svd is not None:
+            return svd.solve_normal(b, rho)
+        shift = per_image(rho, self.domain.ndim)
+        return conjugate_gradient(
+            lambda x: self.normal(x) + shift * x,
+            b,
+            self.domain.axes,
+            name=f"solve_normal of {self.name}",
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+        )
+
+    def pinv(
+        self,
+        y: Tensor,
+        rcond: float | None = None,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return A†y, the least-squares solution of least norm.
+
+        By the SVD, with singular values below `rcond` · max(s) taken as 0; otherwise by
+        conjugate gradients on the normal equations, where a given `rcond` damps them with
+        ρ = (rcond ‖A‖)².
+
+        Args:
+            y: `[*batch, *codomain.shape]`.
+            rcond: Relative cut-off (by the SVD 1e-6, in double 1e-12; otherwise none).
+            tolerance: As in `solve_normal`, for ‖Aᴴ(y − Ax)‖/‖Aᴴy‖.
+            max_iterations: As in `solve_normal`.
+
+        Raises:
+            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
+        """
+        self._check(y, self.codomain, "measurement", self._codomain_text())
+        svd = self._svd_or_none()
+        if svd is not None:
+            return svd.pinv(y, rcond)
+        shift = 0.0 if rcond is None else (rcond * self.norm()).square()
+        return conjugate_gradient(
+            lambda x: self.normal(x) + shift * x,
+            self.adjoint(y),
+            self.domain.axes,
+            name=f"pinv of {self.name}",
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+        )
+
+    def norm(self) -> Tensor:
+        """Return ‖A‖ = max(s), one per image `[*batch_shape, 1, ...]`, without reading it back.
+
+        By the SVD, otherwise by 30 power iterations, which come from below to a few per cent.
+        """
+        svd = self._svd_or_none()
+        if svd is not None:
+            largest = svd.largest()
+            batch = largest.shape[: largest.ndim - svd.right.domain.ndim]
+            return largest.reshape(*batch, *(1,) * self.domain.ndim)
+        index = torch.arange(self.domain.numel, device=self.device, dtype=self.domain.real_dtype)
+        x = (1 + torch.sin(index * index.sqrt())).reshape(self.domain.shape).to(self.domain.dtype)
+        x = x.expand(*self.batch_shape, *self.domain.shape)
+        size = torch.linalg.vector_norm(x, dim=self.domain.axes, keepdim=True)
+        for _ in range(_POWER_ITERATIONS):
+            x = self.normal(x / size)
+            size = torch.linalg.vector_norm(x, dim=self.domain.axes, keepdim=True)
+            size = size.clamp_min(torch.finfo(size.dtype).tiny)
+        root: Tensor = size.sqrt()
+        return root
+
+    # --- moving --------------------------------------------------------------------------------
+
+    def to(
+        self, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Return the operator on another device or in another number type.
+
+        A complex type keeps a real operator's arrays real. The SVD moves along, but is computed
+        anew for another number type.
+        """
+        if dtype is not None:
+            Space(self.domain.shape, dtype)
+        real = None if dtype is None else REAL_TYPES[dtype]
+
+        def move(t: Tensor) -> Tensor:
+            if real is None or not (t.is_floating_point() or t.is_complex()):
+                return t.to(device=device)
+            return t.to(device=device, dtype=COMPLEX_TYPES[real] if t.is_complex() else real)
+
+        return self._mapped(move, dtype, {})
+
+    def _map_tensors(self, fn: Callable[[Tensor], Tensor]) -> Self:
+        """Return the operator, and the SVD that it keeps, with fn applied to every tensor."""
+        return self._mapped(fn, None, {})
+
+    def _mapped(
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+    ) -> Self:
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        for key, value in self.__dict__.items():
+            if key == "_svd" and dtype not in (None, self.domain.dtype):
+                continue
+            new.__dict__[key] = mapped(value, fn, dtype, memo)
+        return new
+
+
+def mapped(
+    value: Part, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+) -> Part:
+    """Return `value` with the tensors inside it replaced, each shared one once.
+
+    Spaces take the number type `dtype` if it is given.
+    """
+    if isinstance(value, (Tensor, LinearOperator, ThinSVD)):
+        if id(value) not in memo:
+            new = fn(value) if isinstance(value, Tensor) else value._mapped(fn, dtype, memo)
+            memo[id(value)] = new
+        return memo[id(value)]  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(mapped(item, fn, dtype, memo) for item in value)  # type: ignore[return-value]
+    if isinstance(value, Space) and dtype is not None:
+        return Space(value.shape, dtype)  # type: ignore[return-value]
+    return value
+
+
+def tensors_of(operator: LinearOperator) -> Iterator[Tensor]:
+    """Yield the tensors of an operator and of its parts."""
+    for value in operator.__dict__.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Tensor):
+                yield item
+            elif isinstance(item, LinearOperator):
+                yield from tensors_of(item)

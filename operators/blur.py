@@ -1,0 +1,150 @@
+"""Blur: convolution with a kernel, by the fastest way that the kernel and the border allow."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.convolution import (
+    CircularConvolution,
+    CosineConvolution,
+    LineConvolution,
+    PaddedConvolution,
+)
+from operators.separable import Separable
+from operators.space import Space, picture_shape, shape_text
+from operators.svd import NoFastSVD, ThinSVD
+
+BORDERS = ("reflect", "replicate", "zero", "circular", "valid")
+
+
+class Blur(LinearOperator):
+    """y = k * x for each channel, equal to `scipy.ndimage.convolve`.
+
+    | kernel | border | application | SVD |
+    |---|---|---|---|
+    | any | circular | real FFT | Fourier (Hartley) basis |
+    | symmetric on each axis | reflect | DCT | DCT basis |
+    | separable | reflect, replicate, zero, valid | a matrix per axis | Kronecker |
+    | any other | reflect, replicate, zero, valid | FFT of the continued picture | none |
+
+    Args:
+        shape: `(C, H, W)`.
+        kernel: `[kh, kw]`, or one line `[k]` for the separable kernel line·lineᵀ. It is used as it
+            is (the helpers `gaussian_kernel` … sum to 1). The centre is at size//2.
+        border: How the picture goes on outside: "reflect" (half-sample, d c b a | a b c d:
+            SciPy's reflect, NumPy's symmetric), "replicate" (SciPy's nearest), "zero",
+            "circular" (wrap), or "valid": y has only the pixels that need no border,
+            `[C, H − kh + 1, W − kw + 1]`.
+        dtype: Number type of x and y.
+        device: Device of the operator's arrays.
+
+    Raises:
+        ShapeError: If the shape is not `[channels, height, width]`.
+        ValueError: If the border is unknown, the kernel is no finite real matrix, or it is larger
+            than the picture with the border "valid".
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        kernel: Tensor,
+        border: str = "reflect",
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        picture = picture_shape("Blur", shape)
+        kernel = torch.as_tensor(kernel)
+        if border not in BORDERS:
+            raise ValueError(f"Blur: the border is one of {', '.join(BORDERS)}, not {border!r}")
+        if kernel.ndim == 1:
+            kernel = torch.outer(kernel, kernel)
+        if kernel.ndim != 2 or kernel.is_complex() or not kernel.numel():
+            raise ValueError(
+                f"Blur: the kernel is {shape_text(kernel.shape)}; it must be a real matrix"
+            )
+        # What separable and symmetric mean to rounding of the numbers that were given.
+        tolerance = 1e-12 if kernel.dtype == torch.float64 else 1e-6
+        kernel = kernel.detach().to(device="cpu", dtype=torch.float64, copy=True)
+        if not bool(kernel.isfinite().all()):
+            raise ValueError("Blur: the kernel has values that are not finite")
+        if border == "valid" and (kernel.shape[0] > picture[1] or kernel.shape[1] > picture[2]):
+            raise ValueError(
+                f"Blur: the kernel is {shape_text(kernel.shape)}, larger than the picture "
+                f"{shape_text(picture[1:])}, so no pixel is valid"
+            )
+        self.border = border
+        lines = _separated(kernel, tolerance)
+        engine: LinearOperator
+        if border == "circular":
+            engine = CircularConvolution(picture, kernel, dtype, device)
+        elif border == "reflect" and _symmetric(kernel, tolerance):
+            engine = CosineConvolution(picture, kernel, dtype, device)
+        elif lines is not None:
+            engine = LineConvolution(picture, *lines, border, dtype, device)
+        else:
+            engine = PaddedConvolution(picture, kernel, border, dtype, device)
+        super().__init__(Space(shape, dtype), engine.codomain)
+        self._engine = engine
+        real = self.domain.real_dtype
+        self._kernel = kernel.to(device=device, dtype=real)
+        self._lines = lines and (
+            lines[0].to(device=device, dtype=real),
+            lines[1].to(device=device, dtype=real),
+        )
+
+    @property
+    def kernel(self) -> Tensor:
+        """The kernel, `[kh, kw]`."""
+        return self._kernel
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return self._engine._apply(x)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self._engine._adjoint(y)
+
+    def _as_separable(self) -> Separable | None:
+        engine = self._engine
+        if self._lines is None or isinstance(engine, Separable):
+            return engine._as_separable()
+        shape = picture_shape("Blur", self.domain.shape)
+        return LineConvolution(shape, *self._lines, self.border, self.domain.dtype, self.device)
+
+    def _with_channels(self, channels: int) -> LinearOperator | None:
+        shape = (channels, *self.domain.shape[1:])
+        return Blur(shape, self._kernel, self.border, dtype=self.domain.dtype, device=self.device)
+
+    def _factorise(self) -> ThinSVD:
+        if isinstance(self._engine, PaddedConvolution):
+            raise NoFastSVD(
+                f"Blur: no fast SVD for this kernel with the border {self.border!r}. There is one "
+                'with the border "circular", for separable kernels, and for symmetric kernels with '
+                'the border "reflect". Use pinv(y) or solve_normal(b, rho), which then run by '
+                "conjugate gradients, or a method that needs the adjoint only"
+            )
+        return self._engine.svd()
+
+
+def _separated(kernel: Tensor, tolerance: float) -> tuple[Tensor, Tensor] | None:
+    """Return column and row of a kernel of rank one, else None."""
+    u, s, vh = torch.linalg.svd(kernel, full_matrices=False)
+    if len(s) > 1 and float(s[1]) > tolerance * float(s[0]):
+        return None
+    root = s[0].sqrt()
+    column, row = root * u[:, 0], root * vh[0]
+    if column.shape == row.shape and torch.allclose(column.abs(), row.abs(), rtol=0, atol=1e-15):
+        # Equal lines give one matrix for both axes.
+        row = column if torch.dot(column, row) > 0 else -column
+    return column, row
+
+
+def _symmetric(kernel: Tensor, tolerance: float) -> bool:
+    if kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0:
+        return False
+    largest = float(kernel.abs().max())
+    return all(
+        float((kernel - kernel.flip(axis)).abs().max()) <= tolerance * largest for axis in (0, 1)
+    )

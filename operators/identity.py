@@ -1,0 +1,55 @@
+"""The identity: a measurement that is the picture itself (denoising)."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.space import Space
+from operators.svd import ThinSVD
+
+
+class Identity(LinearOperator):
+    """y = x, for arrays of any shape.
+
+    Args:
+        shape: Shape without batch.
+        dtype: Number type of x and y.
+        device: Device of the singular values.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        space = Space(shape, dtype)
+        super().__init__(space, space)
+        self._one = torch.ones((), dtype=space.real_dtype, device=device)
+
+    @property
+    def _isometry(self) -> float | None:
+        return 1.0
+
+    @property
+    def _coisometry(self) -> float | None:
+        return 1.0
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return x
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+    def _with_channels(self, channels: int) -> LinearOperator | None:
+        shape = (channels, *self.domain.shape[1:])
+        return Identity(shape, dtype=self.domain.dtype, device=self.device)
+
+    def _factorise(self) -> ThinSVD:
+        frame = copy(self)
+        return ThinSVD(frame, self._one.expand(self.domain.shape), frame)

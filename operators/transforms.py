@@ -1,0 +1,170 @@
+"""Fast real orthogonal transforms: Hartley, cosine, Walsh-Hadamard.
+
+All are orthonormal, built from real FFTs or small matrices, and keep no tables.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.space import Space
+
+_RADIX = 64
+
+
+def half_to_hartley(spectrum: Tensor, width: int) -> Tensor:
+    """Return the Hartley coefficients Re F − Im F on the whole plane from the half of a real FFT.
+
+    Args:
+        spectrum: Half spectrum `[..., H, W//2 + 1]` of a real picture.
+        width: W.
+    """
+    near = spectrum.real - spectrum.imag
+    # F(-k) is the conjugate of F(k): the missing columns are Re F + Im F, mirrored.
+    mirrored = (spectrum.real + spectrum.imag)[..., 1 : width - width // 2]
+    mirrored = mirrored.flip(-2, -1).roll(1, -2)
+    return torch.cat([near, mirrored], -1)
+
+
+def hartley_to_half(coefficients: Tensor) -> Tensor:
+    """Return the half spectrum `[..., H, W//2 + 1]` of a picture from its Hartley coefficients."""
+    half = coefficients.shape[-1] // 2 + 1
+    mirrored = coefficients.flip(-2, -1).roll((1, 1), (-2, -1))[..., :half]
+    near = coefficients[..., :half]
+    return torch.complex((near + mirrored) / 2, (mirrored - near) / 2)
+
+
+def hartley(x: Tensor) -> Tensor:
+    """Return the orthonormal two-dimensional Hartley transform, which is its own inverse."""
+    return half_to_hartley(torch.fft.rfft2(x, norm="ortho"), x.shape[-1])
+
+
+def _twiddle(n: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    angle = torch.arange(n // 2 + 1, device=x.device, dtype=x.dtype) * (math.pi / (2 * n))
+    return angle.cos(), angle.sin()
+
+
+def dct(x: Tensor) -> Tensor:
+    """Return the orthonormal DCT-II along the last axis.
+
+    Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980.
+    """
+    n = x.shape[-1]
+    order = torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1)
+    spectrum = torch.fft.rfft(order, norm="ortho")
+    cos, sin = _twiddle(n, x)
+    first = spectrum.real * cos + spectrum.imag * sin
+    # X[n-k] = -Im(e^{-iπk/2n} F[k])
+    last = (spectrum.real * sin - spectrum.imag * cos)[..., 1 : n - n // 2].flip(-1)
+    return torch.cat([first[..., :1], math.sqrt(2) * first[..., 1:], math.sqrt(2) * last], -1)
+
+
+def idct(c: Tensor) -> Tensor:
+    """Return the inverse (and transpose) of `dct`, the orthonormal DCT-III along the last axis."""
+    n = c.shape[-1]
+    half = n // 2 + 1
+    cos, sin = _twiddle(n, c)
+    first = torch.cat([c[..., :1], c[..., 1:half] / math.sqrt(2)], -1)
+    mirrored = torch.cat(
+        [torch.zeros_like(c[..., :1]), c.flip(-1)[..., : half - 1] / math.sqrt(2)], -1
+    )
+    spectrum = torch.complex(first * cos + mirrored * sin, first * sin - mirrored * cos)
+    order: Tensor = torch.fft.irfft(spectrum, n, norm="ortho")
+    position = torch.arange(n, device=c.device)
+    source = torch.where(position % 2 == 0, position // 2, n - 1 - position // 2)
+    return order.index_select(-1, source)
+
+
+def walsh_hadamard(x: Tensor) -> Tensor:
+    """Return the orthonormal Walsh-Hadamard transform along the last axis, in natural order.
+
+    Its own inverse. The length is a power of two; the passes use radix 64, so that each is a
+    matrix product.
+    """
+    shape, n = x.shape, x.shape[-1]
+    stride = 1
+    while stride < n:
+        radix = min(_RADIX, n // stride)
+        matrix = _sylvester(radix, x)
+        x = x.reshape(-1, radix) @ matrix if stride == 1 else matrix @ x.reshape(-1, radix, stride)
+        stride *= radix
+    return x.reshape(shape)
+
+
+def _sylvester(order: int, like: Tensor) -> Tensor:
+    matrix = torch.full((1, 1), 1 / math.sqrt(order), device=like.device, dtype=like.dtype)
+    while matrix.shape[0] < order:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)], 0)
+    return matrix
+
+
+class _Orthogonal(LinearOperator):
+    """An orthogonal transform of the height and width, from coefficients to a picture."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        super().__init__(Space(shape, dtype), Space(shape, dtype))
+
+    @property
+    def _isometry(self) -> float | None:
+        return 1.0
+
+    @property
+    def _coisometry(self) -> float | None:
+        return 1.0
+
+
+class HartleySynthesis(_Orthogonal):
+    """Hartley coefficients to a picture, by real FFTs."""
+
+    def _apply(self, x: Tensor) -> Tensor:
+        picture: Tensor = torch.fft.irfft2(hartley_to_half(x), s=x.shape[-2:], norm="ortho")
+        return picture
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return hartley(y)
+
+
+class CosineSynthesis(_Orthogonal):
+    """DCT-II coefficients to a picture."""
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return idct(idct(x).mT).mT
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return dct(dct(y).mT).mT
+
+
+class PhaseSynthesis(_Orthogonal):
+    """Hartley coefficients to a picture, with the phase of each frequency turned on the way."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, phase: Tensor) -> None:
+        super().__init__(shape, dtype)
+        self._phase = phase
+
+    def _apply(self, x: Tensor) -> Tensor:
+        picture: Tensor = torch.fft.irfft2(
+            self._phase * hartley_to_half(x), s=x.shape[-2:], norm="ortho"
+        )
+        return picture
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        spectrum = self._phase.conj() * torch.fft.rfft2(y, norm="ortho")
+        return half_to_hartley(spectrum, y.shape[-1])
+
+
+class SignedCosineSynthesis(CosineSynthesis):
+    """DCT-II coefficients to a picture, with the sign of each changed on the way."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, sign: Tensor) -> None:
+        super().__init__(shape, dtype)
+        self._sign = sign
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return super()._apply(self._sign * x)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return super()._adjoint(y) * self._sign
