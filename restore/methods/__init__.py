@@ -1,0 +1,23 @@
+"""Restoration methods, one a module; calling this package lists them: `restore.methods()`."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from restore.methods.base import Method, StepCallback
+from restore.methods.ddrm import DDRM
+from restore.methods.pnp import PlugAndPlay
+from restore.methods.registry import methods
+
+__all__ = ["DDRM", "Method", "PlugAndPlay", "StepCallback", "methods"]
+
+
+class _Callable(ModuleType):
+    """Importing this package puts it over the function `restore.methods`, so it acts as that."""
+
+    def __call__(self) -> dict[str, type[Method]]:
+        return methods()
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,117 @@
+"""Grids of noise levels σ₁ > σ₂ > … > 0, in the units of the picture; every grid ends at 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from restore.prior.denoiser import Denoiser
+
+Grid = Literal["native", "karras", "geometric"]
+GRIDS: tuple[str, ...] = get_args(Grid)
+
+RHO = 7.0
+
+
+def sigma_grid(
+    prior: Denoiser, steps: int, grid: Grid = "native", sigma_max: float | None = None
+) -> list[float]:
+    """Noise levels at which a sampler calls the denoiser, followed by 0.
+
+    Args:
+        prior: the denoiser, which owns the range of levels and its own timesteps.
+        steps: number of levels before the 0. A native grid may have a few more (`native`).
+        grid: "native" for the network's own timesteps; "karras" or "geometric". A prior without
+            timesteps, or a `sigma_max`, makes "native" into "karras".
+        sigma_max: first level, by default the prior's largest.
+
+    Raises:
+        ValueError: if the grid is unknown, steps is below 1, or sigma_max is outside of the
+            prior's range.
+    """
+    if grid not in GRIDS:
+        raise ValueError(f"grid is {grid!r}; it is one of {', '.join(GRIDS)}")
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; it must be at least 1")
+    if sigma_max is None and grid == "native":
+        levels = prior.native_sigmas(steps)
+        if levels is not None:
+            return levels
+    first = prior.sigma_max if sigma_max is None else sigma_max
+    if not prior.sigma_min <= first <= prior.sigma_max:
+        raise ValueError(
+            f"sigma_max is {first:g}; the prior knows {prior.sigma_min:g} to {prior.sigma_max:g}"
+        )
+    spaced = geometric if grid == "geometric" else karras
+    return spaced(steps, prior.sigma_min, first)
+
+
+def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:
+    """Levels evenly spaced in σ^(1/ρ), then 0 (Karras et al., NeurIPS 2022, eq. 5).
+
+    Raises:
+        ValueError: if steps is below 1 or not 0 < sigma_min <= sigma_max.
+    """
+    _check(steps, sigma_min, sigma_max)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    inner = [(high + (low - high) * i / (steps - 1)) ** rho for i in range(1, steps - 1)]
+    return _closed(steps, sigma_min, sigma_max, inner)
+
+
+def geometric(steps: int, sigma_min: float, sigma_max: float) -> list[float]:
+    """Levels evenly spaced in log σ, then 0.
+
+    Raises:
+        ValueError: if steps is below 1 or not 0 < sigma_min <= sigma_max.
+    """
+    _check(steps, sigma_min, sigma_max)
+    ratio = sigma_min / sigma_max
+    inner = [sigma_max * ratio ** (i / (steps - 1)) for i in range(1, steps - 1)]
+    return _closed(steps, sigma_min, sigma_max, inner)
+
+
+def native(levels: Sequence[float], steps: int) -> list[float]:
+    """Levels of a network's own timesteps as the DDRM code takes them, then 0.
+
+    The timesteps are reversed(range(0, T, T // steps)): uniform, down to t = 0 and not up to
+    T - 1. Their number is `steps` where steps divides T, otherwise a few more.
+
+    Args:
+        levels: σ of the timesteps t = 0 … T - 1, increasing.
+        steps: number of levels asked for, at most T.
+
+    Raises:
+        ValueError: if steps is not within 1 … T.
+    """
+    if not 1 <= steps <= len(levels):
+        raise ValueError(f"steps is {steps}; the network has {len(levels)} timesteps")
+    stride = len(levels) // steps
+    return [float(levels[t]) for t in reversed(range(0, len(levels), stride))] + [0.0]
+
+
+def linear_beta_levels(
+    timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
+) -> list[float]:
+    """σ of each timestep of the DDPM schedule (Ho et al., NeurIPS 2020), for pictures in [0, 1].
+
+    σ_t = ½ √((1 - ᾱ_t) / ᾱ_t), half of the level in the network's [-1, 1].
+    """
+    levels, kept = [], 1.0
+    for t in range(timesteps):
+        kept *= 1 - (beta_start + (beta_end - beta_start) * t / (timesteps - 1))
+        levels.append(0.5 * math.sqrt((1 - kept) / kept))
+    return levels
+
+
+def _check(steps: int, sigma_min: float, sigma_max: float) -> None:
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; it must be at least 1")
+    if not 0 < sigma_min <= sigma_max < math.inf:
+        raise ValueError(f"sigma_min is {sigma_min:g} and sigma_max is {sigma_max:g}")
+
+
+def _closed(steps: int, sigma_min: float, sigma_max: float, inner: list[float]) -> list[float]:
+    # The ends are exact, not rounded by the powers.
+    ends = [float(sigma_max)] if steps == 1 else [float(sigma_max), *inner, float(sigma_min)]
+    return [*ends, 0.0]

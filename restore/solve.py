@@ -1,0 +1,165 @@
+"""Solve a problem with a prior: methods by name, samples, batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators import NoFastSVD
+from restore.methods.base import Method, StepCallback
+from restore.methods.registry import methods
+from restore.noise import NoiseSource
+from restore.prior.denoiser import Denoiser
+from restore.problem import Problem
+
+# Pixels (without channels) in a batch: four, or thirty-two, pictures of 256x256.
+_CPU_PIXELS = 2**18
+_ACCELERATOR_PIXELS = 2**21
+
+
+def solve(
+    problem: Problem,
+    prior: Denoiser,
+    method: str | Method = "ddrm",
+    *,
+    seed: int = 0,
+    samples: int = 1,
+    batch_size: int | None = None,
+    on_step: StepCallback | None = None,
+    **hyperparameters: Any,
+) -> Tensor:
+    """Restore each measured picture `samples` times.
+
+    Sample i of picture b depends on the seed, i, b and the number type, not on the batches nor on
+    how many samples there are.
+
+    Args:
+        problem: operator, measurements [B, *codomain.shape] and noise.
+        prior: the denoiser.
+        method: a name out of `restore.methods()`, or a method of one's own.
+        seed: any integer from 0.
+        samples: how many for each picture.
+        batch_size: pictures that are restored at once; by default as many as fill a batch of
+            2¹⁸ pixels (2²¹ on an accelerator).
+        on_step: called with (step, total, x̂) after each evaluation of the denoiser; over all
+            batches step counts from 1 to total. An exception raised in it ends the run.
+        **hyperparameters: fields of the method. A tensor with a row for each picture is split
+            along with the batches.
+
+    Returns:
+        [samples, B, *domain.shape].
+
+    Raises:
+        ValueError: if the method or a hyperparameter is unknown or out of range, the method does
+            not fit the operator or the noise, the prior does not fit the channels, or y is not
+            finite.
+    """
+    chosen = _method(method, hyperparameters)
+    _check_fit(chosen, problem, prior)
+    if samples < 1 or (batch_size is not None and batch_size < 1):
+        raise ValueError(f"samples is {samples}, batch_size is {batch_size}; at least 1 each")
+    space, y = problem.operator.domain, problem.y
+    if batch_size is None:
+        pixels = _CPU_PIXELS if y.device.type == "cpu" else _ACCELERATOR_PIXELS
+        batch_size = max(1, pixels * space.shape[0] // space.numel)
+    _check_rows(chosen, problem.batch)
+    chains = [(sample, picture) for sample in range(samples) for picture in range(problem.batch)]
+    batches = [chains[at : at + batch_size] for at in range(0, len(chains), batch_size)]
+
+    x = torch.empty(len(chains), *space.shape, dtype=space.dtype, device=y.device)
+    for number, batch in enumerate(batches):
+        pictures = torch.tensor([picture for _, picture in batch], device=y.device)
+        x[number * batch_size : number * batch_size + len(batch)] = _taken(chosen, pictures)(
+            problem.take(pictures),
+            prior,
+            noise=NoiseSource(seed, batch),
+            on_step=on_step and _counted(on_step, number, len(batches)),
+        )
+    return x.reshape(samples, problem.batch, *space.shape)
+
+
+def _method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
+    if not isinstance(method, str):
+        if hyperparameters:
+            raise ValueError("hyperparameters belong to the method that was given as an object")
+        return method
+    known = methods()
+    if method not in known:
+        raise ValueError(f"there is no method {method!r}{_nearest(method, known)}")
+    cls = known[method]
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for name in hyperparameters:
+        if name not in names:
+            raise ValueError(f"{method} has no hyperparameter {name!r}{_nearest(name, names)}")
+    return cls(**hyperparameters)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    return f"{hint} There are {', '.join(known)}"
+
+
+def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
+    operator = problem.operator
+    has_svd = True
+    if "svd" in method.needs:
+        try:
+            operator.svd()
+        except NoFastSVD:
+            has_svd = False
+    noisy = problem.noise_std > 0
+    if not has_svd or (noisy and not method.noise):
+        reason = f"a fast SVD, which {operator.name} has not" if not has_svd else "noise_std = 0"
+        fit = [
+            name
+            for name, other in methods().items()
+            if (has_svd or "svd" not in other.needs) and (other.noise or not noisy)
+        ]
+        raise ValueError(
+            f"{method.name} needs {reason}; methods that fit: {', '.join(fit) or 'none'}"
+        )
+    channels = operator.domain.shape[0]
+    if prior.channels is not None and prior.channels != channels:
+        raise ValueError(f"the prior has {prior.channels} channel(s); the picture has {channels}")
+    if not bool(torch.isfinite(problem.y).all()):
+        raise ValueError("y has values that are not finite")
+
+
+def _tensors(method: Method) -> dict[str, Tensor]:
+    values = {
+        field.name: getattr(method, field.name)
+        for field in dataclasses.fields(method)  # type: ignore[arg-type]
+    }
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _check_rows(method: Method, batch: int) -> None:
+    for name, value in _tensors(method).items():
+        if value.ndim == 0 or value.shape[0] not in (1, batch):
+            raise ValueError(f"{name} is {list(value.shape)}; expected 1 or {batch} rows")
+
+
+def _taken(method: Method, pictures: Tensor) -> Method:
+    """Return the method with the rows of its tensors that belong to the pictures of a batch."""
+    rows = {
+        name: value.index_select(0, pictures)
+        for name, value in _tensors(method).items()
+        if value.shape[0] > 1
+    }
+    return dataclasses.replace(method, **rows) if rows else method  # type: ignore[type-var]
+
+
+def _counted(
+    on_step: StepCallback, number: int, batches: int
+) -> Callable[[int, int, Tensor], None]:
+    def counted(step: int, total: int, x_hat: Tensor) -> None:
+        on_step(number * total + step, batches * total, x_hat)
+
+    return counted
