@@ -1,0 +1,73 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from restore.errors import InputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path in the folder of `path`, renamed to it on success, removed on any failure.
+
+    The folder is made when missing. The temporary name keeps the suffix, because libraries choose
+    the format by it.
+
+    Args:
+        path: the file to write; one that exists is replaced.
+
+    Yields:
+        the path to write to; nothing is there yet.
+
+    Raises:
+        InputError: the target is not a regular file, the disk is full, the folder cannot be
+            written to or made.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "not a regular file"
+        raise InputError(f"{target}: is {kind}, expected the name of a file to write")
+    # Short and independent of the name, which may be as long as the file system allows.
+    temporary = target.parent / f".{uuid.uuid4().hex[:12]}.tmp{target.suffix}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        if not _is_about(error, temporary):
+            raise
+        if error.errno in _FULL:
+            raise InputError(f"{target}: no space left on the disk, nothing was written") from error
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{target}: {reason}, expected a place that can be written to") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes `data` to `path` whole or not at all.
+
+    Raises:
+        InputError: as `atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether the error comes from writing here, and not from another file read meanwhile."""
+    if error.errno is None:
+        return False
+    if error.filename is None:
+        return True
+    name = Path(os.fsdecode(error.filename))
+    return name == temporary or name == temporary.parent or name in temporary.parents

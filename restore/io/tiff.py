@@ -1,0 +1,157 @@
+"""TIFF: writing any depth with all metadata, and reading the kinds that Pillow does not know."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore.io.metadata import EXIF_IFD, EXIF_PREFIX, GPS_IFD, TIFF_LAYOUT, Metadata
+
+_DEFLATE = 8
+_HORIZONTAL = 2
+_UNSIGNED, _FLOAT = 1, 3
+_STRAIGHT_ALPHA = 2
+_STRIP_BYTES = 1 << 18
+_INCH = 2
+
+
+class UnknownTiff(Exception):
+    """A TIFF that is no grey or colour picture; the message says what it is."""
+
+
+def encode_tiff(levels: NDArray[Any], metadata: Metadata, notes: list[str]) -> bytes:
+    """Encodes grey, grey and alpha, RGB or RGBA as a deflated TIFF.
+
+    Pillow writes no 16-bit or floating-point colour, so the pixels are laid out here and Pillow's
+    directory writer adds the tags.
+
+    Args:
+        levels: [H, W, 1 to 4], uint8, uint16 or float32.
+        metadata: all of it is kept but PNG text; an ICC profile only if it fits the channels.
+        notes: gets a line for whatever could not be kept.
+    """
+    strips, rows = _strips(levels)
+    layout = _layout(levels, metadata, strips, rows)
+    out = BytesIO()
+    try:
+        _directory(layout, metadata.exif).save(out)
+    except (struct.error, TypeError, ValueError, AttributeError, KeyError) as error:
+        notes.append(f"EXIF could not be kept in the TIFF ({error})")
+        out = BytesIO()
+        _directory(layout, None).save(out)
+    return out.getvalue() + b"".join(strips)
+
+
+def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], bool, str]:
+    """The first page of a TIFF by tifffile: floating-point colour, planes apart, odd depths.
+
+    Args:
+        stream: the file.
+        limit: the largest number of pixels to decode.
+
+    Returns:
+        array [H, W, C] (unsigned integers or float, white is large), whether its last channel is
+        alpha, and a name of the kind.
+
+    Raises:
+        UnknownTiff: not grey or RGB, too large, cut, or a compression that needs more libraries.
+    """
+    import tifffile
+
+    stream.seek(0)
+    try:
+        with tifffile.TiffFile(stream) as file:
+            page = file.pages.first
+            photometric = getattr(page.photometric, "name", str(page.photometric))
+            kind = f"{page.bitspersample}-bit {photometric} TIFF"
+            if limit is not None and page.imagewidth * page.imagelength > limit:
+                size = f"{page.imagewidth}x{page.imagelength}"
+                raise UnknownTiff(f"{size} pixels, above the limit of {limit}")
+            end = max(o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True))
+            if end > stream.seek(0, 2):
+                raise UnknownTiff(f"truncated {kind}")
+            array = np.asarray(page.asarray())
+    except UnknownTiff:
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise UnknownTiff(f"TIFF that cannot be decoded ({error})") from error
+    extra = page.extrasamples
+    colours = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3}.get(photometric, 0)
+    pixels = array.reshape(page.shaped[1:]).squeeze(0) if page.shaped[1] == 1 else array
+    if page.planarconfig == 2 and page.samplesperpixel > 1:
+        pixels = np.moveaxis(np.squeeze(array), 0, -1)
+    samples = pixels.shape[-1] if pixels.ndim == 3 else 0
+    alpha = samples == colours + 1 and len(extra) == 1 and int(extra[0]) == _STRAIGHT_ALPHA
+    if colours == 0 or samples != colours + alpha or array.dtype.kind not in "uf":
+        raise UnknownTiff(f"{kind} with {samples} channels of {array.dtype}")
+    if photometric == "MINISWHITE":
+        top = 1.0 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1
+        pixels = (top - pixels).astype(pixels.dtype)
+    return pixels, alpha, kind
+
+
+def _strips(levels: NDArray[Any]) -> tuple[list[bytes], int]:
+    height = levels.shape[0]
+    rows = max(1, min(height, _STRIP_BYTES // max(1, levels[0].nbytes)))
+    stored = levels.astype(levels.dtype.newbyteorder("<"))
+    if levels.dtype.kind == "u":
+        stored[:, 1:] = levels[:, 1:] - levels[:, :-1]
+    return [
+        zlib.compress(stored[top : top + rows].tobytes(), 6) for top in range(0, height, rows)
+    ], rows
+
+
+def _layout(
+    levels: NDArray[Any], metadata: Metadata, strips: list[bytes], rows: int
+) -> dict[int, Any]:
+    """The tags, without EXIF, by number (TIFF 6.0, sections 4, 6, 14, 18, 19)."""
+    height, width, channels = levels.shape
+    integers = levels.dtype.kind == "u"
+    starts = np.cumsum([0, *(len(strip) for strip in strips[:-1])]).tolist()
+    tags: dict[int, Any] = {
+        256: width,
+        257: height,
+        258: (8 * levels.dtype.itemsize,) * channels,
+        259: _DEFLATE,
+        262: 1 if channels < 3 else 2,
+        273: tuple(starts),
+        277: channels,
+        278: rows,
+        279: tuple(len(strip) for strip in strips),
+        284: 1,
+        317: _HORIZONTAL if integers else 1,
+        339: (_UNSIGNED if integers else _FLOAT,) * channels,
+    }
+    if channels in (2, 4):
+        tags[338] = (_STRAIGHT_ALPHA,)
+    if metadata.dpi is not None:
+        tags |= {282: metadata.dpi[0], 283: metadata.dpi[1], 296: _INCH}
+    kept = {
+        700: metadata.xmp,
+        33723: metadata.iptc,
+        34675: metadata.icc_for(1 if channels < 3 else 3),
+    }
+    return tags | {tag: value for tag, value in kept.items() if value is not None}
+
+
+def _directory(layout: dict[int, Any], exif: bytes | None) -> Any:
+    from PIL import Image
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+    from PIL.TiffTags import UNDEFINED
+
+    directory = ImageFileDirectory_v2(b"II\x2a\x00\x08\x00\x00\x00")
+    if exif is not None:
+        block = Image.Exif()
+        block.load(EXIF_PREFIX + exif)
+        for tag, value in block.items():
+            if tag not in TIFF_LAYOUT:
+                directory[tag] = block.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else value
+    directory.tagtype[33723] = UNDEFINED
+    for tag, value in layout.items():
+        directory[tag] = value
+    return directory

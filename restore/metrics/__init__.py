@@ -1,0 +1,1 @@
+"""Quality measures of a restored picture and an estimate of its noise."""
