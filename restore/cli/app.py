@@ -1,0 +1,126 @@
+"""The command `restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from restore.cli.doctor import doctor
+from restore.cli.methods import methods
+from restore.cli.models import app as models
+from restore.cli.options import CommonOptions, Inputs, with_common_options
+from restore.cli.restoring import run_verb
+from restore.cli.train import train
+
+app = typer.Typer(
+    name="restore",
+    help="Restore pictures with a diffusion prior: what was measured is kept, what is missing is "
+    "drawn from what pictures look like. Works offline, on a CPU or a GPU.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+KERNEL = "How the small picture was made."
+
+
+def _examples(*lines: str) -> str:
+    return "Examples:\n\n" + "\n\n".join(f"  {line}" for line in lines)
+
+
+@app.command(
+    epilog=_examples(
+        "restore inpaint scratched.png --mask scratched_mask.png",
+        "restore inpaint scratched.png --mask scratched_mask.png --samples 4 --save-std -o out/",
+    )
+)
+@with_common_options
+def inpaint(
+    inputs: Inputs,
+    *,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="White where the picture is to be filled (grey above 50 % counts); without it, "
+            "the transparent part of the picture."
+        ),
+    ] = None,
+    common: CommonOptions,
+) -> None:
+    """Fill a hole in a picture; every pixel outside it stays as it is, bit for bit."""
+    run_verb("inpaint", inputs, common, lambda: {"mask": mask})
+
+
+@app.command(
+    epilog=_examples(
+        "restore super-resolve small.png --scale 4",
+        "restore super-resolve small.png --size 640x480 --fast -o large.png",
+    )
+)
+@with_common_options
+def super_resolve(
+    inputs: Inputs,
+    *,
+    scale: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="How many times larger (default 4).")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the result.")
+    ] = None,
+    kernel: Annotated[
+        str | None, typer.Option(metavar="bicubic|box|bilinear|lanczos", help=KERNEL)
+    ] = None,
+    common: CommonOptions,
+) -> None:
+    """Enlarge a picture: the result is one whose antialiased shrink is the input."""
+
+    def own() -> dict[str, Any]:
+        from restore.tasks.settings import parse_scale, parse_size
+
+        return {
+            "scale": scale and parse_scale(scale),
+            "size": size and parse_size(size),
+            "kernel": kernel,
+        }
+
+    run_verb("super-resolve", inputs, common, own)
+
+
+@app.command(
+    epilog=_examples(
+        "restore denoise noisy.png --sigma 25 --sigma-range 0-255",
+        "restore denoise noisy.png --samples 8 --save-std -o out/",
+    )
+)
+@with_common_options
+def denoise(inputs: Inputs, *, common: CommonOptions) -> None:
+    """Remove noise: the posterior mean, or samples of the posterior with --samples.
+
+    The noise level is estimated and printed where --sigma does not give it.
+    """
+    run_verb("denoise", inputs, common, dict)
+
+
+app.command()(train)
+app.command()(methods)
+app.command()(doctor)
+app.add_typer(models, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    """Global options."""
+    if show:
+        from restore import __version__
+
+        typer.echo(f"restore {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,47 @@
+"""`restore methods`: the registry as a table."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from restore.cli.console import run_command
+
+
+def methods(
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """List the restoration methods: what each needs and what it serves."""
+
+    def body() -> int:
+        from restore.methods.registry import methods as registry
+
+        rows = [
+            {
+                "name": method.name,
+                "title": method.title,
+                "reference": method.reference,
+                "needs": list(method.needs),
+                "noise": method.noise,
+                "tasks": list(method.tasks),
+            }
+            for method in registry().values()
+        ]
+        if json_lines:
+            for row in rows:
+                typer.echo(json.dumps(row))
+            return 0
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("name", "title", "needs", "noise", "tasks", "reference")
+        for row in rows:
+            cells = (", ".join(v) if isinstance(v, list) else v for v in row.values())
+            name, title, reference, needs, noise, tasks = cells
+            table.add_row(name, title, needs, "yes" if noise else "no", tasks, reference)
+        Console().print(table)
+        return 0
+
+    run_command(body)

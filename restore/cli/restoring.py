@@ -1,0 +1,139 @@
+"""How a restoring verb runs: inputs to outputs, one after the other, with progress and results."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from restore.cli.console import SOME_FAILED, print_error, progress_bar, run_command
+from restore.cli.options import CommonOptions
+from restore.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from restore.tasks.photo import Restorer, Result
+
+
+def run_verb(
+    verb: str,
+    inputs: Sequence[Path],
+    common: CommonOptions,
+    own: Callable[[], dict[str, Any]],
+) -> None:
+    """Run one verb over its inputs and leave with the exit code.
+
+    Args:
+        verb: name of the task.
+        inputs: files and folders.
+        common: the common options.
+        own: gives the verb's own options by settings name, None where not given; called inside,
+            so that its errors are printed as the others.
+    """
+    run_command(lambda: _run(verb, inputs, common, own()), debug=common.debug)
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Path
+    output: Path
+
+
+def _run(
+    verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any]
+) -> int:
+    from restore.io.files import expand_inputs, plan_outputs
+    from restore.tasks.registry import TASKS
+    from restore.tasks.settings import resolve_settings
+
+    task = TASKS[verb]
+    given = common.given() | {name: value for name, value in own.items() if value is not None}
+    settings = resolve_settings(given, common.config, verb)
+    suffix = task.suffix if common.suffix is None else common.suffix
+    sources = expand_inputs(inputs, recursive=common.recursive)
+    outputs = plan_outputs(
+        sources, output=common.output, suffix=suffix, ext=common.ext or "auto",
+        overwrite=common.overwrite, skip_existing=common.skip_existing,
+    )  # fmt: skip
+    jobs = [_Job(source, output) for source, output in outputs]
+    if common.dry_run:
+        for job in jobs:
+            plan = {"input": str(job.source), "output": str(job.output), "task": verb}
+            settled = settings.model_dump(mode="json", exclude_none=True)
+            typer.echo(json.dumps(plan | {"settings": settled}))
+        return 0
+    from restore.tasks.photo import Restorer
+
+    restorer = Restorer(task, settings)
+    return _run_jobs(jobs, restorer, suffix, common, alone=len(sources) == 1)
+
+
+def _run_jobs(
+    jobs: list[_Job], restorer: Restorer, suffix: str, common: CommonOptions, *, alone: bool
+) -> int:
+    failed: list[str] = []
+    results: list[Result] = []
+    with progress_bar(visible=not (common.quiet or common.json)) as progress:
+        overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
+        for job in jobs:
+            bar = progress.add_task(job.source.name, total=None, note="")
+            try:
+                result = restorer.restore(
+                    job.source, job.output, suffix=suffix, quality=common.quality,
+                    on_step=_show_step(progress, bar),
+                )  # fmt: skip
+            except InputError as error:
+                if common.json:
+                    typer.echo(json.dumps({"input": str(job.source), "error": str(error)}))
+                if alone:
+                    raise
+                if common.debug:
+                    traceback.print_exc()
+                failed.append(str(error))
+            else:
+                results.append(result)
+                _print_result(result, common)
+            progress.remove_task(bar)
+            progress.advance(overall)
+    if common.report is not None and results:
+        from restore.report.page import write_report
+
+        write_report(common.report, results)
+    for message in failed:
+        print_error(message)
+    return SOME_FAILED if failed else 0
+
+
+def _show_step(progress: Progress, bar: TaskID) -> Any:
+    def show(step: int, total: int, x_hat: object) -> None:  # noqa: ARG001
+        progress.update(bar, completed=step, total=total)
+
+    return show
+
+
+def _print_result(result: Result, common: CommonOptions) -> None:
+    record = result.record
+    if common.json:
+        typer.echo(json.dumps(record, allow_nan=False))
+        return
+    if common.quiet:
+        return
+    for note in result.notes:
+        typer.echo(f"{record['input']}: {note}")
+    fits = "consistent" if result.consistent else "NOT CONSISTENT"
+    typer.echo(
+        f"{record['input']} -> {record['output']}  {record['width']}x{record['height']}, "
+        f"{record['method']}, {record['evaluations']} evaluations, {record['seconds']:.1f} s, "
+        f"{fits} with the input (residual {record['residual']:.2g})"
+    )
+    for name, scores in ((record["method"], record["metrics"]), ("", record["baseline"])):
+        if scores:
+            title = scores.get("name", name)
+            structure = "" if scores["ssim"] is None else f", SSIM {scores['ssim']:.4f}"
+            typer.echo(f"  {title + ':':18}PSNR {scores['psnr']:.2f} dB{structure}")

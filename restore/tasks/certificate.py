@@ -1,0 +1,65 @@
+"""Whether a result explains its measurement: the residual against the bound of its noise."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scipy.stats import chi2
+from torch import Tensor
+
+from operators import check_adjoint
+from restore.problem import Problem
+
+CONFIDENCE = 0.999
+NOISELESS_BOUND = 1e-3
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Consistency of x with y = A x + σ_y n.
+
+    With noise, the root mean square of A x − y is compared with its 99.9 % bound, σ √(χ²/n). The
+    test is one-sided: a posterior mean fits better than a sample does. σ includes the rounding of
+    the written picture. Without noise, the largest |A x − y| is compared with 1e-3.
+
+    Attributes:
+        residual: root mean square of A x − y, in the units of y.
+        residual_max: largest |A x − y|.
+        bound: of the residual, or of residual_max where there is no noise.
+        adjoint_error: relative error of ⟨A x, y⟩ = ⟨x, Aᴴ y⟩ for random x and y.
+        consistent: whether the bound is kept.
+    """
+
+    residual: float
+    residual_max: float
+    bound: float
+    adjoint_error: float
+    consistent: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the sidecar."""
+        return asdict(self)
+
+
+def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate:
+    """Certify x [B, *domain.shape], a picture as it was written.
+
+    Args:
+        problem: what was measured.
+        x: the result.
+        rounding_std: standard deviation of the rounding of the written picture; 0 for floats. The
+            rows of our operators have a norm of at most about one, so that it passes to y at most.
+    """
+    difference = problem.operator(x) - problem.y
+    residual = float(difference.square().mean().sqrt())
+    largest = float(difference.abs().max())
+    adjoint_error = check_adjoint(problem.operator)
+    noise = (problem.noise_std**2 + rounding_std**2) ** 0.5
+    if noise == 0:
+        return Certificate(
+            residual, largest, NOISELESS_BOUND, adjoint_error, largest <= NOISELESS_BOUND
+        )
+    count = difference.numel()
+    bound = noise * float(chi2.ppf(CONFIDENCE, count) / count) ** 0.5
+    return Certificate(residual, largest, bound, adjoint_error, residual <= bound)

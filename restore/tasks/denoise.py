@@ -1,0 +1,54 @@
+"""`denoise`: the posterior mean of a noisy picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators import Identity
+from restore.io.picture import Picture
+from restore.problem import Problem
+from restore.tasks.baselines import non_local_means
+from restore.tasks.settings import Settings
+from restore.tasks.task import Measurement, Task, add_noise, noise_level, pixels_of
+
+SIMULATED_NOISE = 25 / 255
+
+
+class Denoise(Task):
+    """A = I. One step from σ = σ_y is D(y, σ_y), the posterior mean itself."""
+
+    name = "denoise"
+    suffix = "_denoise"
+    presets = {
+        "fast": {"steps": 1, "average": 1},
+        "default": {"steps": 1, "average": 1},
+        "best": {"steps": 1, "average": 1},
+    }
+    sampling = {"steps": 20, "eta": 0.85}
+
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """The noisy picture."""
+        pixels = pixels_of(picture, device)
+        noise_std, notes = noise_level(picture, settings, estimated=True)
+        problem = Problem(Identity(tuple(pixels.shape[1:]), device=device), pixels, noise_std)
+        return Measurement(
+            problem=problem,
+            start=pixels,
+            baseline=("non-local-means", lambda: non_local_means(pixels, noise_std).clamp(0, 1)),
+            finish=lambda x: x.clamp(0, 1),
+            operator={"name": "Identity"},
+            notes=notes,
+        )
+
+    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+        """The picture with noise, of 25/255 where none is given."""
+        if settings.sigma in (None, "auto"):
+            settings = settings.model_copy(update={"sigma": SIMULATED_NOISE})
+        return add_noise(torch.as_tensor(picture.pixels), settings)
+
+    def method_parameters(self, measurement: Measurement) -> dict[str, Any]:
+        """The input already is at level σ_y: that is where the sampler starts."""
+        return {"sigma_max": measurement.problem.noise_std}

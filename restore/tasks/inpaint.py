@@ -1,0 +1,61 @@
+"""`inpaint`: fill a hole; every pixel outside it stays as it was."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from operators import Mask
+from restore.errors import InputError
+from restore.io.mask import hole_from_alpha, read_mask
+from restore.io.picture import Picture
+from restore.problem import Problem
+from restore.tasks.baselines import biharmonic, smooth_fill
+from restore.tasks.settings import Settings
+from restore.tasks.task import Measurement, Task, add_noise, noise_level, pixels_of
+
+
+class Inpaint(Task):
+    """A = the mask of the known pixels."""
+
+    name = "inpaint"
+    suffix = "_inpaint"
+    presets = {
+        "fast": {"steps": 10, "eta": 1.0, "sigma_max": 0.3, "average": 2},
+        "default": {"steps": 20, "eta": 1.0, "sigma_max": 0.3, "average": 4},
+        "best": {"steps": 50, "eta": 1.0, "sigma_max": 0.3, "average": 8},
+    }
+
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """Known pixels, zero elsewhere; the start is a smooth filling."""
+        hole = torch.as_tensor(self._hole(picture, settings), device=device)
+        pixels = pixels_of(picture, device)
+        known = pixels * ~hole
+        noise_std, notes = noise_level(picture, settings, estimated=False)
+        problem = Problem(Mask(~hole, tuple(pixels.shape[1:])), known, noise_std)
+        return Measurement(
+            problem=problem,
+            start=smooth_fill(known, hole),
+            baseline=("biharmonic", lambda: biharmonic(known, hole).clamp(0, 1)),
+            finish=lambda x: torch.where(hole, x.clamp(0, 1), pixels),
+            operator={"name": "Mask", "hole_pixels": int(hole.sum())},
+            notes=notes,
+            hole=hole,
+        )
+
+    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+        """White in the hole."""
+        hole = torch.as_tensor(self._hole(picture, settings))
+        pixels = add_noise(torch.as_tensor(picture.pixels), settings)
+        return torch.where(hole, torch.ones(()), pixels)
+
+    def _hole(self, picture: Picture, settings: Settings):  # type: ignore[no-untyped-def]
+        if settings.mask is not None:
+            return read_mask(settings.mask, picture.pixels.shape[-2:])
+        hole = hole_from_alpha(picture)
+        if hole is None:
+            raise InputError(
+                f"{picture.path}: no --mask and no transparent hole; "
+                f"expected --mask FILE, white where the picture is to be filled"
+            )
+        return hole

@@ -1,0 +1,329 @@
+"""One photograph through one verb: read, measure, solve, write, certify, keep a sidecar."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.io.jpeg_blocks import write_jpeg_blocks
+from restore.io.levels import as_written, rounding_std
+from restore.io.picture import Picture, output_format, read_picture, write_picture
+from restore.methods.registry import methods
+from restore.metrics import psnr, ssim
+from restore.prior.denoiser import Denoiser
+from restore.prior.models import find_model, fit_channels, load_prior
+from restore.prior.tiled import TiledDenoiser
+from restore.solve import solve
+from restore.tasks.certificate import certify
+from restore.tasks.device import choose_device
+from restore.tasks.settings import Settings
+from restore.tasks.sidecar import software, write_sidecar
+from restore.tasks.task import Measurement, Task
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
+TILE_PIXELS = 2**21
+TILE = 768
+
+StepCallback = Callable[[int, int, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one input.
+
+    Attributes:
+        record: the object that the command line prints as one line of JSON.
+        notes: what the user should know, one line each.
+        consistent: the certificate's verdict.
+        files: everything that was written.
+    """
+
+    record: dict[str, Any]
+    notes: list[str]
+    consistent: bool
+    files: list[Path]
+
+
+class Restorer:
+    """One verb with its settings and its loaded model, for any number of pictures.
+
+    Args:
+        task: the verb.
+        settings: what the user chose.
+
+    Raises:
+        InputError: if the device, the method or the model does not exist, or the model's files
+            are damaged.
+    """
+
+    def __init__(self, task: Task, settings: Settings) -> None:
+        self.task = task
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        check_method(settings, task)
+        self.model = find_model(settings.model)
+        self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
+
+    def restore(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        suffix: str,
+        quality: int | None = None,
+        on_step: StepCallback | None = None,
+    ) -> Result:
+        """Restore one file.
+
+        Args:
+            source: the picture.
+            output: where the restored picture goes.
+            suffix: what `output` has after the input's name; `--simulate` puts `_degraded` there.
+            quality: of a JPEG output; None for the input's own tables.
+            on_step: called after each evaluation of the network; an exception in it cancels.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+        began = time.perf_counter()
+        settings, files = self.settings, []
+        picture = read_picture(source)
+        truth = picture.pixels if settings.simulate else None
+        if settings.reference is not None:
+            truth = read_picture(settings.reference).pixels
+        if settings.simulate:
+            degraded = output.with_name(output.stem.removesuffix(suffix) + "_degraded.png")
+            pixels = self.task.degrade(picture, settings)
+            write_picture(degraded, as_array(pixels), picture)
+            files.append(degraded)
+            picture = dataclasses.replace(read_picture(degraded), path=source, jpeg=picture.jpeg)
+        measurement = self.task.measure(picture, settings, self.device)
+        if truth is not None and truth.shape != tuple(measurement.start.shape[1:]):
+            raise InputError(
+                f"{settings.reference}: the reference is {_size(truth.shape)}, "
+                f"the result {_size(measurement.start.shape)}; expected the same"
+            )
+        parameters, average = self._parameters(measurement)
+        prior = _Counted(self._fitted_prior(picture, measurement))
+        count = settings.samples or average
+        try:
+            x = solve(
+                measurement.problem, prior, settings.method, seed=settings.seed, samples=count,
+                batch_size=settings.batch_size, on_step=on_step, **parameters,
+            )[:, 0]  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
+        x = measurement.finish(x)
+        best = x.mean(dim=0)
+
+        changed = None if measurement.hole is None else measurement.hole.cpu().numpy()
+        notes = [*picture.notes, *measurement.notes]
+        notes += self._write(output, best, picture, source, changed, quality)
+        files.append(output)
+        extra: dict[str, Any] = {}
+        if settings.samples is not None:
+            for index, sample in enumerate(x):
+                path = output.with_stem(f"{output.stem}_{index}")
+                self._write(path, sample, picture, source, changed, quality)
+                files.append(path)
+            if settings.save_std:
+                extra["std"], paths = write_std(output, x)
+                files += paths
+        written = self._as_written(best, picture, output)
+        rounding = rounding_std(picture.bits if output_format(output) != "NPY" else 32)
+        certificate = certify(measurement.problem, written[None].to(self.device), rounding)
+        metrics, baseline = self._scores(truth, output, measurement)
+
+        height, width = best.shape[-2:]
+        sidecar = output.with_suffix(".json")
+        record: dict[str, Any] = {
+            "input": str(source),
+            "output": str(output),
+            "sidecar": str(sidecar),
+            "task": self.task.name,
+            "method": settings.method,
+            "model": self.model.card.name,
+            "seed": settings.seed,
+            "steps": prior.calls // count,
+            "evaluations": prior.calls,
+            "seconds": round(time.perf_counter() - began, 3),
+            "width": width,
+            "height": height,
+            "noise_std": measurement.problem.noise_std,
+            "residual": certificate.residual,
+            "metrics": metrics,
+            "baseline": baseline,
+        }
+        plain = {name: value for name, value in parameters.items() if name != "start"}
+        write_sidecar(
+            sidecar,
+            record
+            | {
+                "operator": measurement.operator,
+                "parameters": plain,
+                "samples": settings.samples,
+                "average": None if settings.samples else average,
+                "model_sha256": self.model.card.sha256,
+                "device": str(self.device),
+                "dtype": settings.dtype,
+                "certificate": certificate.as_dict(),
+                "notes": notes,
+                "versions": software(),
+                "config": self._config(measurement, plain, average),
+            }
+            | extra,
+        )
+        files.append(sidecar)
+        return Result(record, notes, certificate.consistent, files)
+
+    def _parameters(self, measurement: Measurement) -> tuple[dict[str, Any], int]:
+        """The method's parameters (user over verb over method) and the number to average."""
+        settings, task = self.settings, self.task
+        method = methods()[settings.method]
+        known = {f.name for f in dataclasses.fields(method)}  # type: ignore[arg-type]
+        preset = dict(task.presets[settings.preset])
+        average = settings.average or int(preset.pop("average"))
+        if settings.samples is not None:
+            preset |= task.sampling
+        chosen = preset | task.method_parameters(measurement)
+        chosen = {n: v for n, v in chosen.items() if n in known} | settings.parameters
+        if "start" in known:
+            chosen["start"] = measurement.start
+        return chosen, average
+
+    def _fitted_prior(self, picture: Picture, measurement: Measurement) -> Denoiser:
+        channels, height, width = measurement.start.shape[1:]
+        try:
+            prior = fit_channels(self.prior, channels)
+        except InputError as error:
+            raise InputError(f"{picture.path}: {error}") from error
+        tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
+        return TiledDenoiser(prior, tile) if tile else prior
+
+    def _write(
+        self,
+        path: Path,
+        x: Tensor,
+        picture: Picture,
+        source: Path,
+        changed: np.ndarray[Any, np.dtype[np.bool_]] | None,
+        quality: int | None,
+    ) -> list[str]:
+        own_tables = picture.jpeg is not None and quality is None and not self.settings.simulate
+        if changed is not None and own_tables and output_format(path) == "JPEG":
+            return list(write_jpeg_blocks(path, as_array(x), source, changed))
+        alpha: Any = "keep"
+        if changed is not None and picture.alpha is not None:
+            alpha = np.where(changed, 1.0, picture.alpha[0])
+        return list(write_picture(path, as_array(x), picture, alpha=alpha, quality=quality))
+
+    @staticmethod
+    def _as_written(x: Tensor, picture: Picture, output: Path) -> Tensor:
+        """x with the rounding of the file; a lossy format's own losses are not the method's."""
+        if output_format(output) == "NPY":
+            return x
+        return torch.from_numpy(as_written(as_array(x), 8 if picture.bits < 8 else picture.bits))
+
+    def _scores(
+        self, truth: Any, output: Path, measurement: Measurement
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """PSNR and SSIM of the file as it was written, and of the classical estimate."""
+        if truth is None:
+            return None, None
+        name, estimate = measurement.baseline
+        classical = as_written(as_array(estimate()[0]), 8)
+        written = read_picture(output).pixels
+        return (
+            {"psnr": psnr(written, truth), "ssim": ssim(written, truth)},
+            {"name": name, "psnr": psnr(classical, truth), "ssim": ssim(classical, truth)},
+        )
+
+    def _config(
+        self, measurement: Measurement, parameters: dict[str, Any], average: int
+    ) -> dict[str, Any]:
+        """The settings with every default resolved: what `--config` repeats the run from."""
+        settings = self.settings
+        bundled = self.model.folder.name == settings.model
+        resolved = {
+            "parameters": parameters,
+            "average": average,
+            "device": str(self.device),
+            "model": settings.model if bundled else str(Path(settings.model).absolute()),
+            "mask": settings.mask and settings.mask.absolute(),
+            "reference": settings.reference and settings.reference.absolute(),
+        }
+        if not settings.simulate:
+            # A simulated measurement gets the noise that was asked for, not what it then had.
+            resolved["sigma"] = measurement.problem.noise_std
+        return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+class _Counted(Denoiser):
+    """A denoiser that counts its evaluations, one for each picture of a batch."""
+
+    def __init__(self, prior: Denoiser) -> None:
+        self._prior = prior
+        self.calls = 0
+        self.channels = prior.channels
+        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
+        self.centre = prior.centre
+
+    def native_sigmas(self, steps: int) -> list[float] | None:
+        return self._prior.native_sigmas(steps)
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        self.calls += x.shape[0]
+        return self._prior(x, sigma)
+
+
+def check_method(settings: Settings, task: Task) -> None:
+    """Refuse a method that is unknown or does not serve the verb, naming those that do.
+
+    Raises:
+        InputError: likewise.
+    """
+    import difflib
+
+    known = methods()
+    fit = ", ".join(name for name, method in known.items() if task.name in method.tasks)
+    if settings.method not in known:
+        near = difflib.get_close_matches(settings.method, known, n=1, cutoff=0.0)
+        raise InputError(
+            f"--method {settings.method}: unknown; did you mean {near[0]}? Those for "
+            f"{task.name}: {fit}"
+        )
+    if task.name not in known[settings.method].tasks:
+        raise InputError(f"--method {settings.method}: not for {task.name}; expected one of {fit}")
+
+
+def as_array(x: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """[C, H, W] as the picture writer takes it."""
+    return x.detach().cpu().float().numpy()
+
+
+def write_std(output: Path, x: Tensor) -> tuple[dict[str, Any], list[Path]]:
+    """Write the standard deviation of samples x [N, C, H, W] as `NAME_std.npy` and `.png`.
+
+    Returns:
+        For the sidecar: the value that the PNG shows as white, and the mean; and the files.
+    """
+    spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
+    scale = max(float(spread.max()), 1e-6)
+    array, shown = output.with_name(f"{output.stem}_std.npy"), output.with_name(f"{output.stem}_std.png")
+    write_picture(array, as_array(spread))
+    write_picture(shown, as_array(spread / scale))
+    return {"white_is": scale, "mean": float(spread.mean())}, [array, shown]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[-1]}x{shape[-2]} with {shape[-3]} channels"

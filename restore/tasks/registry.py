@@ -1,0 +1,10 @@
+"""The verbs that restore pictures, by name."""
+
+from __future__ import annotations
+
+from restore.tasks.denoise import Denoise
+from restore.tasks.inpaint import Inpaint
+from restore.tasks.super_resolve import SuperResolve
+from restore.tasks.task import Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (Inpaint(), SuperResolve(), Denoise())}

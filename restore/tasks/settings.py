@@ -1,0 +1,187 @@
+"""The settings of one run, checked once, and kept in its sidecar so that it can be repeated."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from restore.errors import InputError
+
+Scalar = bool | int | float | str
+
+
+class Settings(BaseModel):
+    """What the user chose. None is "the verb's default"; σ is in units of a [0, 1] picture.
+
+    A sidecar holds the same fields with every default resolved.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = "ddrm"
+    model: str = "photo"
+    parameters: dict[str, Scalar] = {}
+    preset: Literal["fast", "default", "best"] = "default"
+    sigma: float | Literal["auto"] | None = None
+    seed: int = 0
+    samples: int | None = None
+    average: int | None = None
+    save_std: bool = False
+    batch_size: int | None = None
+    device: str = "auto"
+    dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
+    tile: int | None = None
+    reference: Path | None = None
+    simulate: bool = False
+
+    mask: Path | None = None
+    scale: float | None = None
+    size: tuple[int, int] | None = None
+    kernel: Literal["box", "bilinear", "bicubic", "lanczos"] = "bicubic"
+
+    @field_validator("sigma")
+    @classmethod
+    def _sigma_is_a_level(cls, value: float | str | None) -> float | str | None:
+        if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{value} is not a noise level; expected a number from 0")
+        return value
+
+    @field_validator("scale")
+    @classmethod
+    def _scale_enlarges(cls, value: float | None) -> float | None:
+        if value is not None and not (math.isfinite(value) and value >= 1):
+            raise ValueError(f"{value} does not enlarge; expected a factor of at least 1")
+        return value
+
+
+OPTION_NAMES = {"parameters": "set", "preset": "fast"}
+
+
+def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> Settings:
+    """Merge the command line over a config file over the defaults.
+
+    Args:
+        given: options of the command line by name, as typed: `set` a list of NAME=VALUE, `sigma`
+            a string, `sigma_range` its units.
+        config: JSON of option names, or a sidecar, whose run is then repeated.
+        task: the verb; a sidecar of another one is refused.
+
+    Raises:
+        InputError: one line that names the option or the file.
+    """
+    values = _read_config(config, task) if config else {}
+    parameters = dict(values.get("parameters", {}))
+    for name in ("steps", "eta"):
+        if name in given:
+            parameters[name] = given[name]
+    for pair in given.get("set", []):
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {pair}: expected NAME=VALUE")
+        parameters[name.replace("-", "_")] = _scalar(text)
+    fields = {n: v for n, v in given.items() if n in Settings.model_fields}
+    if "sigma" in fields:
+        fields["sigma"] = parse_sigma(given["sigma"], given.get("sigma_range", "0-1"))
+    if given.get("fast") and given.get("best"):
+        raise InputError("--fast and --best: expected one of them")
+    for preset in ("fast", "best"):
+        if given.get(preset):
+            fields["preset"] = preset
+    where = f"{config}: " if config else ""
+    try:
+        return Settings.model_validate({**values, **fields, "parameters": parameters})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        reason = first["msg"].removeprefix("Value error, ")
+        if field not in fields:
+            raise InputError(f"{where}{field}: {reason}") from None
+        option = OPTION_NAMES.get(field, field).replace("_", "-")
+        raise InputError(f"--{option}: {reason}") from None
+
+
+def parse_sigma(text: str, units: str) -> float | Literal["auto"]:
+    """A noise level as typed, in units of a [0, 1] picture.
+
+    Raises:
+        InputError: if it is neither `auto` nor a number from 0, or the units are unknown.
+    """
+    if units not in ("0-1", "0-255"):
+        raise InputError(f"--sigma-range {units}: expected 0-1 or 0-255")
+    if text == "auto":
+        return "auto"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise InputError(f"--sigma {text}: expected `auto` or a standard deviation from 0")
+    level = value / 255 if units == "0-255" else value
+    if units == "0-1" and level > 1:
+        raise InputError(
+            f"--sigma {text}: larger than the whole range of a picture; expected a value in 0 to 1 "
+            f"(or --sigma-range 0-255)"
+        )
+    return level
+
+
+def parse_scale(text: str) -> float:
+    """A factor as typed.
+
+    Raises:
+        InputError: if it is not a number of at least 1.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 1):
+        raise InputError(f"--scale {text}: expected a factor of at least 1")
+    return value
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as (rows, columns).
+
+    Raises:
+        InputError: if it is not two positive numbers.
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        raise InputError(f"--size {text}: expected WIDTHxHEIGHT, such as 640x480")
+    return int(height), int(width)
+
+
+def _read_config(path: Path, task: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a JSON file of options") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error}); expected options or a sidecar") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
+    if "config" not in content:
+        return {name.replace("-", "_"): value for name, value in content.items()}
+    if content.get("task") != task:
+        raise InputError(
+            f"{path}: the sidecar of a run of {content.get('task')}; expected one of {task}"
+        )
+    config: dict[str, Any] = content["config"]
+    return config
+
+
+def _scalar(text: str) -> Scalar:
+    """A parameter as typed: a number, true or false, or a word."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

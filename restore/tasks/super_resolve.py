@@ -1,0 +1,75 @@
+"""`super-resolve`: the picture whose antialiased shrink is the input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from operators import Downsample
+from restore.errors import InputError
+from restore.io.picture import Picture
+from restore.problem import Problem
+from restore.tasks.baselines import bicubic
+from restore.tasks.settings import Settings
+from restore.tasks.task import Measurement, Task, add_noise, consistent, noise_level, pixels_of
+
+DEFAULT_SCALE = 4.0
+# Error of a sampler's last estimate, where the measurement still has a say.
+LAST_LEVEL = 0.02
+
+
+class SuperResolve(Task):
+    """A = Pillow's antialiased resize from the wanted size to the input's."""
+
+    name = "super-resolve"
+    suffix = "_super-resolve"
+    presets = {
+        "fast": {"steps": 10, "eta": 1.0, "sigma_max": 0.3, "average": 1},
+        "default": {"steps": 20, "eta": 1.0, "sigma_max": 0.5, "average": 4},
+        "best": {"steps": 50, "eta": 1.0, "sigma_max": 0.5, "average": 8},
+    }
+
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """The small picture; the start is its bicubic enlargement."""
+        pixels = pixels_of(picture, device)
+        channels, height, width = pixels.shape[1:]
+        size = self._enlarged(picture, settings)
+        operator = Downsample(
+            (channels, *size), size=(height, width), kernel=settings.kernel, device=device
+        )
+        noise_std, notes = noise_level(picture, settings, estimated=False)
+        problem = Problem(operator, pixels, noise_std)
+        start = bicubic(pixels, size).clamp(0, 1)
+        return Measurement(
+            problem=problem,
+            start=start,
+            baseline=("bicubic", lambda: start),
+            finish=lambda x: consistent(problem, x, LAST_LEVEL),
+            operator={"name": "Downsample", "kernel": settings.kernel, "size": list(size)},
+            notes=notes,
+        )
+
+    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+        """The picture, shrunk by the scale."""
+        pixels = torch.as_tensor(picture.pixels)
+        if settings.size is not None:
+            raise InputError("--size: not with --simulate; expected --scale")
+        scale = settings.scale or DEFAULT_SCALE
+        shrink = Downsample(tuple(pixels.shape), scale, kernel=settings.kernel)
+        return add_noise(shrink(pixels), settings)
+
+    @staticmethod
+    def _enlarged(picture: Picture, settings: Settings) -> tuple[int, int]:
+        height, width = picture.pixels.shape[-2:]
+        if settings.size is not None:
+            if settings.scale is not None:
+                raise InputError("--scale and --size: expected one of them")
+            rows, columns = settings.size
+            if rows < height or columns < width:
+                raise InputError(
+                    f"{picture.path}: the picture is {width}x{height}; "
+                    f"expected a --size of at least that, found {columns}x{rows}"
+                )
+            return rows, columns
+        scale = settings.scale or DEFAULT_SCALE
+        return round(height * scale), round(width * scale)

@@ -1,0 +1,135 @@
+"""What a verb is: how its file becomes a linear inverse problem, and the problem a file again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from restore.io.picture import Picture
+from restore.metrics import estimate_noise
+from restore.problem import Problem
+from restore.tasks.settings import Settings
+
+PROJECTIONS = 10
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A picture as a problem, with what its solution needs on the way back.
+
+    Attributes:
+        problem: y = A x + σ_y n, of one picture.
+        start: the classical estimate [1, C, H, W] that a sampler may begin from.
+        baseline: name of the classical method that results are compared with, and its estimate,
+            made only when there is something to compare.
+        finish: from solutions [N, C, H, W] to pictures in [0, 1] that keep the measurement.
+        operator: name and parameters of A, for the sidecar.
+        notes: what the user should know.
+        hole: [H, W], true where pixels may change; None where all may.
+    """
+
+    problem: Problem
+    start: Tensor
+    baseline: tuple[str, Callable[[], Tensor]]
+    finish: Callable[[Tensor], Tensor]
+    operator: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    hole: Tensor | None = None
+
+
+class Task(ABC):
+    """One verb of the command line.
+
+    Attributes:
+        name: the verb.
+        suffix: end of the output's name.
+        presets: by preset, the parameters of the default method, and `average`, the number of
+            samples whose mean is the one picture written without `--samples`.
+        sampling: parameters that take their place with `--samples`.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    sampling: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """The problem of a picture.
+
+        Raises:
+            InputError: if the picture and the settings do not make one.
+        """
+
+    @abstractmethod
+    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+        """The measurement that a clean picture would have given, [C, h, w], for `--simulate`.
+
+        Raises:
+            InputError: if the picture and the settings do not allow it.
+        """
+
+    def method_parameters(self, measurement: Measurement) -> dict[str, Any]:  # noqa: ARG002
+        """Parameters of the default method that depend on the measurement."""
+        return {}
+
+
+def pixels_of(picture: Picture, device: torch.device) -> Tensor:
+    """The colours of a picture as [1, C, H, W]."""
+    return torch.as_tensor(picture.pixels, dtype=torch.float32, device=device)[None]
+
+
+def noise_level(
+    picture: Picture, settings: Settings, *, estimated: bool
+) -> tuple[float, list[str]]:
+    """σ_y of a picture, and a note where it was estimated.
+
+    It is never below the rounding of the file's bit depth.
+
+    Args:
+        picture: the measured file.
+        settings: with σ, `auto`, or None.
+        estimated: whether None means that it is estimated; otherwise it is the rounding.
+    """
+    rounding = picture.rounding_std
+    if settings.sigma == "auto" or (settings.sigma is None and estimated):
+        level = max(estimate_noise(picture.pixels), rounding)
+        return level, [f"noise estimated: sigma {level:.4f} ({255 * level:.1f} of 255)"]
+    if settings.sigma is None:
+        return rounding, []
+    return max(float(settings.sigma), rounding), []
+
+
+def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
+    """Noise of the settings' σ for `--simulate`, in an order that depends on the seed alone."""
+    if settings.sigma in (None, "auto"):
+        return pixels
+    # A stream of its own: the sampler's noise must not be the measurement's.
+    generator = torch.Generator().manual_seed(settings.seed + 2**40)
+    return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)
+
+
+def consistent(problem: Problem, x: Tensor, level: float) -> Tensor:
+    """The picture in [0, 1] near x that fits the measurement as well as its noise allows.
+
+    Alternates the posterior mean under a Gaussian around x, x + Aᴴ(AAᴴ + ρI)⁻¹(y − A x), with
+    clipping to the range of a picture. ρ = (σ_y/level)², so that a measurement noisier than x
+    itself changes nothing.
+
+    Args:
+        problem: of one picture.
+        x: [N, C, H, W].
+        level: standard deviation of the error of x.
+    """
+    operator, y = problem.operator, problem.y
+    for _ in range(PROJECTIONS):
+        x = x + operator.solve_normal(
+            operator.adjoint(y - operator(x)), (problem.noise_std / level) ** 2
+        )
+        x = x.clamp(0, 1)
+    return x
