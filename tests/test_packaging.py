@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def in_environment(environment: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
+def in_environment(environment: Path, tmp_path: Path) -> Callable[..., str]:
     """Runs a command of the new environment in an empty folder."""
-    yield lambda name, *arguments: run(environment / "bin" / name, *arguments, cwd=tmp_path)
+    return lambda name, *arguments: run(environment / "bin" / name, *arguments, cwd=tmp_path)
 
 
 def test_wheel_holds_packages_models_and_licence(wheel: Path) -> None:
