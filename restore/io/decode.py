@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _TIFF_SIGNATURES = (b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b")
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
+_PREMULTIPLIED, _SIGNED = 1, 2
 _EXPECTED = "grey or RGB of up to 16 bits, or floating point"
 _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 # The raw mode that yields the low bytes of what this one yields the high bytes of.
@@ -45,6 +46,7 @@ class Decoded:
         bits: of a value in `levels`; 32 is floating point.
         mode: the file's, in Pillow's names (``P``, ``CMYK``, ``RGB;16``).
         format: ``PNG``, ``JPEG``, ``TIFF``, ...
+        orientation: EXIF orientation that was applied.
     """
 
     levels: NDArray[Any]
@@ -55,6 +57,7 @@ class Decoded:
     metadata: Metadata = field(default_factory=Metadata)
     jpeg: JpegTables | None = None
     notes: tuple[str, ...] = ()
+    orientation: int = 1
 
 
 def pixel_limit() -> int | None:
@@ -122,6 +125,7 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
         metadata=metadata,
         jpeg=read_tables(image) if form == "JPEG" else None,
         notes=tuple(notes),
+        orientation=orientation,
     )
 
 
@@ -133,8 +137,6 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
     notes: list[str] = []
     stream.seek(0)
     metadata, orientation = read_tiff_metadata(stream.read(), notes)
-    if levels.ndim == 2:
-        levels = levels[..., None]
     if levels.dtype.kind == "f":
         levels, bits = levels.astype(np.float32), FLOAT_BITS
     elif levels.dtype.itemsize <= 2:
@@ -151,14 +153,22 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
 
 def _needs_tifffile(image: Image.Image) -> bool:
     """Whether Pillow would open this TIFF but read something else than it holds."""
-    tags: Any = getattr(image, "tag_v2", {})
-    bits = tags.get(_BITS_PER_SAMPLE, (1,))
-    deep = max(bits) > 8
-    return deep and (
-        (tags.get(_PLANAR, 1) == 2 and len(bits) > 1)
-        or tags.get(_PHOTOMETRIC) == 0
+    bits = _tag(image, _BITS_PER_SAMPLE, 1)
+    if _SIGNED in _tag(image, _SAMPLE_FORMAT, 1):
+        return True
+    return max(bits) > 8 and (
+        (_tag(image, _PLANAR, 1)[0] == 2 and len(bits) > 1)
+        or _tag(image, _PHOTOMETRIC, 1)[0] == 0
+        or _tag(image, _EXTRA_SAMPLES, 0)[0] == _PREMULTIPLIED
         or image.mode == "I"
     )
+
+
+def _tag(image: Image.Image, number: int, default: int) -> tuple[Any, ...]:
+    """The values of a TIFF tag, which Pillow gives as one value or several."""
+    value = getattr(image, "tag_v2", {}).get(number, default)
+    values = value if isinstance(value, tuple) else (value,)
+    return values or (default,)
 
 
 def _load(image: Image.Image, form: str) -> Image.Image:
@@ -254,11 +264,9 @@ def _levels(
 
 def _deep_grey(image: Image.Image) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
     levels = np.asarray(image).astype(np.uint16)
-    tags: Any = getattr(image, "tag_v2", {})
-    bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     key = image.info.get("transparency")
     alpha = (levels != key) * np.uint16(65535) if isinstance(key, int) else None
-    return levels[..., None], alpha, int(bits)
+    return levels[..., None], alpha, int(_tag(image, _BITS_PER_SAMPLE, 16)[0])
 
 
 def _is_grey(levels: NDArray[np.uint8]) -> bool:

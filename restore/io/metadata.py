@@ -6,7 +6,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _IPTC_MARKER = b"\x1c"
 _PROFILE_KEY = "Raw profile type "
 _XMP_KEY = "XML:com.adobe.xmp"
 _COMMENT_KEY = "comment"
+
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))[1-8]")
 
 # Tags that describe how a TIFF stores its pixels: another file stores them otherwise.
 # Also those that are kept apart: resolution, XMP, IPTC, Photoshop resources, ICC.
@@ -77,6 +79,15 @@ class Metadata:
         if self.icc is None:
             return None
         return self.icc if self.icc[16:20] == {1: b"GRAY", 3: b"RGB "}[channels] else None
+
+    def turned(self, orientation: int) -> Metadata:
+        """The same for pixels that are written as the file stored them, not upright."""
+        if orientation == 1:
+            return self
+        exif = None if self.exif is None else _set_orientation(self.exif, orientation)
+        digit = str(orientation).encode()
+        xmp = None if self.xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>" + digit, self.xmp)
+        return replace(self, exif=exif, xmp=xmp)
 
 
 def read_metadata(
@@ -215,14 +226,10 @@ def _clean_exif(block: bytes | None, notes: list[str]) -> bytes | None:
     """
     if block is None:
         return None
-    data = bytearray(block)
     try:
-        order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
-        (first,) = struct.unpack_from(order + "L", data, 4)
-        entries, link = _entries(data, first, order)
-        for position, tag in entries:
-            if tag == ORIENTATION:
-                struct.pack_into(order + "HHLHH", data, position, tag, 3, 1, 1, 0)
+        data = bytearray(_set_orientation(block, 1))
+        order = _byte_order(data)
+        _, link = _entries(data, _first(data, order), order)
         if link + 4 <= len(data):
             (second,) = struct.unpack_from(order + "L", data, link)
             struct.pack_into(order + "L", data, link, 0)
@@ -232,6 +239,25 @@ def _clean_exif(block: bytes | None, notes: list[str]) -> bytes | None:
         notes.append("the EXIF block is damaged and was left out")
         return None
     return bytes(data)
+
+
+def _set_orientation(block: bytes, code: int) -> bytes:
+    data = bytearray(block)
+    order = _byte_order(data)
+    entries, _ = _entries(data, _first(data, order), order)
+    for position, tag in entries:
+        if tag == ORIENTATION:
+            struct.pack_into(order + "HHLHH", data, position, tag, 3, 1, code, 0)
+    return bytes(data)
+
+
+def _byte_order(data: bytearray) -> str:
+    return {b"II": "<", b"MM": ">"}[bytes(data[:2])]
+
+
+def _first(data: bytearray, order: str) -> int:
+    (start,) = struct.unpack_from(order + "L", data, 4)
+    return int(start)
 
 
 def _entries(data: bytearray, start: int, order: str) -> tuple[list[tuple[int, int]], int]:
@@ -259,9 +285,7 @@ def _erase_thumbnail(data: bytearray, start: int, order: str) -> None:
 
 
 def _clean_xmp(xmp: bytes | None) -> bytes | None:
-    if xmp is None:
-        return None
-    return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))[2-8]', rb"\g<1>1", xmp.rstrip(b"\0"))
+    return None if xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", xmp.rstrip(b"\0"))
 
 
 def _tiff_iptc(tags: Mapping[int, Any]) -> bytes | None:

@@ -40,6 +40,7 @@ class Picture:
         jpeg: quantisation tables and subsampling of a JPEG.
         scale: the stored value that `pixels` calls 1, where floating-point values exceed 1.
         notes: what was decided on reading that the user should know, one line each.
+        orientation: EXIF orientation of the file, which `pixels` have already been turned by.
     """
 
     pixels: NDArray[np.float32]
@@ -52,6 +53,7 @@ class Picture:
     jpeg: JpegTables | None = None
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    orientation: int = 1
 
     @property
     def channels(self) -> int:
@@ -111,6 +113,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         jpeg=decoded.jpeg,
         scale=scale,
         notes=tuple(notes),
+        orientation=decoded.orientation,
     )
 
 
@@ -286,7 +289,8 @@ def _opacity(
 
     height, width = size
     resized = Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(resized), 0.0, 1.0)
+    clipped: NDArray[np.float32] = np.clip(np.asarray(resized), 0.0, 1.0)
+    return clipped
 
 
 def _container(bits: int) -> int:

@@ -15,7 +15,7 @@ from restore.io.metadata import EXIF_IFD, EXIF_PREFIX, GPS_IFD, TIFF_LAYOUT, Met
 _DEFLATE = 8
 _HORIZONTAL = 2
 _UNSIGNED, _FLOAT = 1, 3
-_STRAIGHT_ALPHA = 2
+_PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
 _STRIP_BYTES = 1 << 18
 _INCH = 2
 
@@ -80,19 +80,35 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise UnknownTiff(f"TIFF that cannot be decoded ({error})") from error
-    extra = page.extrasamples
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise UnknownTiff(f"{kind} with axes {page.axes}")
+    pixels = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
+    pixels = pixels[..., None] if page.axes == "YX" else pixels
     colours = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3}.get(photometric, 0)
-    pixels = array.reshape(page.shaped[1:]).squeeze(0) if page.shaped[1] == 1 else array
-    if page.planarconfig == 2 and page.samplesperpixel > 1:
-        pixels = np.moveaxis(np.squeeze(array), 0, -1)
-    samples = pixels.shape[-1] if pixels.ndim == 3 else 0
-    alpha = samples == colours + 1 and len(extra) == 1 and int(extra[0]) == _STRAIGHT_ALPHA
+    samples, extra = pixels.shape[2], tuple(int(e) for e in page.extrasamples)
+    alpha = extra in ((_STRAIGHT_ALPHA,), (_PREMULTIPLIED,)) and samples == colours + 1
     if colours == 0 or samples != colours + alpha or array.dtype.kind not in "uf":
         raise UnknownTiff(f"{kind} with {samples} channels of {array.dtype}")
     if photometric == "MINISWHITE":
-        top = 1.0 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1
-        pixels = (top - pixels).astype(pixels.dtype)
+        pixels = (_white(pixels) - pixels).astype(pixels.dtype)
+    if extra == (_PREMULTIPLIED,):
+        pixels = _straight(pixels)
     return pixels, alpha, kind
+
+
+def _white(pixels: NDArray[Any]) -> float:
+    return 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+
+
+def _straight(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Divides the colours by alpha; what is wholly transparent becomes black."""
+    colours = pixels[..., :-1].astype(np.float64)
+    alpha = pixels[..., -1:] / _white(pixels)
+    colours = np.divide(colours, alpha, out=np.zeros_like(colours), where=alpha > 0.0)
+    colours = np.clip(colours, 0.0, _white(pixels))
+    if pixels.dtype.kind == "u":
+        colours = np.rint(colours)
+    return np.concatenate([colours.astype(pixels.dtype), pixels[..., -1:]], axis=2)
 
 
 def _strips(levels: NDArray[Any]) -> tuple[list[bytes], int]:

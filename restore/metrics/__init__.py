@@ -1,1 +1,6 @@
 """Quality measures of a restored picture and an estimate of its noise."""
+
+from restore.metrics.noise import estimate_noise
+from restore.metrics.quality import psnr, ssim
+
+__all__ = ["estimate_noise", "psnr", "ssim"]

@@ -1,0 +1,158 @@
+"""Which files are read, and what their outputs are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from restore.errors import InputError
+
+_READ = "png jpg jpeg jpe jfif tif tiff webp bmp gif ppm pgm pbm pnm tga jp2 avif ico npy"
+PICTURE_SUFFIXES = frozenset("." + name for name in _READ.split())
+"""What is taken from a folder. A file that is named itself may have any suffix."""
+
+_ANOTHER = "expected another --output, --suffix or --ext"
+_KEPT = {".png": ".png", ".tif": ".tif", ".tiff": ".tiff", ".webp": ".webp", ".bmp": ".bmp"}
+_KEPT[".npy"] = ".npy"
+
+
+class InputFile(NamedTuple):
+    """A file to restore and the folder it was found in, None when it was named itself."""
+
+    path: Path
+    folder: Path | None = None
+
+
+def expand_inputs(
+    inputs: Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool = False,
+    suffixes: Collection[str] = PICTURE_SUFFIXES,
+    made_suffix: str | None = None,
+) -> list[InputFile]:
+    """Files as they are, folders as the picture files in them, sorted by name.
+
+    A missing file stays in the list: reading it fails, and the others are still restored.
+
+    Args:
+        inputs: files and folders; what is named twice is taken once.
+        recursive: also the folders inside folders.
+        suffixes: what counts in a folder, in lower case. Hidden files do not.
+        made_suffix: ``_denoise``, say: files of a folder that an earlier run has written
+            (``NAME_denoise.png``, ``NAME_denoise_0.png``, ``NAME_denoise_std.png``) are left out.
+
+    Raises:
+        InputError: a folder without any such file.
+    """
+    ours = None if not made_suffix else re.compile(rf".*{re.escape(made_suffix)}(_\d+|_std)?")
+    found: list[InputFile] = []
+    for name in inputs:
+        path = Path(name)
+        if not path.is_dir():
+            found.append(InputFile(path))
+            continue
+        inside = sorted(path.rglob("*") if recursive else path.iterdir())
+        files = [
+            InputFile(file, path)
+            for file in inside
+            if file.suffix.lower() in suffixes
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            and not (ours and ours.fullmatch(file.stem))
+            and file.is_file()
+        ]
+        if not files:
+            deeper = "" if recursive else " (folders inside it need --recursive)"
+            raise InputError(f"{path}: no picture in this folder, expected at least one{deeper}")
+        found += files
+    return list({file.path: file for file in found}.values())
+
+
+def plan_outputs(
+    inputs: Sequence[InputFile],
+    verb: str,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    suffix: str | None = None,
+    ext: str = "auto",
+) -> list[Path]:
+    """The output of each input: ``NAME_VERB.EXT``.
+
+    Args:
+        inputs: of `expand_inputs`.
+        verb: ``denoise``.
+        output: a file (it has a suffix and is no folder; one input only) or a folder, in which
+            the folders of a recursive search are kept. None: beside the input.
+        suffix: instead of ``_VERB``.
+        ext: ``png``, ``jpg``, ``tif``, ``npy``; ``auto`` keeps the input's where it can be written
+            without loss and gives PNG otherwise (so after a JPEG).
+
+    Raises:
+        InputError: one output file for several inputs, an output that is an input, or two inputs
+            with the same output.
+    """
+    tail = f"_{verb}" if suffix is None else suffix
+    as_file = output is not None and _is_file_name(output)
+    if as_file and len(inputs) > 1:
+        raise InputError(f"{output}: one output file for {len(inputs)} inputs, expected a folder")
+    originals = {source.path.absolute() for source in inputs}
+    made: dict[Path, Path] = {}
+    for source in inputs:
+        if as_file:
+            target = Path(str(output))
+        else:
+            name = f"{source.path.stem}{tail}{_extension(source.path, ext)}"
+            target = _folder(source, output) / name
+        if target.absolute() in originals:
+            raise InputError(f"{source.path}: its output {target} is an input, {_ANOTHER}")
+        if target in made:
+            raise InputError(
+                f"{source.path}: its output {target} is that of {made[target]} too, {_ANOTHER}"
+            )
+        made[target] = source.path
+    return list(made)
+
+
+def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = False) -> bool:
+    """Whether to make this output: False for one that exists and is to be skipped.
+
+    Raises:
+        InputError: it exists and neither overwriting nor skipping was asked for.
+    """
+    if not path.exists() or overwrite:
+        return True
+    if skip_existing:
+        return False
+    raise InputError(f"{path}: exists already, expected --overwrite or --skip-existing")
+
+
+def numbered(output: Path, samples: int) -> list[Path]:
+    """``NAME_0.EXT`` ... of the samples whose mean is `output`."""
+    return [output.with_name(f"{output.stem}_{i}{output.suffix}") for i in range(samples)]
+
+
+def sidecar_path(output: Path) -> Path:
+    """The JSON file beside an output, ``OUTPUT-STEM.json``."""
+    return output.with_suffix(".json")
+
+
+def _is_file_name(output: str | os.PathLike[str]) -> bool:
+    text = os.fspath(output)
+    path = Path(output)
+    return bool(path.suffix) and not text.endswith(("/", os.sep)) and not path.is_dir()
+
+
+def _folder(source: InputFile, output: str | os.PathLike[str] | None) -> Path:
+    if output is None:
+        return source.path.parent
+    if source.folder is None:
+        return Path(output)
+    return Path(output) / source.path.parent.relative_to(source.folder)
+
+
+def _extension(path: Path, ext: str) -> str:
+    if ext != "auto":
+        return "." + ext.lower().lstrip(".")
+    return _KEPT.get(path.suffix.lower(), ".png")
