@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -163,3 +165,12 @@ def _counted(
         on_step(number * total + step, batches * total, x_hat)
 
     return counted
+
+
+class _Callable(ModuleType):
+    """Importing this module puts it over the function `restore.solve`, so it acts as that."""
+
+    __call__ = staticmethod(solve)
+
+
+sys.modules[__name__].__class__ = _Callable

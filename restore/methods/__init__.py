@@ -16,8 +16,7 @@ __all__ = ["DDRM", "Method", "PlugAndPlay", "StepCallback", "methods"]
 class _Callable(ModuleType):
     """Importing this package puts it over the function `restore.methods`, so it acts as that."""
 
-    def __call__(self) -> dict[str, type[Method]]:
-        return methods()
+    __call__ = staticmethod(methods)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+
+import operators
+import restore
+from restore.methods import DDRM
+from restore.prior.denoiser import Denoiser
+from restore.prior.gaussian_mixture import GaussianMixture
+from restore.problem import Problem
+from restore.solve import solve
+
+SHAPE = (3, 64, 48)
+
+
+class Half(Denoiser):
+    """Each row by itself, bit for bit."""
+
+    channels = 3
+    sigma_min, sigma_max = 0.01, 50.0
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return 0.25 + x / 2
+
+
+OPERATORS = {
+    "mask": lambda: operators.Mask(torch.rand(64, 48) > 0.5, SHAPE),
+    "masks": lambda: operators.Mask(torch.rand(3, 1, 64, 48) > 0.5, SHAPE),
+    "downsample": lambda: operators.Downsample(SHAPE, 4),
+    "colorize": lambda: operators.Colorize(SHAPE),
+    "blur": lambda: operators.Blur(SHAPE, operators.gaussian_kernel(1.5)),
+    "blur-zero": lambda: operators.Blur(SHAPE, operators.gaussian_kernel(1.5), "zero"),
+    "blur-circular": lambda: operators.Blur(SHAPE, operators.disk_kernel(2.0), "circular"),
+    "hadamard": lambda: operators.Hadamard(SHAPE, 0.25),
+}
+
+
+def _problem(name: str = "downsample", noise_std: float = 0.05) -> Problem:
+    operator = OPERATORS[name]()
+    y = operator(torch.rand(3, *SHAPE))
+    return Problem(operator, y + noise_std * torch.randn_like(y), noise_std)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_batch_size_changes_no_bit(name):
+    problem = _problem(name)
+    reference = solve(problem, Half(), samples=2, steps=2)
+    assert reference.shape == (2, 3, *SHAPE)
+    for batch_size in (1, 4):
+        x = solve(problem, Half(), samples=2, steps=2, batch_size=batch_size)
+        assert torch.equal(x, reference), batch_size
+
+
+def test_a_sample_depends_on_seed_and_index_only():
+    problem = _problem()
+    two, four = (solve(problem, Half(), samples=count, steps=3) for count in (2, 4))
+    assert torch.equal(two, four[:2])
+    assert torch.equal(two, solve(problem, Half(), samples=2, steps=3, seed=0))
+    other = solve(problem, Half(), samples=2, steps=3, seed=1)
+    rows = torch.cat([two, other]).flatten(0, 1).flatten(1)
+    assert torch.cdist(rows, rows).add(1e9 * torch.eye(len(rows))).min() > 1
+
+
+def test_steps_are_counted_over_all_batches():
+    problem, seen = _problem(), []
+
+    def on_step(step: int, total: int, x_hat: Tensor) -> None:
+        seen.append((step, total, tuple(x_hat.shape)))
+
+    solve(problem, Half(), samples=2, steps=3, batch_size=4, on_step=on_step)
+    sizes = [4, 4, 4, 2, 2, 2]
+    assert seen == [(step, 6, (size, *SHAPE)) for step, size in enumerate(sizes, 1)]
+
+
+def test_an_exception_ends_the_run():
+    calls = []
+
+    def on_step(step: int, total: int, x_hat: Tensor) -> None:
+        calls.append(step)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve(_problem(), Half(), on_step=on_step)
+    assert calls == [1, 2]
+
+
+def test_no_gradient_is_kept():
+    class Trainable(Half):
+        weight = torch.ones((), requires_grad=True)
+
+        def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+            return self.weight * x / 2
+
+    assert not solve(_problem(), Trainable(), steps=2).requires_grad
+
+
+def test_takes_a_method_of_ones_own():
+    problem = _problem()
+    method = DDRM(steps=3, eta=1.0)
+    assert torch.equal(solve(problem, Half(), method), solve(problem, Half(), steps=3, eta=1.0))
+    with pytest.raises(ValueError, match="object"):
+        solve(problem, Half(), method, steps=3)
+
+
+def test_double_precision():
+    operator = OPERATORS["blur"]()
+    x = torch.rand(1, *SHAPE)
+    single = solve(Problem(operator, operator(x), 0.05), Half(), steps=5)
+    double = operator.to(dtype=torch.float64)
+    exact = solve(Problem(double, double(x.double()), 0.05), Half(), steps=5)
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(single.double(), exact, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"method": "drdm"}, "no method 'drdm'; did you mean 'ddrm'.*ddrm, pnp"),
+        ({"method": "quantum"}, "no method 'quantum'; There are"),
+        ({"etab": 1.0}, "ddrm has no hyperparameter 'etab'; did you mean 'eta_b'"),
+        ({"eta": 1.5}, "eta is 1.5"),
+        ({"steps": 0}, "steps is 0"),
+        ({"samples": 0}, "samples is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_refuses(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        solve(_problem(), Half(), **arguments)
+
+
+def test_refuses_what_does_not_fit():
+    matrix_free = operators.Blur(SHAPE, operators.motion_kernel(9, 0.5))
+    problem = Problem(matrix_free, torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match=r"ddrm needs a fast SVD, which Blur.* methods that fit: "):
+        solve(problem, Half())
+    grey = operators.Downsample((1, 64, 64), 4)
+    with pytest.raises(ValueError, match=r"prior has 3 channel\(s\); the picture has 1"):
+        solve(Problem(grey, torch.zeros(1, 1, 16, 16)), Half())
+    y = torch.full((1, 3, 16, 12), float("nan"))
+    with pytest.raises(ValueError, match="finite"):
+        solve(Problem(OPERATORS["downsample"](), y), Half())
+
+
+class NoiselessOnly:
+    name, title, reference, needs, noise, tasks = "noiseless", "", "", (), False, ()
+
+
+def test_refuses_noise_where_a_method_has_no_model_of_it():
+    with pytest.raises(ValueError, match=r"noiseless needs noise_std = 0; .*: ddrm, pnp"):
+        solve(_problem(), Half(), NoiselessOnly())
+
+
+def test_methods_are_registered_once_with_what_the_command_line_prints():
+    known = restore.methods()
+    assert list(known) == ["ddrm", "pnp"]
+    for name, cls in known.items():
+        assert cls.name == name
+        assert cls.title
+        assert cls.reference
+        assert set(cls.needs) <= {"svd", "adjoint", "gradient"}
+        assert isinstance(cls.noise, bool)
+        assert cls.tasks
+        assert dataclasses.is_dataclass(cls)
+        assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
+        assert get_type_hints(cls)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DDRM().eta = 0.5
+
+
+def test_the_public_names_stay_functions_in_any_order_of_imports():
+    for _ in range(2):
+        assert restore.methods()["ddrm"] is DDRM
+        assert restore.solve(_problem(), Half(), steps=1).shape == (1, 3, *SHAPE)
+    assert restore.GaussianMixture is GaussianMixture
