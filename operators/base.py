@@ -205,8 +205,15 @@ class LinearOperator(abc.ABC):
         Raises:
             NoFastSVD: If there is none; the text names the operator and the alternatives.
         """
+        if "_no_svd" in self.__dict__:
+            raise NoFastSVD(self._no_svd)
         if "_svd" not in self.__dict__:
-            self._svd: ThinSVD = self._factorise()
+            try:
+                self._svd: ThinSVD = self._factorise()
+            except NoFastSVD as error:
+                # Kept, so that later solves do not look (and wait for the device) again.
+                self._no_svd: str = str(error)
+                raise
         return self._svd
 
     def _factorise(self) -> ThinSVD:

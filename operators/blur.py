@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -76,6 +78,9 @@ class Blur(LinearOperator):
                 f"{shape_text(picture[1:])}, so no pixel is valid"
             )
         self.border = border
+        self._tolerance = tolerance
+        # An array of NumPy stays in double precision on the CPU when the operator moves.
+        self._kernel = kernel.numpy()
         lines = _separated(kernel, tolerance)
         engine: LinearOperator
         if border == "circular":
@@ -88,17 +93,11 @@ class Blur(LinearOperator):
             engine = PaddedConvolution(picture, kernel, border, dtype, device)
         super().__init__(Space(shape, dtype), engine.codomain)
         self._engine = engine
-        real = self.domain.real_dtype
-        self._kernel = kernel.to(device=device, dtype=real)
-        self._lines = lines and (
-            lines[0].to(device=device, dtype=real),
-            lines[1].to(device=device, dtype=real),
-        )
 
     @property
     def kernel(self) -> Tensor:
-        """The kernel, `[kh, kw]`."""
-        return self._kernel
+        """The kernel, `[kh, kw]` in float64 on the CPU."""
+        return torch.from_numpy(self._kernel).clone()
 
     def _apply(self, x: Tensor) -> Tensor:
         return self._engine._apply(x)
@@ -107,15 +106,28 @@ class Blur(LinearOperator):
         return self._engine._adjoint(y)
 
     def _as_separable(self) -> Separable | None:
-        engine = self._engine
-        if self._lines is None or isinstance(engine, Separable):
-            return engine._as_separable()
+        lines = _separated(self.kernel, self._tolerance)
+        if lines is None:
+            return None
         shape = picture_shape("Blur", self.domain.shape)
-        return LineConvolution(shape, *self._lines, self.border, self.domain.dtype, self.device)
+        return LineConvolution(shape, *lines, self.border, self.domain.dtype, self.device)
 
     def _with_channels(self, channels: int) -> LinearOperator | None:
-        shape = (channels, *self.domain.shape[1:])
-        return Blur(shape, self._kernel, self.border, dtype=self.domain.dtype, device=self.device)
+        return self._rebuilt((channels, *self.domain.shape[1:]), self.domain.dtype, self.device)
+
+    def _rebuilt(
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: str | torch.device
+    ) -> Blur:
+        return Blur(shape, self.kernel, self.border, dtype=dtype, device=device)
+
+    def _mapped(
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+    ) -> Blur:
+        if dtype in (None, self.domain.dtype):
+            return super()._mapped(fn, dtype, memo)
+        # From the kernel again, since the tables of the other precision are rounded to it.
+        assert dtype is not None
+        return self._rebuilt(self.domain.shape, dtype, "cpu")._mapped(fn, None, memo)
 
     def _factorise(self) -> ThinSVD:
         if isinstance(self._engine, PaddedConvolution):

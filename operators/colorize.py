@@ -51,18 +51,21 @@ class Colorize(LinearOperator):
         values = torch.as_tensor(weights, dtype=torch.float64, device="cpu")
         if values.shape != (channels,):
             raise ValueError(f"Colorize: {values.numel()} weights for {channels} channels")
-        self._length = float(values.norm())
-        if not self._length > 0:
+        if not bool(values.any()):
             raise ValueError("Colorize: the weights are all zero")
         self._weights = values.reshape(-1, 1, 1).to(device=device, dtype=self.domain.real_dtype)
 
     @property
     def _coisometry(self) -> float | None:
-        return self._length
+        return float(self._norm())
 
     def resized(self, shape: tuple[int, ...]) -> Colorize:
         """Return the same weights for pictures of another height and width."""
         return Colorize(shape, self._weights.flatten(), dtype=self.domain.dtype, device=self.device)
+
+    def _norm(self) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(self._weights.double().cpu())
+        return norm
 
     def _apply(self, x: Tensor) -> Tensor:
         return (self._weights * x).sum(-3, keepdim=True)
@@ -73,7 +76,7 @@ class Colorize(LinearOperator):
     def _factorise(self) -> ThinSVD:
         shape, dtype = self.codomain.shape, self.domain.dtype
         identity = Identity(shape, dtype=dtype, device=self.device)
-        length = torch.linalg.vector_norm(self._weights.double().cpu())
+        length = self._norm()
         unit = Colorize(
             self.domain.shape,
             self._weights.double().cpu().flatten() / length,

@@ -229,7 +229,7 @@ class PaddedConvolution(LinearOperator):
         spectrum = self._spectrum * torch.fft.rfft2(x, s=self._length)
         full: Tensor = torch.fft.irfft2(spectrum, s=self._length)
         (rows, columns), (height, width) = self._taps, self.codomain.shape[1:]
-        return full[..., rows - 1 : rows - 1 + height, columns - 1 : columns - 1 + width]
+        return full.narrow(-2, rows - 1, height).narrow(-1, columns - 1, width)
 
     def _adjoint(self, y: Tensor) -> Tensor:
         top, bottom, left, right = self._borders
@@ -238,8 +238,10 @@ class PaddedConvolution(LinearOperator):
         spectrum = self._spectrum.conj() * torch.fft.rfft2(y, s=self._length)
         full: Tensor = torch.fft.irfft2(spectrum, s=self._length)
         before, after = left.shape[0], right.shape[0]
-        middle, end = full[..., before : before + width], before + width
-        full = middle + full[..., :before] @ left + full[..., end : end + after] @ right
+        rest = full.shape[-1] - before - width - after
+        first, middle, last, _ = torch.split(full, [before, width, after, rest], -1)
+        full = middle + first @ left + last @ right
         before, after = top.shape[0], bottom.shape[0]
-        middle, end = full[..., before : before + height, :], before + height
-        return middle + top.mT @ full[..., :before, :] + bottom.mT @ full[..., end : end + after, :]
+        rest = full.shape[-2] - before - height - after
+        first, middle, last, _ = torch.split(full, [before, height, after, rest], -2)
+        return middle + top.mT @ first + bottom.mT @ last

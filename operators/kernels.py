@@ -51,14 +51,14 @@ def motion_kernel(length: float, angle: float) -> Tensor:
         raise ValueError(f"motion_kernel: the length is {length}; it must be at least 1")
     radius = math.ceil((length - 1) / 2)
     size = 2 * radius + 1
-    count = 2 * _SUPERSAMPLING * size + 1
-    path = torch.linspace(-(length - 1) / 2, (length - 1) / 2, count, dtype=torch.float64)
-    pixel = torch.arange(-radius, radius + 1, dtype=torch.float64)[:, None]
-    # Each point of the path is shared between its four pixels bilinearly.
-    rows = (1 - (pixel + path * math.sin(angle)).abs()).clamp_min(0)
-    columns = (1 - (pixel - path * math.cos(angle)).abs()).clamp_min(0)
-    kernel = rows @ columns.T
-    return kernel / kernel.sum()
+    count = 4 * _SUPERSAMPLING * size
+    path = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * length
+    # Each pixel has the weight of the part of the path inside it.
+    row = torch.round(-path * math.sin(angle)).long() + radius
+    column = torch.round(path * math.cos(angle)).long() + radius
+    kernel = torch.zeros(size, size, dtype=torch.float64)
+    weight = torch.full((count,), 1 / count, dtype=torch.float64)
+    return kernel.index_put_((row, column), weight, accumulate=True)
 
 
 def disk_kernel(radius: float) -> Tensor:

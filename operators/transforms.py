@@ -1,6 +1,7 @@
 """Fast real orthogonal transforms: Hartley, cosine, Walsh-Hadamard.
 
-All are orthonormal, built from real FFTs or small matrices, and keep no tables.
+All are orthonormal, built from real FFTs or small matrices, and keep no tables. They slice with
+`narrow`, since indexing with brackets fails on the pretended device of `FakeTensorMode`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def half_to_hartley(spectrum: Tensor, width: int) -> Tensor:
     """
     near = spectrum.real - spectrum.imag
     # F(-k) is the conjugate of F(k): the missing columns are Re F + Im F, mirrored.
-    mirrored = (spectrum.real + spectrum.imag)[..., 1 : width - width // 2]
+    mirrored = (spectrum.real + spectrum.imag).narrow(-1, 1, width - width // 2 - 1)
     mirrored = mirrored.flip(-2, -1).roll(1, -2)
     return torch.cat([near, mirrored], -1)
 
@@ -33,8 +34,8 @@ def half_to_hartley(spectrum: Tensor, width: int) -> Tensor:
 def hartley_to_half(coefficients: Tensor) -> Tensor:
     """Return the half spectrum `[..., H, W//2 + 1]` of a picture from its Hartley coefficients."""
     half = coefficients.shape[-1] // 2 + 1
-    mirrored = coefficients.flip(-2, -1).roll((1, 1), (-2, -1))[..., :half]
-    near = coefficients[..., :half]
+    mirrored = coefficients.flip(-2, -1).roll((1, 1), (-2, -1)).narrow(-1, 0, half)
+    near = coefficients.narrow(-1, 0, half)
     return torch.complex((near + mirrored) / 2, (mirrored - near) / 2)
 
 
@@ -54,24 +55,25 @@ def dct(x: Tensor) -> Tensor:
     Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980.
     """
     n = x.shape[-1]
-    order = torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1)
-    spectrum = torch.fft.rfft(order, norm="ortho")
+    place = torch.arange(n, device=x.device)
+    even_then_odd = torch.where(place < (n + 1) // 2, 2 * place, 2 * (n - place) - 1)
+    spectrum = torch.fft.rfft(x.index_select(-1, even_then_odd), norm="ortho")
     cos, sin = _twiddle(n, x)
     first = spectrum.real * cos + spectrum.imag * sin
     # X[n-k] = -Im(e^{-iπk/2n} F[k])
-    last = (spectrum.real * sin - spectrum.imag * cos)[..., 1 : n - n // 2].flip(-1)
-    return torch.cat([first[..., :1], math.sqrt(2) * first[..., 1:], math.sqrt(2) * last], -1)
+    last = (spectrum.real * sin - spectrum.imag * cos).narrow(-1, 1, n - n // 2 - 1).flip(-1)
+    mean, rest = first.split([1, n // 2], -1)
+    return torch.cat([mean, math.sqrt(2) * rest, math.sqrt(2) * last], -1)
 
 
 def idct(c: Tensor) -> Tensor:
     """Return the inverse (and transpose) of `dct`, the orthonormal DCT-III along the last axis."""
     n = c.shape[-1]
-    half = n // 2 + 1
     cos, sin = _twiddle(n, c)
-    first = torch.cat([c[..., :1], c[..., 1:half] / math.sqrt(2)], -1)
-    mirrored = torch.cat(
-        [torch.zeros_like(c[..., :1]), c.flip(-1)[..., : half - 1] / math.sqrt(2)], -1
-    )
+    mean = c.narrow(-1, 0, 1)
+    first = torch.cat([mean, c.narrow(-1, 1, n // 2) / math.sqrt(2)], -1)
+    last = c.flip(-1).narrow(-1, 0, n // 2) / math.sqrt(2)
+    mirrored = torch.cat([torch.zeros_like(mean), last], -1)
     spectrum = torch.complex(first * cos + mirrored * sin, first * sin - mirrored * cos)
     order: Tensor = torch.fft.irfft(spectrum, n, norm="ortho")
     position = torch.arange(n, device=c.device)

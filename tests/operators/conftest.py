@@ -1,0 +1,197 @@
+"""The operators that the contract suite runs over, each with a small picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import operators
+from operators import LinearOperator
+
+Build = Callable[[tuple[int, int, int], dict[str, Any]], LinearOperator]
+
+SIZES = ((16, 16), (15, 22), (9, 8))
+DTYPES = (torch.float32, torch.float64)
+ASYMMETRIC = torch.tensor([[0.1, 0.0, 0.3], [0.2, 0.4, 0.1], [0.0, 0.1, 0.2], [0.1, 0.2, 0.1]])
+LINES = (torch.tensor([0.1, 0.5, 0.2, 0.3]).double(), torch.tensor([0.2, 0.7, 0.1]).double())
+KERNELS = {
+    "gaussian": operators.gaussian_kernel(0.7),
+    "separable": torch.outer(*LINES),
+    "disk": operators.disk_kernel(2.2),
+    "motion": operators.motion_kernel(5, 0.5),
+    "asymmetric": ASYMMETRIC,
+}
+
+
+def random_mask(*shape: int) -> Tensor:
+    """Return a mask that keeps about 60 %, with one pixel kept and one missing for certain."""
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.6
+    mask.view(-1)[0], mask.view(-1)[-1] = True, False
+    return mask
+
+
+def divided(shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Return a size by which both sides of the test pictures can be divided."""
+    return tuple(next(side // f for f in (3, 2) if side % f == 0) for side in shape[1:])  # type: ignore[return-value]
+
+
+def blur(kernel: str, border: str) -> Build:
+    return lambda shape, kw: operators.Blur(shape, KERNELS[kernel], border, **kw)
+
+
+def down(kernel: str) -> Build:
+    return lambda shape, kw: operators.Downsample(shape, 2, kernel=kernel, **kw)
+
+
+def _box(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOperator:
+    return operators.Downsample(shape, size=divided(shape), kernel="box", **kw)
+
+
+def _masked_box(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOperator:
+    small = (shape[0], *divided(shape))
+    return operators.Mask(random_mask(*small[1:]), small, **kw) @ _box(shape, kw)
+
+
+def _grey_small(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOperator:
+    A = operators.Downsample(shape, 2, **kw)
+    return operators.Colorize(A.codomain.shape, **kw) @ A
+
+
+def _masked_grey(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOperator:
+    mask = random_mask(*shape[1:])
+    return operators.Mask(mask, (1, *shape[1:]), **kw) @ operators.Colorize(shape, **kw)
+
+
+def _masked_blur(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOperator:
+    return operators.Mask(random_mask(*shape[1:]), shape, **kw) @ blur("gaussian", "reflect")(
+        shape, kw
+    )
+
+
+BUILDS: dict[str, Build] = {
+    "identity": lambda shape, kw: operators.Identity(shape, **kw),
+    "mask": lambda shape, kw: operators.Mask(random_mask(*shape[1:]), shape, **kw),
+    "mask per channel": lambda shape, kw: operators.Mask(random_mask(*shape), shape, **kw),
+    "mask per image": lambda shape, kw: operators.Mask(random_mask(2, 1, *shape[1:]), shape, **kw),
+    "colorize": lambda shape, kw: operators.Colorize(shape, **kw),
+    "colorize mean": lambda shape, kw: operators.Colorize(shape, "mean", **kw),
+    "downsample box": _box,
+    "downsample bilinear": down("bilinear"),
+    "downsample bicubic": down("bicubic"),
+    "downsample lanczos": down("lanczos"),
+    "downsample 1.5": lambda shape, kw: operators.Downsample(shape, 1.5, **kw),
+    "downsample size": lambda shape, kw: operators.Downsample(shape, size=(5, 7), **kw),
+    "resize up": lambda shape, kw: operators.Resize(shape, (23, 27), **kw),
+    "hadamard": lambda shape, kw: operators.Hadamard(shape, 0.4, **kw),
+    "hadamard full": lambda shape, kw: operators.Hadamard(shape, 1.0, **kw),
+    **{
+        f"blur {kernel} {border}": blur(kernel, border)
+        for border in ("reflect", "replicate", "zero", "circular", "valid")
+        for kernel in KERNELS
+    },
+    "downsample of blur": lambda shape, kw: (
+        operators.Downsample(shape, 2, **kw) @ blur("gaussian", "reflect")(shape, kw)
+    ),
+    "mask of box": _masked_box,
+    "colorize of downsample": _grey_small,
+    "mask of colorize": _masked_grey,
+    "mask of blur": _masked_blur,
+    "scaled": lambda shape, kw: -2.5 * operators.Downsample(shape, 2, **kw),
+    "sum": lambda shape, kw: blur("motion", "zero")(shape, kw) + operators.Identity(shape, **kw),
+    "adjoint": lambda shape, kw: operators.Downsample(shape, 2, **kw).H,
+    "gram": lambda shape, kw: operators.Downsample(shape, 2, **kw).N,
+}
+
+NO_SVD = {
+    "mask of blur",
+    "sum",
+    *(
+        f"blur {kernel} {border}"
+        for border in ("reflect", "replicate", "zero", "valid")
+        for kernel in ("disk", "motion", "asymmetric")
+        if (kernel, border) != ("disk", "reflect")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operator to test; `operator()` builds it."""
+
+    name: str
+    size: tuple[int, int]
+    dtype: torch.dtype
+    device: torch.device = torch.device("cpu")
+    has_svd: bool = True
+
+    def operator(self) -> LinearOperator:
+        return BUILDS[self.name]((3, *self.size), {"dtype": self.dtype, "device": self.device})
+
+    @property
+    def tolerance(self) -> float:
+        return 2e-5 if self.dtype in (torch.float32, torch.complex64) else 1e-12
+
+    def batches(self) -> tuple[tuple[int, ...], ...]:
+        return ((2,), (3, 2)) if self.name == "mask per image" else ((), (2,), (3, 2))
+
+    def draw(self, shape: tuple[int, ...], seed: int = 0) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(shape, generator=generator, dtype=self.dtype).to(self.device)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Use one thread: the pictures are so small that a second one only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _cases(
+    names: list[str], sizes: tuple[tuple[int, int], ...], dtypes: tuple[torch.dtype, ...]
+) -> list[Any]:
+    return [
+        pytest.param(
+            Case(name, size, dtype, has_svd=name not in NO_SVD),
+            id=f"{name}-{size[0]}x{size[1]}-{str(dtype).removeprefix('torch.')}",
+        )
+        for name in names
+        for size in sizes
+        for dtype in dtypes
+    ]
+
+
+def _on_device(case: Case, device: torch.device) -> Case:
+    if device.type == "mps" and case.dtype in (torch.float64, torch.complex128):
+        pytest.skip("MPS has no double precision")
+    return replace(case, device=device)
+
+
+@pytest.fixture(params=_cases(list(BUILDS), SIZES, DTYPES))
+def case(request: pytest.FixtureRequest, device: torch.device) -> Case:
+    """Every operator, size and number type."""
+    return _on_device(request.param, device)
+
+
+@pytest.fixture(params=_cases([n for n in BUILDS if n not in NO_SVD], SIZES, DTYPES))
+def svd_case(request: pytest.FixtureRequest, device: torch.device) -> Case:
+    """Every operator that has a fast SVD."""
+    return _on_device(request.param, device)
+
+
+@pytest.fixture(params=_cases(list(BUILDS), SIZES[1:2], (torch.float32,)))
+def one_case(request: pytest.FixtureRequest, device: torch.device) -> Case:
+    """Every operator once, for the checks that do not depend on the size."""
+    return _on_device(request.param, device)
+
+
+@pytest.fixture(params=_cases(list(BUILDS), SIZES[1:2], (torch.complex64, torch.complex128)))
+def complex_case(request: pytest.FixtureRequest, device: torch.device) -> Case:
+    """Every operator for complex pictures."""
+    return _on_device(request.param, device)

@@ -1,0 +1,54 @@
+"""No operator reads anything back from an accelerator: each runs on a pretended one."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+def refuse(*args: object, **kwargs: object) -> NoReturn:
+    raise AssertionError("a tensor was read back from the device")
+
+
+def trap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse what FakeTensorMode lets pass, a copy to the host above all."""
+    for name in ("cpu", "numpy", "item", "tolist", "__float__", "__int__", "__bool__"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+
+
+def faked(t: Tensor) -> Tensor:
+    return torch.empty(t.shape, dtype=t.dtype, device="cuda")
+
+
+def test_runs_on_a_pretended_accelerator(
+    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    if device.type != "cpu":
+        pytest.skip("the pretended device is for machines without one")
+    A = one_case.operator()
+    A._svd_or_none()
+    trap(monkeypatch)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        B = A._map_tensors(faked)
+        x = torch.empty((2, *A.domain.shape), device="cuda")
+        y = torch.empty((2, *A.codomain.shape), device="cuda")
+        results = [B(x), B.adjoint(y), B.normal(x), B.norm()]
+        results += [B.pinv(y, max_iterations=3), B.pinv(y, 1e-3, max_iterations=3)]
+        results += [B.solve_normal(x, 0.1, max_iterations=3)]
+        rho = torch.empty(2, device="cuda")
+        results += [B.solve_normal(x, rho, max_iterations=3)]
+        if one_case.has_svd:
+            svd = B.svd().truncated(1e-3)
+            c = svd.vt(x)
+            results += [c, svd.v(c), svd.u(svd.singular_values * c), svd.ut(y), svd.pinv(y)]
+        assert all(result.device.type == "cuda" for result in results)
+
+
+def test_the_trap_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    trap(monkeypatch)
+    with FakeTensorMode(), pytest.raises(AssertionError, match="read back"):
+        float(torch.empty((), device="cuda"))
