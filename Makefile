@@ -36,7 +36,7 @@ layers: install
 
 # The pages land in site/.
 docs: install
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 examples: install
 	@set -e; for example in examples/*.py; do echo "$$example"; $(BIN)/python "$$example" --short; done
