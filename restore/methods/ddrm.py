@@ -123,8 +123,11 @@ class _Chain:
         self.eta, self.eta_b = method.eta, method.eta_b
         self.svd: ThinSVD = problem.operator.svd().truncated(method.rcond)
         self.s = self.svd.singular_values
-        self.inverse_s = self.svd.inverse_values()
+        self.measured = (self.s > 0).to(self.s)
         self.uty = self.svd.ut(problem.y)
+        inverse_s = self.svd.inverse_values()
+        self.y_bar = inverse_s * self.uty
+        self.y_std = inverse_s * self.noise_std
         self._begin(problem, centre if method.start is None else method.start, sigma)
 
     def _begin(self, problem: Problem, centre: Tensor | float, sigma: float) -> None:
@@ -134,9 +137,10 @@ class _Chain:
             raise ShapeError(f"DDRM: start is {list(centre.shape)}; the pictures are {list(shape)}")
         z = self.noise(torch.empty(shape, dtype=space.dtype, device=y.device))
         x = centre + sigma * z
-        x_bar = self.svd.vt(x)
-        known = self.inverse_s * self.uty + self._std(sigma, 1.0) * self.svd.vt(z)
-        self._replace(x, x_bar, torch.where(self.s * sigma > self.noise_std, known, x_bar))
+        known = torch.addcmul(self.y_bar, self._std(sigma, 1.0), self.svd.vt(z))
+        where = (self.s * sigma > self.noise_std).to(self.s)
+        # A copy, since Vᴴx is x itself for V = I.
+        self._replace(x, self.svd.vt(x).clone(), known, where)
 
     def step(self, x_hat: Tensor, sigma: float, lower: float) -> None:
         """Take x from σ to σ' = lower."""
@@ -147,22 +151,24 @@ class _Chain:
         z = self.noise(x_hat)
         x_hat_bar, z_bar = self.svd.vt(x_hat), self.svd.vt(z)
 
-        x = x_hat + kept * (self.x - x_hat) / sigma + fresh * z
-        x_bar = x_hat_bar + kept * (self.x_bar - x_hat_bar) / sigma + fresh * z_bar
-        known = (1 - eta_b) * x_hat_bar + eta_b * self.inverse_s * self.uty
-        known = known + self._std(lower, eta_b) * z_bar
+        # lerp(a, b, t) is a + t(b - a). Memory is written in place: fresh pages cost most here.
+        x = torch.lerp(x_hat, self.x, kept / sigma).add_(z, alpha=fresh)
+        x_bar = torch.lerp(x_hat_bar, self.x_bar, kept / sigma).add_(z_bar, alpha=fresh)
+        known = torch.lerp(x_hat_bar, self.y_bar, eta_b).addcmul_(self._std(lower, eta_b), z_bar)
         if noise_std > 0:
-            residual = (self.uty - self.s * x_hat_bar) / noise_std
-            noisier = x_hat_bar + kept * residual + fresh * z_bar
+            noisier = torch.addcmul(self.uty, self.s, x_hat_bar, value=-1).mul_(kept / noise_std)
+            noisier.add_(x_hat_bar).add_(z_bar, alpha=fresh)
             known = torch.where(self.s * lower >= noise_std, known, noisier)
-        self._replace(x, x_bar, torch.where(self.s > 0, known, x_bar))
+        self._replace(x, x_bar, known, self.measured)
 
     def _std(self, sigma: float, eta_b: float) -> Tensor:
         """√(σ² - η_b²σ_y²/s²), 0 where rounding or a noisier measurement makes it negative."""
-        spent = (eta_b * self.noise_std * self.inverse_s).square()
-        return (sigma**2 - spent).clamp_min(0).sqrt()
+        if self.noise_std == 0:
+            return self.s.new_full((), sigma)
+        return (self.y_std * eta_b).square_().neg_().add_(sigma**2).clamp_min_(0).sqrt_()
 
-    def _replace(self, x: Tensor, x_bar: Tensor, wanted: Tensor) -> None:
-        """Give x, whose spectral part is x_bar, the spectral part that is wanted."""
-        self.x = x + self.svd.v(wanted - x_bar)
-        self.x_bar = wanted
+    def _replace(self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor) -> None:
+        """Give x, whose spectral part is x_bar, the part `known` where that is 1, in place."""
+        change = known.sub_(x_bar).mul_(where)
+        self.x = x.add_(self.svd.v(change))
+        self.x_bar = x_bar.add_(change)
