@@ -32,17 +32,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             written to or made.
     """
     target = Path(path)
-    if target.exists() and not target.is_file():
-        kind = "a folder" if target.is_dir() else "not a regular file"
-        raise InputError(f"{target}: is {kind}, expected the name of a file to write")
     # Short and independent of the name, which may be as long as the file system allows.
     temporary = target.parent / f".{uuid.uuid4().hex[:12]}.tmp{target.suffix}"
     try:
+        if target.exists() and not target.is_file():
+            kind = "a folder" if target.is_dir() else "not a regular file"
+            raise InputError(f"{target}: is {kind}, expected the name of a file to write")
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(target)
     except OSError as error:
-        if not _is_about(error, temporary):
+        if not _is_about(error, target, temporary):
             raise
         if error.errno in _FULL:
             raise InputError(f"{target}: no space left on the disk, nothing was written") from error
@@ -63,11 +63,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def _is_about(error: OSError, temporary: Path) -> bool:
+def _is_about(error: OSError, target: Path, temporary: Path) -> bool:
     """Whether the error comes from writing here, and not from another file read meanwhile."""
     if error.errno is None:
         return False
     if error.filename is None:
         return True
     name = Path(os.fsdecode(error.filename))
-    return name == temporary or name == temporary.parent or name in temporary.parents
+    return name in (target, temporary) or name in temporary.parents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -15,25 +16,24 @@ from restore.io.levels import FLOAT_BITS
 from restore.io.metadata import Metadata, read_metadata, read_tiff_metadata
 from restore.io.orientation import apply_orientation
 from restore.io.png import colour_chunks
-from restore.io.tiff import UnknownTiff, read_deep_tiff
+from restore.io.quiet import quiet_stderr
+from restore.io.refusal import Undecodable
+from restore.io.tiff import EXPECTED, read_deep_tiff
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _TIFF_SIGNATURES = (b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b")
+_SIGNATURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP"}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _PREMULTIPLIED, _SIGNED = 1, 2
-_EXPECTED = "grey or RGB of up to 16 bits, or floating point"
 _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 # The raw mode that yields the low bytes of what this one yields the high bytes of.
 _LOW_BYTES = {"B": "L", "L": "B", "N": _NATIVE_LOW}
 
-
-class Undecodable(Exception):
-    """A file that is no usable picture: what was found, and what was expected."""
-
-    def __init__(self, found: str, expected: str) -> None:
-        super().__init__(f"{found}, expected {expected}")
+# Their remarks on a damaged file would reach the terminal besides our one line.
+for _library in ("PIL", "tifffile"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,17 @@ def decode(stream: BinaryIO) -> Decoded:
         image = Image.open(stream)
     except Image.DecompressionBombError as error:
         raise Undecodable(str(error).split(",")[0], "a smaller picture") from error
-    except UnidentifiedImageError as error:
+    except Exception as error:  # a parser may raise anything on a damaged file
         if is_tiff:
             return _decode_with_tifffile(stream)
-        kinds = "a picture (PNG, JPEG, TIFF, WebP, BMP, GIF or another that Pillow reads)"
+        for start, name in _SIGNATURES.items():
+            if signature.startswith(start):
+                found = f"{name} that is cut or damaged in its header"
+                raise Undecodable(found, "a complete picture") from error
+        if not isinstance(error, UnidentifiedImageError):
+            raise Undecodable(f"damaged picture ({error})", "a complete picture") from error
+        kinds = "PNG, JPEG, TIFF, WebP, BMP, GIF or another format that Pillow reads"
         raise Undecodable("not a picture", kinds) from error
-    except Exception as error:  # a parser may raise anything on a damaged file
-        raise Undecodable(f"damaged picture ({error})", "a complete picture") from error
     if is_tiff and _needs_tifffile(image):
         return _decode_with_tifffile(stream)
     return _decode_with_pillow(image, stream)
@@ -130,10 +134,7 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
 
 
 def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
-    try:
-        levels, has_alpha, kind = read_deep_tiff(stream, pixel_limit())
-    except UnknownTiff as error:
-        raise Undecodable(str(error), _EXPECTED) from error
+    levels, has_alpha, kind = read_deep_tiff(stream, pixel_limit())
     notes: list[str] = []
     stream.seek(0)
     metadata, orientation = read_tiff_metadata(stream.read(), notes)
@@ -142,7 +143,7 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
     elif levels.dtype.itemsize <= 2:
         bits = 8 * levels.dtype.itemsize
     else:
-        raise Undecodable(f"{kind} of {levels.dtype}", _EXPECTED)
+        raise Undecodable(f"{kind} of {levels.dtype}", EXPECTED)
     levels = _upright(levels, orientation)
     alpha = np.ascontiguousarray(levels[..., -1]) if has_alpha else None
     if has_alpha:
@@ -173,7 +174,8 @@ def _tag(image: Image.Image, number: int, default: int) -> tuple[Any, ...]:
 
 def _load(image: Image.Image, form: str) -> Image.Image:
     try:
-        image.load()
+        with quiet_stderr():
+            image.load()
     except Exception as error:  # a decoder may raise anything on a damaged file
         text = str(error) or type(error).__name__
         state = "truncated" if "truncated" in text or "broken data stream" in text else "damaged"
@@ -245,7 +247,7 @@ def _levels(
     if mode == "LAB":
         return np.asarray(_lab_to_srgb(image)), None, 8
     if mode not in ("L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr", "HSV"):
-        raise Undecodable(f"{form} of Pillow's mode {mode}", _EXPECTED)
+        raise Undecodable(f"{form} of Pillow's mode {mode}", EXPECTED)
     with_alpha = image.has_transparency_data
     if mode in ("L", "LA", "La"):
         plain = image.convert("LA") if with_alpha else image.convert("L")

@@ -12,6 +12,7 @@ from restore.io.jpeg_tables import JpegTables
 from restore.io.levels import FLOAT_BITS
 from restore.io.metadata import EXIF_PREFIX, Metadata, comment, photoshop_block
 from restore.io.png import encode_png
+from restore.io.quiet import quiet_stderr
 from restore.io.tiff import encode_tiff
 
 FORMATS = {
@@ -159,5 +160,6 @@ def _save(levels: NDArray[np.uint8], form: str, options: dict[str, Any]) -> byte
 
     plane = levels[..., 0] if levels.shape[2] == 1 else levels
     out = BytesIO()
-    Image.fromarray(np.ascontiguousarray(plane)).save(out, form, **options)
+    with quiet_stderr():  # libjpeg remarks on 16-bit quantisation tables
+        Image.fromarray(np.ascontiguousarray(plane)).save(out, form, **options)
     return out.getvalue()

@@ -119,9 +119,14 @@ def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = Fals
     """Whether to make this output: False for one that exists and is to be skipped.
 
     Raises:
-        InputError: it exists and neither overwriting nor skipping was asked for.
+        InputError: it exists and neither overwriting nor skipping was asked for, or its name is
+            none.
     """
-    if not path.exists() or overwrite:
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"{path}: {error.strerror}, expected a name that can be used") from error
+    if not exists or overwrite:
         return True
     if skip_existing:
         return False

@@ -18,6 +18,7 @@ from restore.io.encode import jpeg_metadata
 from restore.io.metadata import Metadata
 from restore.io.orientation import undo_orientation
 from restore.io.picture import Picture, read_picture, write_picture
+from restore.io.quiet import quiet_stderr
 
 _BLOCK = 8
 _LARGEST = 1023
@@ -120,8 +121,9 @@ def _read(path: Path) -> Any:
     import jpeglib
 
     try:
-        jpeg = jpeglib.read_dct(str(path))
-        jpeg.load()
+        with quiet_stderr():
+            jpeg = jpeglib.read_dct(str(path))
+            jpeg.load()
     except OSError as error:
         raise _NoCoefficients("jpeglib cannot read its coefficients") from error
     return jpeg
@@ -188,10 +190,11 @@ def _serialise(jpeg: Any, path: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         name = str(Path(folder) / "picture.jpg")
         try:
-            jpeg.write_dct(name, flags=["OPTIMIZE_CODING"])
-            data = Path(name).read_bytes()
-            check = jpeglib.read_dct(name)
-            check.load()
+            with quiet_stderr():
+                jpeg.write_dct(name, flags=["OPTIMIZE_CODING"])
+                data = Path(name).read_bytes()
+                check = jpeglib.read_dct(name)
+                check.load()
         except OSError as error:
             raise InputError(f"{path}: writing its coefficients failed ({error})") from error
     for component in ("Y", "Cb", "Cr"):

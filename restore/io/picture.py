@@ -15,14 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import write_bytes
-from restore.io.decode import Decoded, Undecodable, decode
+from restore.io.decode import Decoded, decode
 from restore.io.encode import DEEPEST, FORMATS, WITH_ALPHA, Unwritable, encode
 from restore.io.jpeg_tables import JpegTables
 from restore.io.levels import FLOAT_BITS, from_integer, rounding_std, to_integer
 from restore.io.metadata import Metadata
+from restore.io.refusal import Undecodable
 
 # A resampled floating-point picture overshoots white and black by so much.
 _OVERSHOOT = 0.05
+_NPY = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,12 +220,13 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
 
 def _read_npy(stream: BinaryIO) -> Decoded:
     expected = "float or unsigned numbers [H, W], [H, W, 1 to 4]"
+    if not stream.read(len(_NPY)) == _NPY:
+        raise Undecodable("not a NumPy array", expected)
+    stream.seek(0)
     try:
-        array = np.load(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise Undecodable(f"not a NumPy array ({error})", expected) from error
-    if not isinstance(array, np.ndarray):
-        raise Undecodable("several arrays", expected)
+        array: NDArray[Any] = np.load(stream, allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError) as error:
+        raise Undecodable(f"damaged NumPy array ({error})", expected) from error
     array = array[..., None] if array.ndim == 2 else array
     usable = array.ndim == 3 and 1 <= array.shape[2] <= 4 and 0 not in array.shape
     if not usable or array.dtype not in (np.uint8, np.uint16, np.float32, np.float64):

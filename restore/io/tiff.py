@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.io.metadata import EXIF_IFD, EXIF_PREFIX, GPS_IFD, TIFF_LAYOUT, Metadata
+from restore.io.refusal import Undecodable
 
 _DEFLATE = 8
 _HORIZONTAL = 2
@@ -19,9 +21,8 @@ _PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
 _STRIP_BYTES = 1 << 18
 _INCH = 2
 
-
-class UnknownTiff(Exception):
-    """A TIFF that is no grey or colour picture; the message says what it is."""
+EXPECTED = "grey or RGB of up to 16 bits, or floating point"
+"""What `read_deep_tiff` reads."""
 
 
 def encode_tiff(levels: NDArray[Any], metadata: Metadata, notes: list[str]) -> bytes:
@@ -38,12 +39,15 @@ def encode_tiff(levels: NDArray[Any], metadata: Metadata, notes: list[str]) -> b
     strips, rows = _strips(levels)
     layout = _layout(levels, metadata, strips, rows)
     out = BytesIO()
-    try:
-        _directory(layout, metadata.exif).save(out)
-    except (struct.error, TypeError, ValueError, AttributeError, KeyError) as error:
-        notes.append(f"EXIF could not be kept in the TIFF ({error})")
-        out = BytesIO()
-        _directory(layout, None).save(out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            _directory(layout, metadata.exif).save(out)
+        except (struct.error, TypeError, ValueError, AttributeError, KeyError) as error:
+            notes.append(f"EXIF could not be kept in the TIFF ({error})")
+            out = BytesIO()
+            _directory(layout, None).save(out)
+    notes += [f"EXIF in the TIFF: {warning.message}" for warning in caught]
     return out.getvalue() + b"".join(strips)
 
 
@@ -59,7 +63,7 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
         alpha, and a name of the kind.
 
     Raises:
-        UnknownTiff: not grey or RGB, too large, cut, or a compression that needs more libraries.
+        Undecodable: not grey or RGB, too large, cut, or a compression that needs more libraries.
     """
     import tifffile
 
@@ -71,24 +75,24 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
             kind = f"{page.bitspersample}-bit {photometric} TIFF"
             if limit is not None and page.imagewidth * page.imagelength > limit:
                 size = f"{page.imagewidth}x{page.imagelength}"
-                raise UnknownTiff(f"{size} pixels, above the limit of {limit}")
+                raise Undecodable(f"{size} pixels", f"at most {limit}")
             end = max(o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True))
             if end > stream.seek(0, 2):
-                raise UnknownTiff(f"truncated {kind}")
+                raise Undecodable(f"truncated {kind}", "a complete picture")
             array = np.asarray(page.asarray())
-    except UnknownTiff:
+    except Undecodable:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
-        raise UnknownTiff(f"TIFF that cannot be decoded ({error})") from error
-    if page.axes not in ("YX", "YXS", "SYX"):
-        raise UnknownTiff(f"{kind} with axes {page.axes}")
+        raise Undecodable(f"TIFF that cannot be decoded ({error})", EXPECTED) from error
+    if page.axes not in ("YX", "YXS", "SYX") or array.ndim != len(page.axes):
+        raise Undecodable(f"{kind} with axes {page.axes}", EXPECTED)
     pixels = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
     pixels = pixels[..., None] if page.axes == "YX" else pixels
     colours = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3}.get(photometric, 0)
     samples, extra = pixels.shape[2], tuple(int(e) for e in page.extrasamples)
     alpha = extra in ((_STRAIGHT_ALPHA,), (_PREMULTIPLIED,)) and samples == colours + 1
     if colours == 0 or samples != colours + alpha or array.dtype.kind not in "uf":
-        raise UnknownTiff(f"{kind} with {samples} channels of {array.dtype}")
+        raise Undecodable(f"{kind} with {samples} channels of {array.dtype}", EXPECTED)
     if photometric == "MINISWHITE":
         pixels = (_white(pixels) - pixels).astype(pixels.dtype)
     if extra == (_PREMULTIPLIED,):
