@@ -23,6 +23,11 @@ def _joint_batch(*operators: LinearOperator) -> tuple[int, ...]:
     )
 
 
+def _bracketed(operator: LinearOperator) -> str:
+    several = isinstance(operator, (Composition, Scaled))
+    return f"({operator.name})" if several else operator.name
+
+
 class Adjoint(LinearOperator):
     """Aᴴ as an operator; its SVD is that of A with U and V exchanged."""
 
@@ -35,7 +40,7 @@ class Adjoint(LinearOperator):
     @property
     def name(self) -> str:
         """Name of A with `.H`."""
-        return f"{self.operator.name}.H"
+        return f"{_bracketed(self.operator)}.H"
 
     @property
     def H(self) -> LinearOperator:
@@ -92,7 +97,7 @@ class Gram(LinearOperator):
     @property
     def name(self) -> str:
         """Name of A with `.N`."""
-        return f"{self.operator.name}.N"
+        return f"{_bracketed(self.operator)}.N"
 
     @property
     def H(self) -> LinearOperator:

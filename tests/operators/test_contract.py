@@ -110,9 +110,8 @@ def test_solve_normal_by_svd(svd_case: Any) -> None:
     assert relative(A.normal(x) + 0.1 * x, b) < 100 * svd_case.tolerance
     rho = torch.tensor([0.1, 2.0], dtype=b.dtype, device=b.device)
     x = A.solve_normal(b, rho)
-    assert relative(A.normal(x) + rho[:, None, None, None] * x if b.ndim == 4 else b, b) < (
-        100 * svd_case.tolerance
-    )
+    per_image = rho.reshape(2, *(1,) * A.domain.ndim)
+    assert relative(A.normal(x) + per_image * x, b) < 100 * svd_case.tolerance
 
 
 def test_solve_normal_by_conjugate_gradients(case: Any) -> None:
@@ -138,7 +137,7 @@ def test_norm_is_the_largest_singular_value(one_case: Any) -> None:
     estimate = A.norm()
     assert estimate.shape == (*A.batch_shape, *(1,) * A.domain.ndim)
     x = one_case.draw((2, *A.domain.shape))
-    for _ in range(100):
+    for _ in range(50):
         x = A.normal(x / torch.linalg.vector_norm(x, dim=A.domain.axes, keepdim=True))
     size = torch.linalg.vector_norm(x, dim=A.domain.axes, keepdim=True).sqrt()
     assert float((estimate / size - 1).abs().max()) < 0.05
@@ -167,7 +166,7 @@ def test_to_another_number_type(case: Any) -> None:
     A = case.operator()
     x = case.draw((2, *A.domain.shape))
     other = torch.float32 if case.dtype == torch.float64 else torch.float64
-    if case.device.type == "mps":
+    if case.device == "mps":
         other = case.dtype
     if case.has_svd:
         A.svd()
@@ -199,7 +198,7 @@ def test_pickle(one_case: Any) -> None:
     assert torch.equal(B(x), A(x))
     assert repr(B) == repr(A)
     if one_case.has_svd:
-        C = pickle.loads(pickle.dumps((A, A.svd()))[:])[0]
+        C = pickle.loads(pickle.dumps((A, A.svd())))[0]
         assert torch.equal(C.svd().vt(x), A.svd().vt(x))
 
 

@@ -31,6 +31,7 @@ def test_runs_on_a_pretended_accelerator(
         pytest.skip("the pretended device is for machines without one")
     A = one_case.operator()
     A._svd_or_none()
+    monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(allow_non_fake_inputs=True):
         B = A._map_tensors(faked)
@@ -49,6 +50,7 @@ def test_runs_on_a_pretended_accelerator(
 
 
 def test_the_trap_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(), pytest.raises(AssertionError, match="read back"):
         float(torch.empty((), device="cuda"))

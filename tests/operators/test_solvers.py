@@ -1,0 +1,154 @@
+"""Conjugate gradients, where there is no SVD, and the checks themselves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from operators import (
+    Blur,
+    ConvergenceError,
+    Identity,
+    LinearOperator,
+    Mask,
+    Space,
+    ThinSVD,
+    check_adjoint,
+    check_svd,
+    gaussian_kernel,
+    motion_kernel,
+)
+from operators.cg import conjugate_gradient
+
+SHAPE = (1, 15, 12)
+KW = {"dtype": torch.float64}
+
+
+def blurred() -> Blur:
+    return Blur(SHAPE, motion_kernel(5, 0.5), **KW)
+
+
+def test_solve_normal_is_the_dense_solution() -> None:
+    A = blurred()
+    basis = torch.eye(180, dtype=torch.float64).reshape(180, *SHAPE)
+    gram = A.normal(basis).reshape(180, 180)
+    b = torch.randn(2, *SHAPE, dtype=torch.float64)
+    shift = 0.01 * torch.eye(180, dtype=torch.float64)
+    expected = torch.linalg.solve(gram + shift, b.reshape(2, 180).T).T
+    assert torch.allclose(A.solve_normal(b, 0.01).reshape(2, 180), expected, rtol=1e-7, atol=1e-8)
+
+
+def test_pinv_is_the_least_norm_solution() -> None:
+    A = Mask(torch.rand(SHAPE) < 0.5, SHAPE, **KW) @ Blur(SHAPE, gaussian_kernel(0.5), **KW)
+    basis = torch.eye(180, dtype=torch.float64).reshape(180, *SHAPE)
+    matrix = A(basis).reshape(180, 180).T
+    y = torch.randn(SHAPE, dtype=torch.float64)
+    expected = torch.linalg.pinv(matrix, rtol=1e-9) @ y.flatten()
+    assert torch.allclose(A.pinv(y).flatten(), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_rcond_damps_conjugate_gradients() -> None:
+    A = blurred()
+    y = torch.randn(SHAPE, dtype=torch.float64)
+    damped = A.pinv(y, 0.1)
+    rho = float((0.1 * A.norm()).square())
+    assert torch.allclose(damped, A.solve_normal(A.adjoint(y), rho), atol=1e-8)
+
+
+def test_an_image_does_not_depend_on_its_batch() -> None:
+    A = blurred()
+    b = torch.randn(3, *SHAPE, dtype=torch.float64) * torch.tensor([1, 1e-3, 1e4]).reshape(
+        3, 1, 1, 1
+    )
+    b[1] = A.normal(b[1])
+    rho = torch.tensor([0.5, 0.1, 0.02], dtype=torch.float64)
+    together = A.solve_normal(b, rho, tolerance=1e-2)
+    for index in range(3):
+        alone = A.solve_normal(b[index], float(rho[index]), tolerance=1e-2)
+        assert float((together[index] - alone).norm() / alone.norm()) < 1e-6
+
+
+def test_failure_to_converge_is_an_error() -> None:
+    A = blurred()
+    y = torch.randn(SHAPE, dtype=torch.float64)
+    with pytest.raises(ConvergenceError) as failure:
+        A.pinv(y, max_iterations=5)
+    text = str(failure.value)
+    assert text.startswith("pinv of Blur: conjugate gradients came to a relative residual of ")
+    assert "in 5 iterations, not to 1.0e-10" in text
+    with pytest.raises(ConvergenceError, match="solve_normal of Blur"):
+        A.solve_normal(y, 1e-9, max_iterations=5)
+
+
+def test_zero_right_hand_side() -> None:
+    A = blurred()
+    zero = torch.zeros(2, *SHAPE, dtype=torch.float64)
+    assert torch.equal(A.pinv(zero), zero)
+    both = torch.stack([zero[0], torch.ones(SHAPE, dtype=torch.float64)])
+    assert torch.equal(A.solve_normal(both, 0.1)[0], zero[0])
+    assert bool(A.solve_normal(both, 0.1).isfinite().all())
+
+
+def test_more_iterations_than_needed_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on an accelerator: the number of iterations is fixed, converged images stay."""
+    A = blurred()
+    b = torch.randn(2, *SHAPE, dtype=torch.float64)
+    expected = A.solve_normal(b, 0.1)
+
+    class Elsewhere(Tensor):
+        @property
+        def device(self) -> torch.device:  # type: ignore[override]
+            return torch.device("cuda")
+
+    x = conjugate_gradient(
+        lambda v: A.normal(v.as_subclass(Tensor)) + 0.1 * v,
+        b.as_subclass(Elsewhere),
+        (-3, -2, -1),
+        name="test",
+        max_iterations=400,
+    )
+    assert torch.allclose(x.as_subclass(Tensor), expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("rho", [0.0, -1.0, float("nan")])
+def test_rho_must_be_positive(rho: float) -> None:
+    with pytest.raises(ValueError, match="needs rho > 0"):
+        Identity((2, 2)).solve_normal(torch.ones(2, 2), rho)
+
+
+class _Wrong(LinearOperator):
+    """Twice the identity, with a factor planted somewhere."""
+
+    _real_matrix: ClassVar[bool] = True
+
+    def __init__(self, *, adjoint: float = 2.0, left: float = 1.0, value: float = 2.0) -> None:
+        space = Space((3, 4), torch.float32)
+        super().__init__(space, space)
+        self.factor, self.left, self.value = adjoint, left, value
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self.factor * y
+
+    def _factorise(self) -> ThinSVD:
+        frame = Identity((3, 4))
+        return ThinSVD(self.left * frame, torch.full((3, 4), self.value), frame)
+
+
+def test_checks_see_planted_factors() -> None:
+    check_adjoint(_Wrong())
+    check_svd(_Wrong())
+    with pytest.raises(AssertionError, match="_Wrong: <Ax, y> and <x, A\\^H y> differ by"):
+        check_adjoint(_Wrong(adjoint=2.001))
+    with pytest.raises(AssertionError, match="_Wrong: A = U s V\\^H fails by"):
+        check_svd(_Wrong(value=2.001))
+    with pytest.raises(AssertionError, match="U\\^H U = I fails"):
+        check_svd(_Wrong(left=1.001, value=2 / 1.001))
+    with pytest.raises(AssertionError, match="s >= 0 fails"):
+        check_svd(_Wrong(left=-1.0, value=-2.0))
+    assert check_adjoint(_Wrong(adjoint=2.001), tolerance=0.01) > 1e-4
