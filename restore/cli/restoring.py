@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,19 +50,17 @@ def _run(
     verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any]
 ) -> int:
     from restore.io.files import expand_inputs, plan_outputs
-    from restore.tasks.registry import TASKS
     from restore.tasks.settings import resolve_settings
 
-    task = TASKS[verb]
     given = common.given() | {name: value for name, value in own.items() if value is not None}
     settings = resolve_settings(given, common.config, verb)
-    suffix = task.suffix if common.suffix is None else common.suffix
-    sources = expand_inputs(inputs, recursive=common.recursive)
+    suffix = f"_{verb}" if common.suffix is None else common.suffix
+    sources = expand_inputs(inputs, recursive=common.recursive, made_suffix=suffix)
     outputs = plan_outputs(
-        sources, output=common.output, suffix=suffix, ext=common.ext or "auto",
-        overwrite=common.overwrite, skip_existing=common.skip_existing,
-    )  # fmt: skip
-    jobs = [_Job(source, output) for source, output in outputs]
+        sources, verb, output=common.output, suffix=suffix, ext=common.ext or "auto"
+    )
+    pairs = zip(sources, outputs, strict=True)
+    jobs = [_Job(source.path, output) for source, output in pairs if _wanted(output, common)]
     if common.dry_run:
         for job in jobs:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
@@ -69,9 +68,22 @@ def _run(
             typer.echo(json.dumps(plan | {"settings": settled}))
         return 0
     from restore.tasks.photo import Restorer
+    from restore.tasks.registry import TASKS
 
-    restorer = Restorer(task, settings)
+    restorer = Restorer(TASKS[verb], settings)
     return _run_jobs(jobs, restorer, suffix, common, alone=len(sources) == 1)
+
+
+def _wanted(output: Path, common: CommonOptions) -> bool:
+    """Whether to make this output; what cannot be written is refused before any work is done."""
+    from restore.io.files import may_write
+    from restore.io.picture import output_format
+
+    output_format(output)
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{output}: {folder} cannot be written to; expected a writable folder")
+    return may_write(output, overwrite=common.overwrite, skip_existing=common.skip_existing)
 
 
 def _run_jobs(

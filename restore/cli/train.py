@@ -35,6 +35,9 @@ def train(
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of weights and pictures.")] = "not stated",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, help="At most so long is lost when the run is interrupted.")
+    ] = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -67,7 +70,9 @@ def train(
                     if not quiet and not progress.console.is_terminal:
                         typer.echo(f"step {state.step}: loss {state.loss:.4f}, {levels}", err=True)
 
-            trainer = Trainer(recipe, folder, output, choose_device(device), show)
+            trainer = Trainer(
+                recipe, folder, output, choose_device(device), show, checkpoint_seconds
+            )
             trainer.run()
         described = training_data or f"{len(list(folder.rglob('*.*')))} files in {folder.name}"
         card = export_model(

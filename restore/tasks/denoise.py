@@ -21,7 +21,6 @@ class Denoise(Task):
     """A = I. One step from σ = σ_y is D(y, σ_y), the posterior mean itself."""
 
     name = "denoise"
-    suffix = "_denoise"
     presets = {
         "fast": {"steps": 1, "average": 1},
         "default": {"steps": 1, "average": 1},

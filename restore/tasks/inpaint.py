@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from operators import Mask
-from restore.errors import InputError
 from restore.io.mask import hole_from_alpha, read_mask
 from restore.io.picture import Picture
 from restore.problem import Problem
@@ -19,7 +20,6 @@ class Inpaint(Task):
     """A = the mask of the known pixels."""
 
     name = "inpaint"
-    suffix = "_inpaint"
     presets = {
         "fast": {"steps": 10, "eta": 1.0, "sigma_max": 0.3, "average": 2},
         "default": {"steps": 20, "eta": 1.0, "sigma_max": 0.3, "average": 4},
@@ -49,13 +49,8 @@ class Inpaint(Task):
         pixels = add_noise(torch.as_tensor(picture.pixels), settings)
         return torch.where(hole, torch.ones(()), pixels)
 
-    def _hole(self, picture: Picture, settings: Settings):  # type: ignore[no-untyped-def]
-        if settings.mask is not None:
-            return read_mask(settings.mask, picture.pixels.shape[-2:])
-        hole = hole_from_alpha(picture)
-        if hole is None:
-            raise InputError(
-                f"{picture.path}: no --mask and no transparent hole; "
-                f"expected --mask FILE, white where the picture is to be filled"
-            )
-        return hole
+    @staticmethod
+    def _hole(picture: Picture, settings: Settings) -> NDArray[np.bool_]:
+        if settings.mask is None:
+            return hole_from_alpha(picture)
+        return read_mask(settings.mask, (picture.height, picture.width))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from restore.errors import InputError
 from restore.io.jpeg_blocks import write_jpeg_blocks
+from restore.io.files import numbered, sidecar_path
 from restore.io.levels import as_written, rounding_std
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.registry import methods
@@ -132,8 +133,7 @@ class Restorer:
         files.append(output)
         extra: dict[str, Any] = {}
         if settings.samples is not None:
-            for index, sample in enumerate(x):
-                path = output.with_stem(f"{output.stem}_{index}")
+            for path, sample in zip(numbered(output, count), x, strict=True):
                 self._write(path, sample, picture, source, changed, quality)
                 files.append(path)
             if settings.save_std:
@@ -145,7 +145,7 @@ class Restorer:
         metrics, baseline = self._scores(truth, output, measurement)
 
         height, width = best.shape[-2:]
-        sidecar = output.with_suffix(".json")
+        sidecar = sidecar_path(output)
         record: dict[str, Any] = {
             "input": str(source),
             "output": str(output),

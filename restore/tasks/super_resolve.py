@@ -22,7 +22,6 @@ class SuperResolve(Task):
     """A = Pillow's antialiased resize from the wanted size to the input's."""
 
     name = "super-resolve"
-    suffix = "_super-resolve"
     presets = {
         "fast": {"steps": 10, "eta": 1.0, "sigma_max": 0.3, "average": 1},
         "default": {"steps": 20, "eta": 1.0, "sigma_max": 0.5, "average": 4},

@@ -47,14 +47,12 @@ class Task(ABC):
 
     Attributes:
         name: the verb.
-        suffix: end of the output's name.
         presets: by preset, the parameters of the default method, and `average`, the number of
             samples whose mean is the one picture written without `--samples`.
         sampling: parameters that take their place with `--samples`.
     """
 
     name: ClassVar[str]
-    suffix: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     sampling: ClassVar[Mapping[str, Any]] = {}
 

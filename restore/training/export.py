@@ -35,6 +35,7 @@ def export_model(
     }
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(state, temporary)
+        temporary.chmod(0o644)  # safetensors keeps its files to their owner
         digest = sha256_of(temporary)
     card = Card(
         name=recipe.name,

@@ -31,7 +31,6 @@ from restore.training.recipe import Recipe
 LEVEL_BINS = 24
 LEVEL_RANGE = (math.log(0.002), math.log(50.0))
 VALIDATION_LEVELS = (15, 25, 50)
-CHECKPOINT_SECONDS = 60.0
 VALIDATE_EVERY = 1000
 
 
@@ -67,6 +66,7 @@ class Trainer:
         folder: run folder, made when missing.
         device: where the network runs.
         on_progress: called after each step.
+        checkpoint_seconds: at most so long is lost when the run is interrupted.
     """
 
     recipe: Recipe
@@ -74,6 +74,7 @@ class Trainer:
     folder: Path
     device: torch.device
     on_progress: Callable[[Progress], None] = lambda _: None
+    checkpoint_seconds: float = 60.0
     step: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class Trainer:
             psnr = self.validate() if last or self.step % VALIDATE_EVERY == 0 else None
             if psnr is not None:
                 self._log(loss, psnr)
-            if last or psnr is not None or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if last or psnr is not None or time.monotonic() - saved > self.checkpoint_seconds:
                 self._save("checkpoint.pt")
                 saved = time.monotonic()
             self.on_progress(Progress(self.step, self.recipe.steps, loss, psnr))

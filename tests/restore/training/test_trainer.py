@@ -1,0 +1,131 @@
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from restore.errors import InputError
+from restore.prior.models import load_prior
+from restore.training.export import export_model
+from restore.training.trainer import Trainer, ema_exponent, noise_levels, rate_factor
+
+CPU = torch.device("cpu")
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return trainer.averaged_network().state_dict()
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(recipe, pictures, tmp_path):
+    whole = Trainer(recipe, pictures, tmp_path / "whole", CPU)
+    whole.run()
+
+    half = Trainer(recipe, pictures, tmp_path / "half", CPU)
+    for _ in range(5):
+        half._train_step()
+        half.step += 1
+    half._save("checkpoint.pt")
+    again = Trainer(recipe, pictures, tmp_path / "half", CPU)
+    assert again.step == 5
+    again.run()
+    assert_same(weights(whole), weights(again))
+
+
+def test_more_steps_go_on_from_before_the_decay(recipe, pictures, tmp_path):
+    Trainer(recipe, pictures, tmp_path / "run", CPU).run()
+    longer = recipe.model_copy(update={"steps": 20})
+    extended = Trainer(longer, pictures, tmp_path / "run", CPU)
+    assert extended.step == 9  # 12 steps, of which the last quarter decays
+    extended.run()
+    straight = Trainer(longer, pictures, tmp_path / "straight", CPU)
+    straight.run()
+    assert_same(weights(straight), weights(extended))
+
+
+def test_another_recipe_in_the_same_folder_is_refused(recipe, pictures, tmp_path):
+    Trainer(recipe, pictures, tmp_path / "run", CPU).run()
+    with pytest.raises(InputError, match=r"another recipe \(batch_size 4 → 8\)"):
+        Trainer(recipe.model_copy(update={"batch_size": 8}), pictures, tmp_path / "run", CPU)
+    with pytest.raises(InputError, match=r"stands at step 9; expected --steps of at least"):
+        Trainer(recipe.model_copy(update={"steps": 5}), pictures, tmp_path / "run", CPU)
+
+
+def test_a_killed_command_resumes(pictures, tmp_path):
+    """kill -9 in the middle, then the same command again: it ends, and the model loads."""
+    run, recipe_file = tmp_path / "run", tmp_path / "recipe.json"
+    recipe_file.write_text(
+        '{"widths": [8, 8], "blocks": [1, 1], "batch_size": 2, "patch": 16, "steps": 3000}'
+    )
+    command = [
+        sys.executable, "-c", "from restore.cli.app import main; main()",
+        "train", str(pictures), "-o", str(run), "--recipe", str(recipe_file), "--quiet",
+        "--checkpoint-seconds", "0.2",
+    ]  # fmt: skip
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    stood_at = torch.load(run / "checkpoint.pt", weights_only=True)["step"]
+    assert 0 < stood_at < 3000
+    recipe_file.write_text(recipe_file.read_text().replace("3000", str(stood_at + 20)))
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_prior(run)(torch.rand(1, 3, 9, 9), 0.1).shape == (1, 3, 9, 9)
+
+
+def test_training_learns(recipe, pictures, tmp_path):
+    """300 steps of the tiny network beat the best linear shrinkage of independent pixels."""
+    longer = recipe.model_copy(update={"steps": 300, "batch_size": 8})
+    trainer = Trainer(longer, pictures, tmp_path / "run", CPU)
+    trainer.run()
+    psnr = trainer.validate()
+    for level, value in psnr.items():
+        sigma = level / 255
+        shrunk = 1 / (1 / sigma**2 + 1 / recipe.data_std**2)
+        assert value > -10 * math.log10(shrunk) + 2
+
+
+def test_the_exported_model_is_the_trained_one(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    trainer.run()
+    card = export_model(
+        trainer, tmp_path / "model", domain="test", training_data="six pictures", licence="none"
+    )
+    assert card.recipe["steps"] == 12
+    x, sigma = torch.rand(1, 3, 16, 16), torch.full((1, 1, 1, 1), 0.1)
+    expected = trainer._denoise(trainer.averaged_network(), x, sigma)
+    torch.testing.assert_close(
+        load_prior(tmp_path / "model")(x, 0.1), expected, atol=2e-3, rtol=0
+    )
+
+
+def test_noise_levels_are_stratified(recipe):
+    """A batch of 1000: each tenth of the distribution has its share, to one stratum."""
+    wide = recipe.model_copy(update={"batch_size": 1000})
+    sigma = noise_levels(wide, torch.Generator().manual_seed(0))
+    body = sigma[(sigma < recipe.sigma_median)].numel()
+    low, high = recipe.tail_range
+    in_tail_below = recipe.tail * max(0, math.log(recipe.sigma_median / low)) / math.log(high / low)
+    assert body == pytest.approx(1000 * ((1 - recipe.tail) / 2 + in_tail_below), abs=2)
+
+
+def test_the_rate_rises_stays_and_falls(recipe):
+    factors = [rate_factor(recipe, step) for step in range(12)]
+    assert factors[0] == 0.5
+    assert factors[1:9] == [1.0] * 8
+    assert factors[9:] == pytest.approx([1, 2 / 3, 1 / 3])
+
+
+def test_the_exponent_of_the_average():
+    """Values of Karras et al. 2024, table: relative lengths 0.05 and 0.10."""
+    assert ema_exponent(0.05) == pytest.approx(16.97, abs=0.01)
+    assert ema_exponent(0.10) == pytest.approx(6.94, abs=0.01)
