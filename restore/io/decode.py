@@ -109,7 +109,11 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
     notes = _first_of_several(image)
     loaded = _load(image, form)
     chunks = colour_chunks(stream) if form == "PNG" else ()
-    metadata, orientation = read_metadata(loaded, notes, chunks)
+    try:
+        metadata, orientation = read_metadata(loaded, notes, chunks)
+    except Exception as error:  # a parser may raise anything on damaged metadata
+        metadata, orientation = Metadata(), 1
+        notes.append(f"the metadata is damaged and was left out ({error})")
     if ";16" in raw and image.mode in ("RGB", "RGBA"):
         levels, alpha = _sixteen_bit(image, raw, stream, form)
         mode, bits = f"{'LA' if levels.shape[2] == 1 else image.mode};16", 16
@@ -137,7 +141,11 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
     levels, has_alpha, kind = read_deep_tiff(stream, pixel_limit())
     notes: list[str] = []
     stream.seek(0)
-    metadata, orientation = read_tiff_metadata(stream.read(), notes)
+    try:
+        metadata, orientation = read_tiff_metadata(stream.read(), notes)
+    except Exception as error:  # a parser may raise anything on damaged metadata
+        metadata, orientation = Metadata(), 1
+        notes.append(f"the metadata is damaged and was left out ({error})")
     if levels.dtype.kind == "f":
         levels, bits = levels.astype(np.float32), FLOAT_BITS
     elif levels.dtype.itemsize <= 2:

@@ -51,6 +51,8 @@ def write_jpeg_blocks(
     way. Tables, subsampling, metadata and, unlike with `write_picture`, the orientation tag stay
     as they are: turning the pixels would change every block.
 
+    A progressive file becomes a baseline one with the same coefficients.
+
     Where the coefficients cannot be reached (CMYK, arithmetic coding) the whole picture is encoded
     again with the same tables.
 

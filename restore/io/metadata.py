@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG, _ICC_TAG = 700, 33723, 34377, 34675
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PHOTOSHOP_LAYERS_TAG, _IMAGEJ_COUNTS_TAG, _IMAGEJ_TAG = 37724, 50838, 50839
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 513, 514
 _IPTC_RESOURCE = 0x0404
@@ -100,14 +102,17 @@ def read_metadata(
         notes: gets a line for whatever could not be kept.
         png_colour: colour chunks of a PNG, which Pillow does not hand out.
     """
-    exif = image.getexif()
+    exif = _exif_of(image)
     orientation = _orientation(exif)
     info = image.info
     tiff_tags = getattr(image, "tag_v2", None)
     if tiff_tags is not None:
         block = tiff_exif(exif, notes)
         iptc = _tiff_iptc(tiff_tags)
+        # Without these tags Pillow says one dot per inch.
+        dpi = info.get("dpi") if _X_RESOLUTION in tiff_tags else None
     else:
+        dpi = info.get("dpi")
         block = _clean_exif(_exif_block(image, exif), notes)
         iptc = info.get("photoshop", {}).get(_IPTC_RESOURCE) if image.format != "PNG" else None
     text = dict(getattr(image, "text", {}))
@@ -125,7 +130,7 @@ def read_metadata(
         xmp=_clean_xmp(_as_bytes(info.get("xmp"))),
         iptc=_as_bytes(iptc),
         text=text,
-        dpi=_resolution(info.get("dpi")),
+        dpi=_resolution(dpi),
         png_colour=png_colour,
     )
     return found, orientation
@@ -133,14 +138,21 @@ def read_metadata(
 
 def read_tiff_metadata(data: bytes, notes: list[str]) -> tuple[Metadata, int]:
     """The same, from the bytes of a TIFF whose pixels Pillow cannot read."""
-    from PIL import Image, TiffImagePlugin
+    from PIL import Image
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     exif = Image.Exif()
-    exif.load(data)
-    orientation = _orientation(exif)
-    tags = dict(exif)
-    unit = {2: 1.0, 3: 2.54}.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
-    x, y = tags.get(TiffImagePlugin.X_RESOLUTION), tags.get(TiffImagePlugin.Y_RESOLUTION)
+    big = 43 in data[2:4]
+    if big:
+        notes.append("the EXIF tags of a BigTIFF are left out")
+    else:
+        exif.load(data)
+    tags = ImageFileDirectory_v2(data[:16] if big else data[:8])
+    stream = BytesIO(data)
+    stream.seek(tags.next)
+    tags.load(stream)
+    unit = {2: 1.0, 3: 2.54}.get(tags.get(_RESOLUTION_UNIT, 2))
+    x, y = tags.get(_X_RESOLUTION), tags.get(_Y_RESOLUTION)
     dpi = None if unit is None or x is None or y is None else (float(x) * unit, float(y) * unit)
     found = Metadata(
         exif=tiff_exif(exif, notes),
@@ -149,7 +161,7 @@ def read_tiff_metadata(data: bytes, notes: list[str]) -> tuple[Metadata, int]:
         iptc=_tiff_iptc(tags),
         dpi=_resolution(dpi),
     )
-    return found, orientation
+    return found, _orientation(tags)
 
 
 def photoshop_block(iptc: bytes) -> bytes:
@@ -203,9 +215,18 @@ def tiff_exif(exif: Image.Exif, notes: list[str]) -> bytes | None:
         return None
 
 
-def _orientation(exif: Image.Exif) -> int:
-    code = exif.get(ORIENTATION, 1)
+def _orientation(tags: Mapping[int, Any]) -> int:
+    code = tags.get(ORIENTATION, 1)
     return code if isinstance(code, int) and 1 <= code <= 8 else 1
+
+
+def _exif_of(image: Image.Image) -> Image.Exif:
+    from PIL import Image
+
+    try:
+        return image.getexif()
+    except (SyntaxError, struct.error):  # no TIFF header: `_clean_exif` says so
+        return Image.Exif()
 
 
 def _exif_block(image: Image.Image, exif: Image.Exif) -> bytes | None:
@@ -288,17 +309,14 @@ def _clean_xmp(xmp: bytes | None) -> bytes | None:
     return None if xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", xmp.rstrip(b"\0"))
 
 
-def _tiff_iptc(tags: Mapping[int, Any]) -> bytes | None:
-    """IPTC records of a TIFF, which by an old mistake may be stored as 32-bit numbers."""
-    value = tags.get(_IPTC_TAG)
-    if isinstance(value, int):
-        value = (value,)
-    if isinstance(value, tuple) and all(isinstance(v, int) for v in value):
-        for order in "<>":
-            packed = struct.pack(f"{order}{len(value)}L", *value)
-            if packed.startswith(_IPTC_MARKER):
-                return packed
-    return _as_bytes(value)
+def _tiff_iptc(directory: Any) -> bytes | None:
+    """IPTC records of a TIFF directory of Pillow, which may be stored as 32-bit numbers.
+
+    Pillow would cut those to the first. Their bytes are the records, so it is asked for bytes.
+    """
+    raw = getattr(directory, "_tagdata", {}).get(_IPTC_TAG)
+    value = _as_bytes(directory.get(_IPTC_TAG) if raw is None else raw)
+    return value if value is not None and value.startswith(_IPTC_MARKER) else None
 
 
 def _raw_profile(text: str) -> bytes:

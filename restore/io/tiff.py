@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.io.metadata import EXIF_IFD, EXIF_PREFIX, GPS_IFD, TIFF_LAYOUT, Metadata
+from restore.io.metadata import EXIF_IFD, EXIF_PREFIX, GPS_IFD, ORIENTATION, TIFF_LAYOUT, Metadata
 from restore.io.refusal import Undecodable
 
 _DEFLATE = 8
@@ -169,7 +169,7 @@ def _directory(layout: dict[int, Any], exif: bytes | None) -> Any:
         block = Image.Exif()
         block.load(EXIF_PREFIX + exif)
         for tag, value in block.items():
-            if tag not in TIFF_LAYOUT:
+            if tag == ORIENTATION or tag not in TIFF_LAYOUT:
                 directory[tag] = block.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else value
     directory.tagtype[33723] = UNDEFINED
     for tag, value in layout.items():

@@ -60,9 +60,11 @@ def test_16_bits(path: Path, rng: np.random.Generator, options: dict[str, Any], 
         assert np.array_equal(to_integer(picture.alpha[0], 16), levels[..., 3])
 
 
-def test_planes_apart(path: Path, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("big", [False, True])
+def test_planes_apart(path: Path, rng: np.random.Generator, big: bool) -> None:
     planes = rng.integers(0, 65536, (3, H, W), dtype=np.uint16)
-    picture = read_picture(made(path, planes, photometric="rgb", planarconfig="separate"))
+    options = {"planarconfig": "separate", "bigtiff": big}
+    picture = read_picture(made(path, planes, photometric="rgb", **options))
     assert np.array_equal(to_integer(picture.pixels, 16), planes)
 
 

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from restore.metrics import estimate_noise
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_white_noise_on_a_slope(sigma: float, channels: int) -> None:
+    """The wavelet does not see the slope.
+
+    The median of n absolute values of a normal has a standard error of 1.167 σ / sqrt(n); here n
+    is at least 65² = 4,225, so 1.8 % of σ: the test allows five of them.
+    """
+    rng = np.random.default_rng(7)
+    rows, columns = np.mgrid[0:132, 0:132]
+    clean = 0.3 + 0.002 * rows + 0.001 * columns
+    noisy = clean + rng.normal(0, sigma, (channels, 132, 132))
+    assert estimate_noise(noisy) == pytest.approx(sigma, rel=0.09)
+
+
+def test_is_the_mean_over_channels() -> None:
+    rng = np.random.default_rng(7)
+    noise = rng.normal(0, 1, (3, 64, 64)) * np.array([0.01, 0.02, 0.06])[:, None, None]
+    single = [estimate_noise(noise[i : i + 1]) for i in range(3)]
+    assert estimate_noise(noise) == pytest.approx(np.mean(single))
+
+
+def test_clean_pictures_have_none() -> None:
+    rows, columns = np.mgrid[0:40, 0:50]
+    assert estimate_noise(np.full((3, 40, 50), 0.7)) == 0.0
+    assert estimate_noise((0.01 * rows + 0.005 * columns)[None]) == 0.0
+
+
+def test_painted_areas_do_not_hide_the_noise() -> None:
+    rng = np.random.default_rng(3)
+    picture = 0.5 + rng.normal(0, 0.05, (1, 200, 200))
+    picture[:, :, :140] = 1.0
+    assert estimate_noise(picture) == pytest.approx(0.05, rel=0.1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 100), (100, 3), (4, 4), (5, 7)])
+def test_tiny_pictures(size: tuple[int, int]) -> None:
+    value = estimate_noise(np.random.default_rng(0).random((3, *size)))
+    assert np.isfinite(value)
+    assert (value == 0.0) == (min(size) < 4)
+
+
+def test_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match=r"pixels are \[4, 4\]"):
+        estimate_noise(np.zeros((4, 4)))
