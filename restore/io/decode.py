@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -182,7 +183,8 @@ def _tag(image: Image.Image, number: int, default: int) -> tuple[Any, ...]:
 
 def _load(image: Image.Image, form: str) -> Image.Image:
     try:
-        with quiet_stderr():
+        # Of Pillow's decoders only libtiff prints its complaints.
+        with quiet_stderr() if form == "TIFF" else nullcontext():
             image.load()
     except Exception as error:  # a decoder may raise anything on a damaged file
         text = str(error) or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from io import BytesIO
 from typing import Any
 
@@ -160,6 +161,7 @@ def _save(levels: NDArray[np.uint8], form: str, options: dict[str, Any]) -> byte
 
     plane = levels[..., 0] if levels.shape[2] == 1 else levels
     out = BytesIO()
-    with quiet_stderr():  # libjpeg remarks on 16-bit quantisation tables
+    # libjpeg remarks on quantisation tables of 16 bits.
+    with quiet_stderr() if form == "JPEG" else nullcontext():
         Image.fromarray(np.ascontiguousarray(plane)).save(out, form, **options)
     return out.getvalue()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_ONE = threading.RLock()
 
 
 @contextmanager
@@ -12,8 +15,14 @@ def quiet_stderr() -> Iterator[None]:
     """Drops what libtiff and libjpeg print about a file; they raise besides, which is reported.
 
     It acts on the file descriptor, because these libraries know nothing of `sys.stderr`. Where
-    there is no standard error, nothing is done.
+    there is no standard error, nothing is done. One thread at a time: two that restore each other's
+    descriptor would lose it for good.
     """
+    with _ONE:
+        yield from _quietened()
+
+
+def _quietened() -> Iterator[None]:
     try:
         saved = os.dup(2)
     except OSError:
