@@ -111,7 +111,9 @@ app.add_typer(models, name="models")
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    show: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True)
+    ] = False,
 ) -> None:
     """Global options."""
     if show:

@@ -94,6 +94,6 @@ def _print(report: dict[str, Any]) -> None:
     test = report["self_test"]
     verdict = "passed" if test["ok"] else "FAILED"
     typer.echo(
-        f"self-test     {verdict} in {test['seconds']:.1f} s: noise power ÷ {test['denoising_gain']:.0f}, "
-        f"|A x − y| ≤ {test['residual']:.1e}"
+        f"self-test     {verdict} in {test['seconds']:.1f} s: "
+        f"noise power ÷ {test['denoising_gain']:.0f}, |A x − y| ≤ {test['residual']:.1e}"
     )

@@ -37,10 +37,15 @@ def methods(
         from rich.table import Table
 
         table = Table("name", "title", "needs", "noise", "tasks", "reference")
-        for row in rows:
-            cells = (", ".join(v) if isinstance(v, list) else v for v in row.values())
-            name, title, reference, needs, noise, tasks = cells
-            table.add_row(name, title, needs, "yes" if noise else "no", tasks, reference)
+        for method in registry().values():
+            table.add_row(
+                method.name,
+                method.title,
+                ", ".join(method.needs),
+                "yes" if method.noise else "no",
+                ", ".join(method.tasks),
+                method.reference,
+            )
         Console().print(table)
         return 0
 

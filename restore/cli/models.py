@@ -56,8 +56,8 @@ def info(name: Name, json_lines: Json = False) -> None:
 
         model = find_model(name)
         if json_lines:
-            card = model.card.model_dump(mode="json")
-            typer.echo(json.dumps({**card, "bytes": model.bytes, "path": str(model.folder)}))
+            content = model.card.model_dump(mode="json")
+            typer.echo(json.dumps(content | {"bytes": model.bytes, "path": str(model.folder)}))
             return 0
         card = model.card
         lines = {

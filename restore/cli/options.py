@@ -20,7 +20,9 @@ METHOD = "Method and model"
 MEASUREMENT = "Measurement"
 RUN = "Run"
 
-Inputs = Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="INPUT...")]
+Inputs = Annotated[
+    list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="INPUT...")
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ class CommonOptions:
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File (with a suffix, one input) or folder.", rich_help_panel=OUTPUT
+            "-o",
+            "--output",
+            help="File (with a suffix, one input) or folder.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None
     method: Annotated[
@@ -40,7 +45,9 @@ class CommonOptions:
     model: Annotated[
         str | None,
         typer.Option(
-            "-n", "--model", help="Bundled name or path; see `restore models list`.",
+            "-n",
+            "--model",
+            help="Bundled name or path; see `restore models list`.",
             rich_help_panel=METHOD,
         ),
     ] = None
@@ -54,7 +61,9 @@ class CommonOptions:
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Another parameter of the method.",
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another parameter of the method.",
             rich_help_panel=METHOD,
         ),
     ] = None
@@ -74,24 +83,27 @@ class CommonOptions:
     sigma_range: Annotated[
         str | None,
         typer.Option(
-            metavar="[0-1|0-255]", help="Units of --sigma. [default: 0-1]",
+            metavar="[0-1|0-255]",
+            help="Units of --sigma. [default: 0-1]",
             rich_help_panel=MEASUREMENT,
         ),
     ] = None
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="[default: 0]", rich_help_panel=RUN)
-    ] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]", rich_help_panel=RUN)] = (
+        None
+    )
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Write this many samples NAME_0, NAME_1, … and their mean.",
+            min=1,
+            help="Write this many samples NAME_0, NAME_1, … and their mean.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
     average: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Samples whose mean is the one picture written without --samples.",
+            min=1,
+            help="Samples whose mean is the one picture written without --samples.",
             rich_help_panel=METHOD,
         ),
     ] = None
@@ -116,14 +128,16 @@ class CommonOptions:
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="fp32|fp16|bf16", help="Precision of the network. [default: fp32]",
+            metavar="fp32|fp16|bf16",
+            help="Precision of the network. [default: fp32]",
             rich_help_panel=RUN,
         ),
     ] = None
     tile: Annotated[
         int | None,
         typer.Option(
-            min=64, help="Denoise in blended tiles of this side, to bound memory.",
+            min=64,
+            help="Denoise in blended tiles of this side, to bound memory.",
             rich_help_panel=RUN,
         ),
     ] = None
@@ -138,7 +152,8 @@ class CommonOptions:
         bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=RUN)
     ] = False
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT),
     ] = False
     skip_existing: Annotated[
         bool,
@@ -156,14 +171,17 @@ class CommonOptions:
     ext: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|png|jpg|tif|npy", help="Kind of output. [default: auto]",
+            metavar="auto|png|jpg|tif|npy",
+            help="Kind of output. [default: auto]",
             rich_help_panel=OUTPUT,
         ),
     ] = None
     quality: Annotated[
         int | None,
         typer.Option(
-            min=1, max=100, help="JPEG quality. [default: the input's own tables, else 95]",
+            min=1,
+            max=100,
+            help="JPEG quality. [default: the input's own tables, else 95]",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -176,7 +194,8 @@ class CommonOptions:
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.html", help="One self-contained page with pictures and figures.",
+            metavar="FILE.html",
+            help="One self-contained page with pictures and figures.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -223,7 +242,7 @@ def with_common_options(verb: Callable[..., None]) -> Callable[..., None]:
         common = CommonOptions(**{f.name: values.pop(f.name) for f in fields(CommonOptions)})
         verb(**values, common=common)
 
-    del command.__wrapped__  # type: ignore[attr-defined]  # typer would look through it
+    del command.__wrapped__  # typer would look through it
     parameters = [*own, *shared]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}

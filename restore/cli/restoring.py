@@ -46,9 +46,7 @@ class _Job:
     output: Path
 
 
-def _run(
-    verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any]
-) -> int:
+def _run(verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any]) -> int:
     from restore.io.files import expand_inputs, plan_outputs
     from restore.tasks.settings import resolve_settings
 

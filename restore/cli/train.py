@@ -23,7 +23,9 @@ def train(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the run; more than before goes on with a finished one."),
+        typer.Option(
+            min=1, help="Length of the run; more than before goes on with a finished one."
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3.")] = None,
@@ -79,7 +81,9 @@ def train(
             trainer, output, domain=domain, training_data=described, licence=licence
         )
         if not quiet:
-            typer.echo(f"{output}: {card.parameters / 1e6:.2f} M parameters after {recipe.steps} steps")
+            typer.echo(
+                f"{output}: {card.parameters / 1e6:.2f} M parameters after {recipe.steps} steps"
+            )
         return 0
 
     run_command(body, debug=debug)

@@ -108,7 +108,9 @@ def find_model(name_or_path: str | Path) -> Model:
         return open_model(path)
     if path.is_file():
         if path.name != WEIGHTS:
-            raise InputError(f"{path}: not a model; expected a file {WEIGHTS} with {CARD} beside it")
+            raise InputError(
+                f"{path}: not a model; expected a file {WEIGHTS} with {CARD} beside it"
+            )
         return open_model(path.parent)
     near = difflib.get_close_matches(str(name_or_path), models, n=1, cutoff=0.0)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -126,13 +128,17 @@ def open_model(folder: Path) -> Model:
     """
     for part in (CARD, WEIGHTS):
         if not (folder / part).is_file():
-            raise InputError(f"{folder}: no {part}; expected a model folder with {CARD} and {WEIGHTS}")
+            raise InputError(
+                f"{folder}: no {part}; expected a model folder with {CARD} and {WEIGHTS}"
+            )
     try:
         card = Card.model_validate_json((folder / CARD).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise InputError(f"{folder / CARD}: {where}: {first['msg']}; expected a model card") from None
+        raise InputError(
+            f"{folder / CARD}: {where}: {first['msg']}; expected a model card"
+        ) from None
     return Model(folder, card)
 
 
@@ -188,7 +194,6 @@ def load_prior(
     network = network.to(
         device=device,
         dtype=torch.float32 if half else dtype,
-        memory_format=torch.channels_last,
     )
     if half:
         network.set_body_dtype(dtype)

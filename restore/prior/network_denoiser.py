@@ -41,16 +41,22 @@ class NetworkDenoiser(Denoiser):
         self.centre = preconditioning.mean
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """E[x₀ | x] of [B, channels, H, W], any H and W.
+
+        Raises:
+            ValueError: if x has other channels, or σ does not fit the batch.
+        """
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(
-                f"denoiser: input is {list(x.shape)}; expected [batch, {self.channels}, rows, columns]"
+                f"denoiser: input is {list(x.shape)}; "
+                f"expected [batch, {self.channels}, rows, columns]"
             )
         level = sigma_column(sigma, x)
         if x.device.type != "cpu" or x.shape[0] == 1:
             return self._denoise(x, level)
-        levels = level.expand(x.shape[0], 1, 1, 1).split(1)
-        pairs = zip(x.split(1), levels, strict=True)
-        return torch.cat([self._denoise(one, one_level) for one, one_level in pairs])
+        levels = level.expand(x.shape[0], 1, 1, 1)
+        rows = (slice(i, i + 1) for i in range(x.shape[0]))
+        return torch.cat([self._denoise(x[row], levels[row]) for row in rows])
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         known = sigma.clamp(self.sigma_min, self.sigma_max)
@@ -83,6 +89,7 @@ class GreyDenoiser(Denoiser):
         self.centre = colour.centre
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """E[x₀ | x] of [B, 1, H, W]."""
         denoised = self._colour(x.expand(-1, 3, -1, -1), 3**0.5 * sigma)
         return denoised.mean(dim=1, keepdim=True)
 

@@ -36,6 +36,7 @@ class TiledDenoiser(Denoiser):
         return self._prior.native_sigmas(steps)
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """E[x₀ | x] of [B, C, H, W]."""
         height, width = x.shape[-2:]
         if max(height, width) <= self.tile:
             return self._prior(x, sigma)

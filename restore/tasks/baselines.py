@@ -21,8 +21,12 @@ def biharmonic(picture: Tensor, hole: Tensor) -> Tensor:
     from skimage.restoration import inpaint_biharmonic
 
     filled = [
-        inpaint_biharmonic(one.permute(1, 2, 0).cpu().double().numpy(), hole.cpu().numpy(),
-                           split_into_regions=True, channel_axis=-1)
+        inpaint_biharmonic(
+            one.permute(1, 2, 0).cpu().double().numpy(),
+            hole.cpu().numpy(),
+            split_into_regions=True,
+            channel_axis=-1,
+        )
         for one in picture
     ]
     return torch.from_numpy(np.stack(filled)).permute(0, 3, 1, 2).to(picture)
@@ -64,9 +68,15 @@ def non_local_means(picture: Tensor, sigma: float) -> Tensor:
     from skimage.restoration import denoise_nl_means
 
     denoised = [
-        denoise_nl_means(one.permute(1, 2, 0).cpu().double().numpy(), patch_size=5,
-                         patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True,
-                         channel_axis=-1)
+        denoise_nl_means(
+            one.permute(1, 2, 0).cpu().double().numpy(),
+            patch_size=5,
+            patch_distance=6,
+            h=0.8 * sigma,
+            sigma=sigma,
+            fast_mode=True,
+            channel_axis=-1,
+        )
         for one in picture
     ]
     return torch.from_numpy(np.stack(denoised)).permute(0, 3, 1, 2).to(picture)

@@ -12,7 +12,7 @@ from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Task, add_noise, noise_level, pixels_of
+from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
 
 SIMULATED_NOISE = 25 / 255
 
@@ -21,12 +21,8 @@ class Denoise(Task):
     """A = I. One step from σ = σ_y is D(y, σ_y), the posterior mean itself."""
 
     name = "denoise"
-    presets = {
-        "fast": {"steps": 1, "average": 1},
-        "default": {"steps": 1, "average": 1},
-        "best": {"steps": 1, "average": 1},
-    }
-    sampling = {"steps": 20, "eta": 0.85}
+    presets = dict.fromkeys(("fast", "default", "best"), Preset("ddrm", {"steps": 1}))
+    sampling = Preset("ddrm", {"steps": 20, "eta": 0.85})
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """The noisy picture."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.files import numbered, sidecar_path
+from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written, rounding_std
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.registry import methods
@@ -71,7 +72,9 @@ class Restorer:
         self.task = task
         self.settings = settings
         self.device = choose_device(settings.device)
-        check_method(settings, task)
+        self.preset = task.sampling if settings.samples else task.presets[settings.preset]
+        self.method = settings.method or self.preset.method
+        check_method(self.method, task)
         self.model = find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
 
@@ -114,12 +117,13 @@ class Restorer:
                 f"{settings.reference}: the reference is {_size(truth.shape)}, "
                 f"the result {_size(measurement.start.shape)}; expected the same"
             )
-        parameters, average = self._parameters(measurement)
+        parameters = self._parameters(measurement)
+        average = settings.average or self.preset.average
         prior = _Counted(self._fitted_prior(picture, measurement))
         count = settings.samples or average
         try:
             x = solve(
-                measurement.problem, prior, settings.method, seed=settings.seed, samples=count,
+                measurement.problem, prior, self.method, seed=settings.seed, samples=count,
                 batch_size=settings.batch_size, on_step=on_step, **parameters,
             )[:, 0]  # fmt: skip
         except ValueError as error:
@@ -151,7 +155,7 @@ class Restorer:
             "output": str(output),
             "sidecar": str(sidecar),
             "task": self.task.name,
-            "method": settings.method,
+            "method": self.method,
             "model": self.model.card.name,
             "seed": settings.seed,
             "steps": prior.calls // count,
@@ -186,20 +190,17 @@ class Restorer:
         files.append(sidecar)
         return Result(record, notes, certificate.consistent, files)
 
-    def _parameters(self, measurement: Measurement) -> tuple[dict[str, Any], int]:
-        """The method's parameters (user over verb over method) and the number to average."""
-        settings, task = self.settings, self.task
-        method = methods()[settings.method]
-        known = {f.name for f in dataclasses.fields(method)}  # type: ignore[arg-type]
-        preset = dict(task.presets[settings.preset])
-        average = settings.average or int(preset.pop("average"))
-        if settings.samples is not None:
-            preset |= task.sampling
-        chosen = preset | task.method_parameters(measurement)
-        chosen = {n: v for n, v in chosen.items() if n in known} | settings.parameters
+    def _parameters(self, measurement: Measurement) -> dict[str, Any]:
+        """The method's parameters: the user's over the preset's over the verb's."""
+        known = {f.name for f in dataclasses.fields(methods()[self.method])}  # type: ignore[arg-type]
+        chosen = dict(self.task.tuned.get(self.method, {}))
+        chosen |= self.task.method_parameters(measurement)
+        if self.method == self.preset.method:
+            chosen |= self.preset.parameters
+        chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start
-        return chosen, average
+        return chosen | self.settings.parameters
 
     def _fitted_prior(self, picture: Picture, measurement: Measurement) -> Denoiser:
         channels, height, width = measurement.start.shape[1:]
@@ -255,6 +256,7 @@ class Restorer:
         settings = self.settings
         bundled = self.model.folder.name == settings.model
         resolved = {
+            "method": self.method,
             "parameters": parameters,
             "average": average,
             "device": str(self.device),
@@ -286,24 +288,21 @@ class _Counted(Denoiser):
         return self._prior(x, sigma)
 
 
-def check_method(settings: Settings, task: Task) -> None:
+def check_method(name: str, task: Task) -> None:
     """Refuse a method that is unknown or does not serve the verb, naming those that do.
 
     Raises:
         InputError: likewise.
     """
-    import difflib
-
     known = methods()
-    fit = ", ".join(name for name, method in known.items() if task.name in method.tasks)
-    if settings.method not in known:
-        near = difflib.get_close_matches(settings.method, known, n=1, cutoff=0.0)
+    fit = ", ".join(method for method, cls in known.items() if task.name in cls.tasks)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise InputError(
-            f"--method {settings.method}: unknown; did you mean {near[0]}? Those for "
-            f"{task.name}: {fit}"
+            f"--method {name}: unknown; did you mean {near[0]}? Those for {task.name}: {fit}"
         )
-    if task.name not in known[settings.method].tasks:
-        raise InputError(f"--method {settings.method}: not for {task.name}; expected one of {fit}")
+    if task.name not in known[name].tasks:
+        raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
 def as_array(x: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -319,7 +318,10 @@ def write_std(output: Path, x: Tensor) -> tuple[dict[str, Any], list[Path]]:
     """
     spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
     scale = max(float(spread.max()), 1e-6)
-    array, shown = output.with_name(f"{output.stem}_std.npy"), output.with_name(f"{output.stem}_std.png")
+    array, shown = (
+        output.with_name(f"{output.stem}_std.npy"),
+        output.with_name(f"{output.stem}_std.png"),
+    )
     write_picture(array, as_array(spread))
     write_picture(shown, as_array(spread / scale))
     return {"white_is": scale, "mean": float(spread.mean())}, [array, shown]

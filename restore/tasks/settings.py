@@ -22,7 +22,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str = "ddrm"
+    method: str | None = None
     model: str = "photo"
     parameters: dict[str, Scalar] = {}
     preset: Literal["fast", "default", "best"] = "default"

@@ -11,7 +11,15 @@ from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import bicubic
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Task, add_noise, consistent, noise_level, pixels_of
+from restore.tasks.task import (
+    Measurement,
+    Preset,
+    Task,
+    add_noise,
+    consistent,
+    noise_level,
+    pixels_of,
+)
 
 DEFAULT_SCALE = 4.0
 # Error of a sampler's last estimate, where the measurement still has a say.
@@ -23,9 +31,14 @@ class SuperResolve(Task):
 
     name = "super-resolve"
     presets = {
-        "fast": {"steps": 10, "eta": 1.0, "sigma_max": 0.3, "average": 1},
-        "default": {"steps": 20, "eta": 1.0, "sigma_max": 0.5, "average": 4},
-        "best": {"steps": 50, "eta": 1.0, "sigma_max": 0.5, "average": 8},
+        "fast": Preset("pnp"),
+        "default": Preset("ddrm", average=4),
+        "best": Preset("ddrm", {"steps": 50}, average=8),
+    }
+    sampling = Preset("ddrm")
+    tuned = {
+        "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
+        "pnp": {"steps": 20, "sigma_max": 0.2},
     }
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:

@@ -42,19 +42,36 @@ class Measurement:
     hole: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Preset:
+    """A way to do a verb.
+
+    Attributes:
+        method: name of the method.
+        parameters: of the method.
+        average: samples whose mean is the one picture that is written.
+    """
+
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    average: int = 1
+
+
 class Task(ABC):
     """One verb of the command line.
 
     Attributes:
         name: the verb.
-        presets: by preset, the parameters of the default method, and `average`, the number of
-            samples whose mean is the one picture written without `--samples`.
-        sampling: parameters that take their place with `--samples`.
+        presets: by name, how it is done unless told otherwise.
+        sampling: the same, with `--samples`.
+        tuned: by method, the parameters that serve this verb best with the bundled model; a
+            preset's own come before them, the user's before all.
     """
 
     name: ClassVar[str]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
-    sampling: ClassVar[Mapping[str, Any]] = {}
+    presets: ClassVar[Mapping[str, Preset]]
+    sampling: ClassVar[Preset]
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @abstractmethod
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:

@@ -24,8 +24,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """One update; gradients must be there."""
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update; gradients must be there, and a closure is not supported."""
         if closure is not None:
             raise TypeError("Muon: a closure is not supported")
         for group in self.param_groups:
@@ -48,10 +48,13 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     for _ in range(5):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide is matrix else x.T
+    result: Tensor = x if wide is matrix else x.T
+    return result
 
 
-def optimizers(network: nn.Module, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
+def optimizers(
+    network: nn.Module, muon_rate: float, adam_rate: float
+) -> list[torch.optim.Optimizer]:
     """Muon for the inner convolutions; AdamW for the first and last, the norms and the linears."""
     named = dict(network.named_parameters())
     inner = [p for n, p in named.items() if p.ndim == 4 and not n.startswith(("stem", "head"))]

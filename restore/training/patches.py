@@ -75,9 +75,11 @@ class Patches:
         left = rng.integers(pixels.shape[1] - side + 1)
         crop = pixels[top : top + side, left : left + side]
         if side != recipe.patch:
-            image = Image.fromarray(crop.squeeze()).resize((recipe.patch,) * 2, Image.Resampling.BOX)
+            image = Image.fromarray(crop.squeeze()).resize(
+                (recipe.patch,) * 2, Image.Resampling.BOX
+            )
             crop = np.asarray(image).reshape(recipe.patch, recipe.patch, -1)
-        crop = np.rot90(crop, rng.integers(4))
+        crop = np.rot90(crop, int(rng.integers(4)))
         return crop[:, ::-1] if rng.integers(2) else crop
 
     def _picture(self, path: Path) -> NDArray[np.uint8]:

@@ -79,9 +79,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        self.network = network_of(self.recipe).to(
-            device=self.device, memory_format=torch.channels_last  # type: ignore[call-overload]
-        )
+        self.network = network_of(self.recipe).to(self.device)
         self.preconditioning = EDMPreconditioning(self.recipe.data_mean, self.recipe.data_std)
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self._optimizers = optimizers(
@@ -144,13 +142,15 @@ class Trainer:
         sigma = noise_levels(recipe, generator).to(self.device).view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = clean + sigma * noise
-        output = self.network(self.preconditioning.network_input(noisy, sigma), sigma.log().flatten() / 4)
+        output = self.network(
+            self.preconditioning.network_input(noisy, sigma), sigma.log().flatten() / 4
+        )
         target = self.preconditioning.target(clean, noisy, sigma)
         loss = (output - target).square().mean(dim=(1, 2, 3))
         weight = self._level_weights(sigma.flatten(), loss.detach())
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
-        (weight * loss).mean().backward()  # type: ignore[no-untyped-call]
+        (weight * loss).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         factor = rate_factor(recipe, self.step)
         rates = (recipe.learning_rate, recipe.adam_rate)

@@ -33,6 +33,7 @@ class NoiseEmbedding(nn.Module):
         )
 
     def forward(self, log_sigma: Tensor) -> Tensor:
+        """Embed [B] noise levels."""
         angle = 2 * math.pi * log_sigma[:, None] * self.frequencies
         features: Tensor = self.mlp(torch.cat([angle.sin(), angle.cos()], dim=1))
         return F.silu(features)
@@ -51,6 +52,7 @@ class GatedBlock(nn.Module):
             self.project.weight.mul_(0.1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """[B, width, h, w] with the embedding [B, 128] → the same shape."""
         scale, shift = self.film(embedding)[:, None, None, :].chunk(2, dim=-1)
         # In channels-last memory the permutation is free and the norm runs over contiguous rows.
         h = self.norm(x.permute(0, 2, 3, 1))
@@ -92,12 +94,11 @@ class GatedUNet(nn.Module):
             return nn.ModuleList(GatedBlock(widths[level]) for _ in range(blocks[level]))
 
         self.down_blocks = nn.ModuleList(stage(i) for i in fine)
-        self.down = nn.ModuleList(
-            nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in fine
-        )
+        self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in fine)
         self.middle = stage(len(widths) - 1)
         self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in fine)
         self.up_blocks = nn.ModuleList(stage(i) for i in fine)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def set_body_dtype(self, dtype: torch.dtype) -> GatedUNet:
         """Run all but the first and last convolution and the embedding in `dtype`.
@@ -109,23 +110,27 @@ class GatedUNet(nn.Module):
         return self
 
     def forward(self, x: Tensor, log_sigma: Tensor) -> Tensor:
+        """F of [B, channels, H, W] and ln σ / 4 [B]."""
         embedding = self.embedding(log_sigma)
-        h = self.stem(F.pixel_unshuffle(x, self.unshuffle).contiguous(
-            memory_format=torch.channels_last))
+        h = self.stem(
+            F.pixel_unshuffle(x, self.unshuffle).contiguous(memory_format=torch.channels_last)
+        )
         outer = h.dtype
-        body = self.middle[0].film.weight.dtype
+        body = next(self.middle.parameters()).dtype
         h, embedding = h.to(body), embedding.to(body)
         skips: list[Tensor] = []
         for stage, down in zip(self.down_blocks, self.down, strict=True):
-            for block in stage:
-                h = block(h, embedding)
+            h = _through(stage, h, embedding)
             skips.append(h)
             h = down(h)
-        for block in self.middle:
-            h = block(h, embedding)
+        h = _through(self.middle, h, embedding)
         for stage, up in zip(reversed(self.up_blocks), reversed(self.up), strict=True):
             h = F.pixel_shuffle(up(h), 2).contiguous(memory_format=torch.channels_last)
-            h = h + skips.pop()
-            for block in stage:
-                h = block(h, embedding)
+            h = _through(stage, h + skips.pop(), embedding)
         return F.pixel_shuffle(self.head(h.to(outer)), self.unshuffle)
+
+
+def _through(blocks: nn.Module, h: Tensor, embedding: Tensor) -> Tensor:
+    for block in blocks.children():
+        h = block(h, embedding)
+    return h

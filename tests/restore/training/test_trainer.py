@@ -103,9 +103,7 @@ def test_the_exported_model_is_the_trained_one(recipe, pictures, tmp_path):
     assert card.recipe["steps"] == 12
     x, sigma = torch.rand(1, 3, 16, 16), torch.full((1, 1, 1, 1), 0.1)
     expected = trainer._denoise(trainer.averaged_network(), x, sigma)
-    torch.testing.assert_close(
-        load_prior(tmp_path / "model")(x, 0.1), expected, atol=2e-3, rtol=0
-    )
+    torch.testing.assert_close(load_prior(tmp_path / "model")(x, 0.1), expected, atol=2e-3, rtol=0)
 
 
 def test_noise_levels_are_stratified(recipe):

@@ -1,0 +1,90 @@
+"""`--report`: one self-contained HTML page with the pictures and figures of a run."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore.io.atomic import atomic_path
+from restore.io.levels import to_integer
+from restore.io.picture import read_picture
+
+if TYPE_CHECKING:
+    from restore.tasks.photo import Result
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
+img { image-rendering: pixelated; max-width: 36rem; width: 100%; display: block }
+figcaption { color: #555 } table { border-collapse: collapse }
+td, th { border-bottom: 1px solid #ddd; padding: .2rem 1rem .2rem 0; text-align: left }
+details pre { background: #f6f6f6; padding: 1rem; overflow: auto }
+"""
+FIGURES = ("method", "model", "steps", "evaluations", "seconds", "seed", "noise_std", "residual")
+
+
+def write_report(path: Path, results: Sequence[Result]) -> None:
+    """Write the page, whole or not at all. It needs no network and no other file.
+
+    Args:
+        path: where to.
+        results: what was restored, in order.
+    """
+    sections = "\n".join(_section(result) for result in results)
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>restore</title>'
+        f"<style>{STYLE}</style><h1>Restored pictures</h1>{sections}</html>\n"
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _section(result: Result) -> str:
+    record = result.record
+    pictures = [
+        file
+        for file in (Path(record["input"]), *result.files)
+        if file.suffix not in (".json", ".npy")
+    ]
+    figures = "".join(_figure(file) for file in pictures)
+    rows: dict[str, Any] = {name: record[name] for name in FIGURES}
+    rows["consistent with the input"] = "yes" if result.consistent else "no"
+    for name in ("metrics", "baseline"):
+        if record[name]:
+            rows[name] = ", ".join(f"{k} {_text(v)}" for k, v in record[name].items())
+    table = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_text(value))}</td></tr>"
+        for name, value in rows.items()
+    )
+    sidecar = html.escape(json.dumps(json.loads(Path(record["sidecar"]).read_text()), indent=2))
+    return (
+        f"<section><h2>{html.escape(record['input'])}: {html.escape(record['task'])}</h2>{figures}"
+        f"<table>{table}</table><details><summary>Settings</summary><pre>{sidecar}</pre></details>"
+        "</section>"
+    )
+
+
+def _figure(path: Path) -> str:
+    """The picture as a PNG inside the page."""
+    from PIL import Image
+
+    levels = to_integer(read_picture(path).pixels, 8)
+    image = Image.fromarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
+    stream = BytesIO()
+    image.save(stream, "PNG")
+    data = base64.b64encode(stream.getvalue()).decode()
+    name = html.escape(path.name)
+    caption = f"{name}, {image.width}×{image.height}"
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{name}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

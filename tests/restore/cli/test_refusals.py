@@ -1,0 +1,193 @@
+"""Bad input: exit code 2, one line that says what was found and what was expected."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def refused(done, *parts):
+    """One line on stderr with all the parts; nothing on stdout."""
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1, done.err
+    for part in parts:
+        assert part in done.err
+    assert "Traceback" not in done.err
+    return True
+
+
+@pytest.fixture
+def nothing_written(tmp_path):
+    """Whatever a test does, no new file is there afterwards but what it made itself."""
+    yield
+    assert not list(tmp_path.glob("*_inpaint*"))
+    assert not list(tmp_path.glob("*_denoise*"))
+    assert not list(tmp_path.glob("*_super-resolve*"))
+    assert not list(tmp_path.glob(".*"))
+
+
+pytestmark = pytest.mark.usefixtures("nothing_written")
+
+
+def test_missing_file(restore):
+    refused(restore("denoise", "absent.png"), "absent.png: no such file", "expected a picture")
+
+
+def test_not_a_picture(restore, tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    refused(restore("denoise", "text.png"), "text.png:", "expected")
+
+
+def test_zero_bytes(restore, tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    refused(restore("denoise", "empty.png"), "empty.png:", "expected")
+
+
+def test_truncated_jpeg(restore, tmp_path, photo):
+    Image.open(photo).resize((200, 150)).save(tmp_path / "cut.jpg", quality=95)
+    content = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    refused(restore("denoise", "cut.jpg"), "cut.jpg:", "truncated", "expected")
+
+
+def test_decompression_bomb(restore, tmp_path):
+    import struct
+    import zlib
+
+    def chunk(name, data):
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0" * 99))
+    (tmp_path / "bomb.png").write_bytes(png + chunk(b"IEND", b""))
+    refused(restore("denoise", "bomb.png"), "bomb.png:", "60000", "expected")
+
+
+def test_mask_of_another_size(restore, tmp_path, photo):
+    Image.new("L", (10, 20), 255).save(tmp_path / "m.png")
+    refused(restore("inpaint", photo, "--mask", "m.png"), "m.png: mask is 10x20", "40x30")
+
+
+@pytest.mark.parametrize(("value", "word"), [(255, "all white"), (0, "all black")])
+def test_mask_of_one_colour(restore, tmp_path, photo, value, word):
+    Image.new("L", (40, 30), value).save(tmp_path / "m.png")
+    refused(restore("inpaint", photo, "--mask", "m.png"), "m.png:", word, "expected")
+
+
+def test_no_mask_at_all(restore, photo):
+    refused(restore("inpaint", photo), "photo.png: no mask", "expected a mask")
+
+
+@pytest.mark.parametrize("scale", ["0.5", "nan", "inf", "-4", "four"])
+def test_scale(restore, photo, scale):
+    refused(restore("super-resolve", photo, "--scale", scale), "--scale", scale, "at least 1")
+
+
+@pytest.mark.parametrize("size", ["10x10", "0x4", "axb"])
+def test_size(restore, photo, size):
+    refused(restore("super-resolve", photo, "--size", size), "--size", "expected")
+
+
+@pytest.mark.parametrize("sigma", ["-0.1", "nan", "inf", "much"])
+def test_sigma(restore, photo, sigma):
+    refused(restore("denoise", photo, "--sigma", sigma), f"--sigma {sigma}", "expected")
+
+
+def test_sigma_in_the_other_units(restore, photo):
+    refused(restore("denoise", photo, "--sigma", 25), "--sigma 25", "--sigma-range 0-255")
+
+
+def test_unknown_verb_has_the_nearest(restore, photo):
+    done = restore("inpant", photo)
+    assert done.code == 2
+    assert "inpaint" in done.err
+
+
+def test_unknown_method_has_the_nearest(restore, photo):
+    refused(restore("denoise", photo, "-m", "drdm"), "--method drdm", "did you mean ddrm")
+
+
+def test_unknown_model_has_the_nearest(restore, photo):
+    refused(restore("denoise", photo, "-n", "photos"), "photos: no such model", "mean photo")
+
+
+def test_unknown_parameter_has_the_nearest(restore, photo):
+    refused(restore("denoise", photo, "--set", "etab=1"), "photo.png", "'etab'", "'eta_b'")
+
+
+def test_parameter_out_of_range(restore, photo):
+    refused(restore("denoise", photo, "--eta", "1.5"), "eta is 1.5", "within 0 and 1")
+
+
+def test_absent_device(restore, photo):
+    refused(restore("denoise", photo, "--device", "cuda:7"), "--device cuda:7", "cpu")
+
+
+def test_reference_of_another_size(restore, tmp_path, photo):
+    Image.new("RGB", (12, 34)).save(tmp_path / "r.png")
+    refused(restore("denoise", photo, "--reference", "r.png"), "r.png", "12x34", "40x30")
+
+
+def test_unwritable_output(restore, photo):
+    refused(restore("denoise", photo, "-o", "/proc/x/out.png"), "/proc/x/out.png", "expected")
+
+
+def test_output_of_an_unknown_kind(restore, photo):
+    refused(restore("denoise", photo, "-o", "out.xyz"), "out.xyz", ".png")
+
+
+def test_one_output_for_two_inputs(restore, tmp_path, photo):
+    Image.new("RGB", (9, 9)).save(tmp_path / "b.png")
+    refused(restore("denoise", photo, "b.png", "-o", "out.png"), "out.png", "expected a folder")
+
+
+def test_disk_full(restore, photo, monkeypatch):
+    from restore.io import atomic
+
+    def full(self, data):
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(atomic.Path, "write_bytes", full)
+    refused(restore("denoise", photo), "photo_denoise.png", "no space left")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [("{", "not JSON"), ("[1]", "a JSON list"), ('{"sigmaa": 1}', "sigmaa"),
+     ('{"task": "inpaint", "config": {}}', "sidecar of a run of inpaint")],
+)  # fmt: skip
+def test_bad_config(restore, tmp_path, photo, content, part):
+    (tmp_path / "c.json").write_text(content)
+    refused(restore("denoise", photo, "--config", "c.json"), "c.json", part)
+
+
+def test_two_channels_are_not_served(restore, tmp_path):
+    np.save(tmp_path / "five.npy", np.zeros((5, 5, 5), np.float32))
+    refused(restore("denoise", "five.npy"), "five.npy", "expected")
+
+
+def test_debug_shows_the_traceback(restore):
+    done = restore("denoise", "absent.png", "--debug")
+    assert done.code == 2
+    assert "Traceback" in done.err
+
+
+def test_interrupted_in_the_middle(tmp_path, photo):
+    """Ctrl-C while it samples: exit code 130, one line, no file."""
+    code = "from restore.cli.app import main; main()"
+    command = [
+        sys.executable, "-c", code, "super-resolve", str(photo), "--steps", "500",
+        "--set", "sigma_max=2", "--debug", "-o", str(tmp_path / "o.png"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "interrupted\n"
+    assert {p.name for p in tmp_path.iterdir()} == {"photo.png"}

@@ -1,0 +1,300 @@
+"""The restoring verbs from outside: files, keys, repetition, kinds of pictures."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+KEYS = {
+    "input", "output", "sidecar", "task", "method", "model", "seed", "steps", "evaluations",
+    "seconds", "width", "height", "noise_std", "residual", "metrics", "baseline",
+}  # fmt: skip
+QUICK = ("--steps", 2, "--average", 1)
+ROUNDING = 1 / (255 * 12**0.5)
+
+
+def pixels(path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_inpaint_fills_the_hole_and_nothing_else(restore, photo, mask):
+    done = restore("inpaint", photo, "--mask", mask, *QUICK)
+    assert (done.code, done.err) == (0, "")
+    before, after, hole = pixels(photo), pixels(photo.with_name("photo_inpaint.png")), pixels(mask)
+    assert np.array_equal(after[hole == 0], before[hole == 0])
+    assert not np.array_equal(after[hole > 0], before[hole > 0])
+
+
+def test_inpaint_fills_a_transparent_hole_and_makes_it_opaque(restore, tmp_path, photo, mask):
+    alpha = Image.fromarray(255 - pixels(mask))
+    picture = Image.open(photo)
+    picture.putalpha(alpha)
+    picture.save(tmp_path / "hole.png")
+    assert restore("inpaint", "hole.png", *QUICK).code == 0
+    after = pixels(tmp_path / "hole_inpaint.png")
+    assert after.shape == (30, 40, 4)
+    assert (after[..., 3] == 255).all()
+    known = pixels(mask) == 0
+    assert np.array_equal(after[known], pixels("hole.png")[known])
+
+
+def test_inpaint_of_a_jpeg_keeps_untouched_blocks(restore, tmp_path, photo, mask):
+    import jpeglib
+
+    Image.open(photo).save(tmp_path / "p.jpg", quality=83, subsampling=2)
+    assert restore("inpaint", "p.jpg", "--mask", mask, *QUICK, "-o", "out.jpg").code == 0
+    before, after = jpeglib.read_dct("p.jpg"), jpeglib.read_dct("out.jpg")
+    assert np.array_equal(before.qt, after.qt)
+    same = (before.Y == after.Y).all(axis=(2, 3))
+    assert same[[0, 2, 3]].all()  # the hole is in the second row of blocks
+    assert not same[1].all()
+
+
+def test_super_resolve_shrinks_to_its_input(restore, tmp_path, photo):
+    done = restore("super-resolve", photo, "--scale", 3, *QUICK, "--json")
+    (record,) = done.records
+    assert (record["width"], record["height"]) == (120, 90)
+    large = Image.open(tmp_path / "photo_super-resolve.png")
+    small = np.asarray(large.resize((40, 30), Image.Resampling.BICUBIC))
+    assert np.abs(small.astype(int) - pixels(photo)).max() <= 2
+    assert record["noise_std"] == pytest.approx(ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [(("--scale", "1.5"), (60, 45)), (("--size", "97x31"), (97, 31)), ((), (160, 120))],
+)
+def test_super_resolve_sizes(restore, tmp_path, photo, options, size):
+    assert restore("super-resolve", photo, *options, *QUICK, "-o", "out.png").code == 0
+    assert Image.open(tmp_path / "out.png").size == size
+
+
+def test_denoise_beats_the_noise(restore, tmp_path, photo):
+    clean = pixels(photo)
+    rng = np.random.default_rng(0)
+    noisy = np.rint(clean + rng.normal(0, 25, clean.shape)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+    done = restore(
+        "denoise", "noisy.png", "--sigma", 25, "--sigma-range", "0-255", "--reference", photo,
+        "--json",
+    )  # fmt: skip
+    (record,) = done.records
+    assert record["noise_std"] == pytest.approx(25 / 255)
+    assert record["evaluations"] == 1
+    assert record["metrics"]["psnr"] > 20.2 + 5  # the noise itself is at 20.2 dB
+    assert record["baseline"]["name"] == "non-local-means"
+
+
+def test_the_noise_is_estimated_and_printed(restore, tmp_path):
+    rng = np.random.default_rng(0)
+    noisy = np.rint(128 + rng.normal(0, 20, (64, 64, 3))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+    done = restore("denoise", "noisy.png")
+    assert "noise estimated: sigma 0.0" in done.out
+    sidecar = json.loads((tmp_path / "noisy_denoise.json").read_text())
+    assert sidecar["noise_std"] == pytest.approx(20 / 255, rel=0.1)
+
+
+def test_json_has_the_promised_keys(restore, photo):
+    (record,) = restore("denoise", photo, "--json").records
+    assert set(record) >= KEYS
+    assert record["metrics"] is None
+    assert record["baseline"] is None
+
+
+def test_the_sidecar_repeats_the_run_bit_for_bit(restore, tmp_path, photo, mask):
+    assert restore(
+        "inpaint", photo, "--mask", mask, "--seed", 7, *QUICK, "--eta", 0.9, "-o", "a.png"
+    ).code == 0  # fmt: skip
+    assert restore("inpaint", photo, "--config", "a.json", "-o", "b.png").code == 0
+    assert np.array_equal(pixels("a.png"), pixels("b.png"))
+    first, second = (json.loads((tmp_path / f"{n}.json").read_text()) for n in "ab")
+    assert first["config"] == second["config"]
+    assert first["seed"] == 7
+
+
+def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
+    (tmp_path / "options.json").write_text('{"seed": 5, "sigma": 0.1}')
+    (record,) = restore("denoise", photo, "--config", "options.json", "--seed", 6, "--json").records
+    assert record["seed"] == 6
+    assert record["noise_std"] == pytest.approx(0.1)
+
+
+def test_the_sidecar_says_everything(restore, tmp_path, photo, mask):
+    restore("inpaint", photo, "--mask", mask, *QUICK)
+    sidecar = json.loads((tmp_path / "photo_inpaint.json").read_text())
+    assert set(sidecar) >= KEYS | {
+        "operator", "parameters", "model_sha256", "device", "dtype", "versions", "certificate",
+        "config",
+    }  # fmt: skip
+    certificate = sidecar["certificate"]
+    assert certificate["consistent"] is True
+    assert certificate["residual"] <= certificate["bound"]
+    assert certificate["adjoint_error"] < 1e-4
+
+
+def test_samples_their_mean_and_their_spread(restore, tmp_path, photo, mask):
+    done = restore(
+        "inpaint",
+        photo,
+        "--mask",
+        mask,
+        "--steps",
+        3,
+        "--samples",
+        3,
+        "--save-std",
+        "-o",
+        "o/x.png",
+    )
+    assert done.code == 0
+    names = {p.name for p in (tmp_path / "o").iterdir()}
+    assert names == {
+        "x.png", "x_0.png", "x_1.png", "x_2.png", "x_std.png", "x_std.npy", "x.json"
+    }  # fmt: skip
+    samples = np.stack([pixels(f"o/x_{i}.png").astype(float) for i in range(3)])
+    assert np.abs(samples.mean(0) - pixels("o/x.png")).max() <= 1
+    spread = np.load(tmp_path / "o" / "x_std.npy")
+    expected = samples.std(0, ddof=1) / 255
+    assert np.abs(spread - expected).max() < 1 / 255
+    assert (spread[pixels(mask) == 0] == 0).all()
+
+
+def test_the_batch_size_changes_no_bit(restore, photo, mask):
+    for size in (1, 3):
+        assert restore(
+            "inpaint", photo, "--mask", mask, "--steps", 2, "--samples", 3, "--batch-size", size,
+            "-o", f"b{size}.png",
+        ).code == 0  # fmt: skip
+    for name in ("", "_0", "_1", "_2"):
+        assert np.array_equal(pixels(f"b1{name}.png"), pixels(f"b3{name}.png"))
+
+
+def test_another_seed_is_another_sample(restore, photo, mask):
+    for seed in (0, 1):
+        restore("inpaint", photo, "--mask", mask, *QUICK, "--seed", seed, "-o", f"s{seed}.png")
+    assert not np.array_equal(pixels("s0.png"), pixels("s1.png"))
+
+
+def test_simulate_degrades_restores_and_scores(restore, tmp_path, photo):
+    (record,) = restore(
+        "super-resolve", photo, "--simulate", "--scale", 2, *QUICK, "--json"
+    ).records
+    assert Image.open(tmp_path / "photo_degraded.png").size == (20, 15)
+    assert (record["width"], record["height"]) == (40, 30)
+    assert record["metrics"]["psnr"] > 20
+    assert record["baseline"]["name"] == "bicubic"
+
+
+def test_simulated_noise_is_that_of_sigma(restore, tmp_path, photo):
+    restore("denoise", photo, "--simulate", "--sigma", 0.1)
+    noise = pixels("photo_degraded.png") / 255 - pixels(photo) / 255
+    assert noise.std() == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_folder_with_a_bad_file(restore, tmp_path, photo):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(photo, folder / "a.png")
+    shutil.copy(photo, folder / "c.png")
+    (folder / "b.png").write_bytes(b"")
+    done = restore("denoise", folder, "-o", "out", "--json")
+    assert done.code == 1
+    assert [("error" in record) for record in done.records] == [False, True, False]
+    assert "b.png" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert {p.name for p in (tmp_path / "out").glob("*.png")} == {"a_denoise.png", "c_denoise.png"}
+
+
+def test_existing_outputs_are_refused_skipped_or_replaced(restore, tmp_path, photo):
+    output = tmp_path / "photo_denoise.png"
+    output.write_bytes(b"mine")
+    done = restore("denoise", photo)
+    assert done.code == 2
+    assert "photo_denoise.png: exists already" in done.err
+    assert restore("denoise", photo, "--skip-existing").code == 0
+    assert output.read_bytes() == b"mine"
+    assert restore("denoise", photo, "--overwrite").code == 0
+    assert Image.open(output).size == (40, 30)
+
+
+def test_dry_run_writes_nothing(restore, tmp_path, photo):
+    done = restore("denoise", photo, "--dry-run")
+    assert done.code == 0
+    assert done.records[0]["output"].endswith("photo_denoise.png")
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+def test_quiet_prints_nothing(restore, photo):
+    done = restore("denoise", photo, "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_a_report_is_one_page_with_its_pictures(restore, tmp_path, photo, mask):
+    restore("inpaint", photo, "--mask", mask, *QUICK, "--report", "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page
+    assert "photo_inpaint.png" in page
+
+
+def test_metadata_and_icc_are_kept(restore, tmp_path, photo):
+    picture = Image.open(photo)
+    exif = picture.getexif()
+    exif[0x0110] = "Camera"
+    exif[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(tmp_path / "m.jpg", exif=exif, icc_profile=profile, quality=95)
+    assert restore("denoise", "m.jpg", "--sigma", "0.02").code == 0
+    after = Image.open(tmp_path / "m_denoise.png")
+    assert after.size == (30, 40)  # turned once
+    assert after.getexif()[0x0110] == "Camera"
+    assert after.getexif().get(0x0112, 1) == 1
+    assert after.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(
+    ("mode", "written"),
+    [("L", "L"), ("1", "L"), ("P", "RGB"), ("RGBA", "RGBA"), ("I;16", "I;16"), ("LA", "LA")],
+)
+def test_kinds_of_pictures(restore, tmp_path, photo, mode, written):
+    picture = Image.open(photo)
+    if mode == "I;16":
+        picture = Image.fromarray(pixels(photo)[..., 0].astype(np.uint16) * 257)
+    elif mode in ("RGBA", "LA"):
+        picture.putalpha(Image.fromarray(pixels(photo)[..., 1]))
+        picture = picture.convert(mode)
+    else:
+        picture = picture.convert(mode)
+    picture.save(tmp_path / "kind.png")
+    assert restore("denoise", "kind.png", "--sigma", "0.02").code == 0
+    after = Image.open(tmp_path / "kind_denoise.png")
+    assert (after.mode, after.size) == (written, (40, 30))
+    if mode in ("RGBA", "LA"):
+        assert np.array_equal(pixels("kind_denoise.png")[..., -1], pixels("kind.png")[..., -1])
+
+
+@pytest.mark.parametrize("verb", ["denoise", "super-resolve"])
+def test_one_pixel(restore, tmp_path, verb):
+    Image.new("RGB", (1, 1), (200, 10, 30)).save(tmp_path / "dot.png")
+    assert restore(verb, "dot.png", "-o", "out.png").code == 0
+
+
+def test_tiles_change_almost_nothing(restore, tmp_path):
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    coarse.resize((200, 150), Image.Resampling.BICUBIC).save(tmp_path / "big.png")
+    restore("denoise", "big.png", "--sigma", 0.1, "-o", "whole.png")
+    restore("denoise", "big.png", "--sigma", 0.1, "--tile", 128, "-o", "tiled.png")
+    difference = pixels("whole.png").astype(int) - pixels("tiled.png")
+    assert np.abs(difference).mean() < 1
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_half_precision_is_close(restore, photo, dtype):
+    restore("denoise", photo, "--sigma", 0.1, "-o", "full.png")
+    restore("denoise", photo, "--sigma", 0.1, "--dtype", dtype, "-o", "half.png")
+    difference = pixels("full.png").astype(int) - pixels("half.png")
+    assert np.abs(difference).max() <= 3
