@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -79,8 +79,11 @@ def _wanted(output: Path, common: CommonOptions) -> bool:
 
     output_format(output)
     folder = next(parent for parent in output.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{output}: {folder} cannot be written to; expected a writable folder")
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{output}: {folder}: {reason}; expected a writable folder") from None
     return may_write(output, overwrite=common.overwrite, skip_existing=common.skip_existing)
 
 
@@ -145,5 +148,6 @@ def _print_result(result: Result, common: CommonOptions) -> None:
     for name, scores in ((record["method"], record["metrics"]), ("", record["baseline"])):
         if scores:
             title = scores.get("name", name)
+            level = "equal" if scores["psnr"] is None else f"{scores['psnr']:.2f} dB"
             structure = "" if scores["ssim"] is None else f", SSIM {scores['ssim']:.4f}"
-            typer.echo(f"  {title + ':':18}PSNR {scores['psnr']:.2f} dB{structure}")
+            typer.echo(f"  {title + ':':18}PSNR {level}{structure}")

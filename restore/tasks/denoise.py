@@ -9,6 +9,7 @@ from torch import Tensor
 
 from operators import Identity
 from restore.io.picture import Picture
+from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
 from restore.tasks.settings import Settings
@@ -44,6 +45,6 @@ class Denoise(Task):
             settings = settings.model_copy(update={"sigma": SIMULATED_NOISE})
         return add_noise(torch.as_tensor(picture.pixels), settings)
 
-    def method_parameters(self, measurement: Measurement) -> dict[str, Any]:
+    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
         """The input already is at level σ_y: that is where the sampler starts."""
-        return {"sigma_max": measurement.problem.noise_std}
+        return {"sigma_max": max(measurement.problem.noise_std, prior.sigma_min)}

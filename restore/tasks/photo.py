@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
@@ -37,6 +39,7 @@ TILE_PIXELS = 2**21
 TILE = 768
 
 StepCallback = Callable[[int, int, Tensor], None]
+Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,9 @@ class Restorer:
                 f"{settings.reference}: the reference is {_size(truth.shape)}, "
                 f"the result {_size(measurement.start.shape)}; expected the same"
             )
-        parameters = self._parameters(measurement)
-        average = settings.average or self.preset.average
         prior = _Counted(self._fitted_prior(picture, measurement))
+        parameters = self._parameters(measurement, prior)
+        average = settings.average or self.preset.average
         count = settings.samples or average
         try:
             x = solve(
@@ -190,11 +193,11 @@ class Restorer:
         files.append(sidecar)
         return Result(record, notes, certificate.consistent, files)
 
-    def _parameters(self, measurement: Measurement) -> dict[str, Any]:
+    def _parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         known = {f.name for f in dataclasses.fields(methods()[self.method])}  # type: ignore[arg-type]
         chosen = dict(self.task.tuned.get(self.method, {}))
-        chosen |= self.task.method_parameters(measurement)
+        chosen |= self.task.method_parameters(measurement, prior)
         if self.method == self.preset.method:
             chosen |= self.preset.parameters
         chosen = {name: value for name, value in chosen.items() if name in known}
@@ -217,7 +220,7 @@ class Restorer:
         x: Tensor,
         picture: Picture,
         source: Path,
-        changed: np.ndarray[Any, np.dtype[np.bool_]] | None,
+        changed: NDArray[np.bool_] | None,
         quality: int | None,
     ) -> list[str]:
         own_tables = picture.jpeg is not None and quality is None and not self.settings.simulate
@@ -244,10 +247,7 @@ class Restorer:
         name, estimate = measurement.baseline
         classical = as_written(as_array(estimate()[0]), 8)
         written = read_picture(output).pixels
-        return (
-            {"psnr": psnr(written, truth), "ssim": ssim(written, truth)},
-            {"name": name, "psnr": psnr(classical, truth), "ssim": ssim(classical, truth)},
-        )
+        return scores(written, truth), {"name": name} | scores(classical, truth)
 
     def _config(
         self, measurement: Measurement, parameters: dict[str, Any], average: int
@@ -305,7 +305,13 @@ def check_method(name: str, task: Task) -> None:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
-def as_array(x: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+def scores(picture: Pixels, truth: Pixels) -> dict[str, Any]:
+    """PSNR (dB; None for equal pictures, JSON has no infinity) and SSIM."""
+    decibels = psnr(picture, truth)
+    return {"psnr": decibels if math.isfinite(decibels) else None, "ssim": ssim(picture, truth)}
+
+
+def as_array(x: Tensor) -> Pixels:
     """[C, H, W] as the picture writer takes it."""
     return x.detach().cpu().float().numpy()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from restore.io.picture import Picture
 from restore.metrics import estimate_noise
+from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.settings import Settings
 
@@ -89,8 +90,12 @@ class Task(ABC):
             InputError: if the picture and the settings do not allow it.
         """
 
-    def method_parameters(self, measurement: Measurement) -> dict[str, Any]:  # noqa: ARG002
-        """Parameters of the default method that depend on the measurement."""
+    def method_parameters(
+        self,
+        measurement: Measurement,  # noqa: ARG002
+        prior: Denoiser,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Parameters of a method that depend on the measurement."""
         return {}
 
 
