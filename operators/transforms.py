@@ -44,41 +44,39 @@ def hartley(x: Tensor) -> Tensor:
     return half_to_hartley(torch.fft.rfft2(x, norm="ortho"), x.shape[-1])
 
 
-def _twiddle(n: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    angle = torch.arange(n // 2 + 1, device=x.device, dtype=x.dtype) * (math.pi / (2 * n))
-    return angle.cos(), angle.sin()
+def _twiddle(n: int, x: Tensor, scale: float) -> Tensor:
+    """Return scale·e^{iπk/2n} for k = 0 … n//2, with the scale 1 for k = 0."""
+    k = torch.arange(n // 2 + 1, device=x.device, dtype=x.dtype)
+    size = torch.where(k > 0, torch.full_like(k, scale), torch.ones_like(k))
+    return torch.polar(size, k * (math.pi / (2 * n)))
 
 
 def dct(x: Tensor) -> Tensor:
     """Return the orthonormal DCT-II along the last axis.
 
+    With F the real FFT of x₀ x₂ x₄ … x₅ x₃ x₁ and Z = e^{-iπk/2n} F, up to the scale of
+    orthonormality: X[k] = Re Z[k], X[n − k] = −Im Z[k].
+
     Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980.
     """
     n = x.shape[-1]
-    place = torch.arange(n, device=x.device)
-    even_then_odd = torch.where(place < (n + 1) // 2, 2 * place, 2 * (n - place) - 1)
-    spectrum = torch.fft.rfft(x.index_select(-1, even_then_odd), norm="ortho")
-    cos, sin = _twiddle(n, x)
-    first = spectrum.real * cos + spectrum.imag * sin
-    # X[n-k] = -Im(e^{-iπk/2n} F[k])
-    last = (spectrum.real * sin - spectrum.imag * cos).narrow(-1, 1, n - n // 2 - 1).flip(-1)
-    mean, rest = first.split([1, n // 2], -1)
-    return torch.cat([mean, math.sqrt(2) * rest, math.sqrt(2) * last], -1)
+    pairs = torch.nn.functional.pad(x, (0, n % 2))
+    pairs = pairs.reshape(*x.shape[:-1], -1, 2)
+    even, odd = pairs.select(-1, 0), pairs.select(-1, 1).narrow(-1, 0, n // 2)
+    z = torch.fft.rfft(torch.cat([even, odd.flip(-1)], -1), norm="ortho")
+    z = z * _twiddle(n, x, math.sqrt(2)).conj()
+    return torch.cat([z.real, -z.imag.narrow(-1, 1, n - n // 2 - 1).flip(-1)], -1)
 
 
 def idct(c: Tensor) -> Tensor:
     """Return the inverse (and transpose) of `dct`, the orthonormal DCT-III along the last axis."""
     n = c.shape[-1]
-    cos, sin = _twiddle(n, c)
-    mean = c.narrow(-1, 0, 1)
-    first = torch.cat([mean, c.narrow(-1, 1, n // 2) / math.sqrt(2)], -1)
-    last = c.flip(-1).narrow(-1, 0, n // 2) / math.sqrt(2)
-    mirrored = torch.cat([torch.zeros_like(mean), last], -1)
-    spectrum = torch.complex(first * cos + mirrored * sin, first * sin - mirrored * cos)
-    order: Tensor = torch.fft.irfft(spectrum, n, norm="ortho")
-    position = torch.arange(n, device=c.device)
-    source = torch.where(position % 2 == 0, position // 2, n - 1 - position // 2)
-    return order.index_select(-1, source)
+    mirrored = torch.nn.functional.pad(c.narrow(-1, n - n // 2, n // 2).flip(-1), (1, 0))
+    z = torch.complex(c.narrow(-1, 0, n // 2 + 1), -mirrored)
+    order: Tensor = torch.fft.irfft(z * _twiddle(n, c, math.sqrt(0.5)), n, norm="ortho")
+    even, odd = torch.split(order, [n - n // 2, n // 2], -1)
+    odd = torch.nn.functional.pad(odd, (n % 2, 0)).flip(-1)
+    return torch.stack([even, odd], -1).flatten(-2).narrow(-1, 0, n)
 
 
 def walsh_hadamard(x: Tensor) -> Tensor:
