@@ -14,7 +14,7 @@ from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, shape_
 from operators.svd import NoFastSVD, ThinSVD, per_image
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from operators.separable import Separable
 

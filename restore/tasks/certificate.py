@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scipy.stats import chi2
+from scipy.special import chdtri
 from torch import Tensor
 
 from operators import check_adjoint
@@ -61,5 +61,5 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate:
             residual, largest, NOISELESS_BOUND, adjoint_error, largest <= NOISELESS_BOUND
         )
     count = difference.numel()
-    bound = noise * float(chi2.ppf(CONFIDENCE, count) / count) ** 0.5
+    bound = noise * float(chdtri(count, 1 - CONFIDENCE) / count) ** 0.5
     return Certificate(residual, largest, bound, adjoint_error, residual <= bound)
