@@ -10,8 +10,8 @@ CLONE is a clone of https://github.com/bahjat-kawar/ddrm. FOLDER holds deepinv, 
 Each cell is 20 steps on one RGB picture, noise 0.05, with the same denoiser, in a process of its
 own. The time is that of the whole run over that spent inside the denoiser within the same run (CPU
 time of one thread on a CPU, wall time on an accelerator), so that both saw the same machine. The
-memory is what the peak exceeds that of one call of the denoiser by, in pictures; on a CPU it is the
-process's high-water mark. Setup (SVD, indices) is not timed.
+memory is by how much the tensors alive at the peak of a run exceed those at the peak of one call of
+the denoiser, in pictures. Setup (SVD, indices) is neither timed nor counted.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
 import types
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import operators
 import restore
@@ -61,6 +62,33 @@ class Timed:
         return x_hat
 
 
+class LiveMemory(TorchDispatchMode):
+    """Bytes of the tensors that are alive, and their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and note the tensors that it makes."""
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, Tensor) and tensor.data_ptr() not in self.known:
+                storage = tensor.untyped_storage()
+                self.known.add(storage.data_ptr())
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._gone, storage.data_ptr(), storage.nbytes())
+        return out
+
+    def _gone(self, pointer: int, size: int) -> None:
+        self.known.discard(pointer)
+        self.now -= size
+
+
 def kept_pixels(size: int) -> Tensor:
     return torch.rand(size, size, generator=torch.Generator().manual_seed(0)) > 0.5
 
@@ -80,13 +108,17 @@ def ours(name: str, x: Tensor, timed: Timed) -> Run:
 
 
 def authors(name: str, x: Tensor, timed: Timed, clone: Path) -> Run:
-    for module in ("torchvision", "torchvision.utils", "tqdm"):
+    # Imported there, not needed; taken out again, since others ask whether they are installed.
+    stubs = ("torchvision", "torchvision.utils", "tqdm")
+    for module in stubs:
         sys.modules[module] = types.ModuleType(module)
     sys.modules["torchvision"].utils = sys.modules["torchvision.utils"]  # type: ignore[attr-defined]
     sys.modules["tqdm"].tqdm = lambda iterable: iterable  # type: ignore[attr-defined]
     sys.path.insert(0, str(clone))
     from functions import denoising, svd_replacement  # type: ignore[import-not-found]
 
+    for module in stubs:
+        del sys.modules[module]
     device, channels, size = x.device, x.shape[1], x.shape[-1]
     if device.type == "cpu":
         move = Tensor.to
@@ -185,11 +217,6 @@ def measure(arguments: argparse.Namespace, method: str, name: str) -> dict[str, 
         torch.accelerator.synchronize()
         return time.perf_counter()
 
-    def peak() -> float:
-        if on_cpu:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return float(torch.cuda.max_memory_allocated())
-
     timed = Timed(prior, clock)
     x = torch.rand(1, 3, arguments.size, arguments.size, device=device)
     if method == "ours":
@@ -198,16 +225,21 @@ def measure(arguments: argparse.Namespace, method: str, name: str) -> dict[str, 
         run = authors(name, x, timed, arguments.ddrm)
     else:
         run = deepinv(name, x, timed, arguments.deepinv)
+    ratios = []
     with torch.no_grad():
-        prior(x, 1.0)
-        before, ratios = peak(), []
+        run()
         for _ in range(arguments.repeats):
             timed.seconds, timed.calls = 0.0, 0
             began = clock()
             run()
             ratios.append((clock() - began) / timed.seconds)
-    pictures = (peak() - before) / (x.numel() * x.element_size())
-    return {"ratios": ratios, "calls": timed.calls, "pictures": pictures}
+        calls = timed.calls
+        with LiveMemory() as alone:
+            prior(x.clone(), 1.0)
+        with LiveMemory() as whole:
+            run()
+    pictures = (whole.peak - alone.peak) / (x.numel() * x.element_size())
+    return {"ratios": ratios, "calls": calls, "pictures": pictures}
 
 
 def cell(arguments: argparse.Namespace, method: str, name: str) -> str:
@@ -256,8 +288,8 @@ def main(given: list[str]) -> None:
         f"{STEPS} steps on one RGB picture of {arguments.size}×{arguments.size}, "
         f"noise {NOISE_STD:g}, denoiser `{arguments.prior}`, on {arguments.device}.",
         f"Time of the run over the time inside the denoiser (mean of {arguments.repeats} runs ± "
-        "standard error), then peak",
-        "memory beyond one call of the denoiser, in pictures.",
+        "standard error), then",
+        "peak memory beyond one call of the denoiser, in pictures.",
         "",
         f"| operator | {' | '.join(present)} |",
         f"|---{'|---' * len(present)}|",

@@ -8,11 +8,13 @@ is exactly N(x₀, σ²I) given x₀ alone, for every operator, noise, η and η
 from __future__ import annotations
 
 import math
+import weakref
 
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import operators
 from restore.methods import DDRM, ddrm
@@ -280,6 +282,63 @@ def test_needs_an_svd():
     blur = operators.Blur(shape, operators.motion_kernel(4, 0.5), "zero")
     with pytest.raises(operators.NoFastSVD):
         DDRM()(Problem(blur, torch.zeros(1, *shape)), Half(), noise=torch.zeros_like)
+
+
+class LiveMemory(TorchDispatchMode):
+    """Bytes of the tensors that are alive, and their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, Tensor) and tensor.data_ptr() not in self.known:
+                storage = tensor.untyped_storage()
+                self.known.add(storage.data_ptr())
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._gone, storage.data_ptr(), storage.nbytes())
+        return out
+
+    def _gone(self, pointer: int, size: int) -> None:
+        self.known.discard(pointer)
+        self.now -= size
+
+
+class Wide(Half):
+    """A denoiser whose activations are 24 pictures, fewer than a UNet's."""
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return 0.25 + x.repeat(1, 24, 1, 1)[:, :3] / 2
+
+
+LARGE = (3, 64, 64)
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.05])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        operators.Mask(_mask(64, 64), LARGE),
+        operators.Downsample(LARGE, 4),
+        operators.Colorize(LARGE),
+        operators.Blur(LARGE, operators.gaussian_kernel(2.0)),
+        operators.Hadamard(LARGE, 0.25),
+    ],
+    ids=lambda operator: operator.name,
+)
+def test_memory_is_that_of_the_denoiser_and_eight_pictures(operator, noise_std):
+    operator.svd()
+    problem = Problem(operator, operator(torch.rand(1, *LARGE)), noise_std)
+    with LiveMemory() as alone:
+        Wide()(torch.zeros(1, *LARGE), 1.0)
+    with LiveMemory() as run:
+        DDRM(steps=3)(problem, Wide(), noise=torch.randn_like)
+    assert alone.peak >= 24 * 4 * math.prod(LARGE)
+    assert run.peak - alone.peak <= 8 * 4 * math.prod(LARGE)
 
 
 class TestOnAFakeAccelerator:
