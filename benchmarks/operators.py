@@ -151,11 +151,12 @@ def seconds(value: float) -> str:
     )
 
 
-def exponent(small: float, large: float, ratio: float) -> str:
-    """Return p of cost ∝ n^p between two picture sizes."""
-    if math.isnan(small) or small <= 0 or large <= 0:
+def exponent(key: str, small: dict[str, float], large: dict[str, float], ratio: float) -> str:
+    """Return p of cost ∝ n^p between two picture sizes, if the cost is enough to tell."""
+    least = MIB if "memory" in key else 1e-3
+    if not (small[key] > 0 and large[key] >= least):
         return "–"
-    return f"{math.log(large / small) / math.log(ratio):.2f}"
+    return f"{math.log(large[key] / small[key]) / math.log(ratio):.2f}"
 
 
 def main() -> None:
@@ -219,7 +220,7 @@ def main() -> None:
             a, b = results[name][small], results[name][large]
             keys = ("svd", "apply", "v", "build memory", "apply memory")
             ratio = (large / small) ** 2
-            growth = " | ".join(exponent(a[key], b[key], ratio) for key in keys)
+            growth = " | ".join(exponent(key, a, b, ratio) for key in keys)
             print(f"| {title} | {growth} |")
 
 
