@@ -80,7 +80,10 @@ def resize_matrix(size_in: int, size_out: int, kernel: str = "bicubic") -> Tenso
 class Resize(Separable):
     """Pillow's `Image.resize` of each channel to any size, smaller or larger.
 
-    Equal to Pillow to the rounding of 8 bits (and to 1e-5 in its float mode).
+    Equal to Pillow's float mode to 1e-5, and to its 8-bit result within one grey level, except
+    where that is not linear: Pillow clips to 0 … 255 between the two axes too, so beside saturated
+    edges "bicubic" and "lanczos", which overshoot, differ by more (on a photograph shrunk 4 times,
+    in 0.1 % and 0.4 % of the values, by up to 4 and 10 levels).
 
     Args:
         shape: `(C, H, W)`.
@@ -112,6 +115,8 @@ class Resize(Separable):
 
 class Downsample(Resize):
     """Antialiased shrinking, equal to Pillow's `Image.resize`: a file that Pillow shrank is y.
+
+    `Resize` says where the 8 bits of Pillow are not linear.
 
     Args:
         shape: `(C, H, W)`.

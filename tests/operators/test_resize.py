@@ -59,6 +59,21 @@ def test_equals_pillow_within_one_grey_level(
     assert np.abs(y - expected.astype(np.float32)).max() <= 1
 
 
+@pytest.mark.parametrize("kernel", FILTERS)
+def test_pillow_differs_only_by_clipping_between_the_axes(kernel: str) -> None:
+    saturated = np.random.default_rng(0).random((60, 60)) < 0.5
+    picture = np.uint8(255 * saturated)
+    expected = np.asarray(Image.fromarray(picture).resize((40, 40), FILTERS[kernel]))
+    matrix = resize_matrix(60, 40, kernel)
+    x = torch.from_numpy(picture).double()
+    clipped = matrix @ (x @ matrix.T).clamp(0, 255)
+    difference = clipped.round().clamp(0, 255).numpy() - expected.astype(np.float64)
+    assert np.abs(difference).max() <= 1
+    linear = Resize((1, 60, 60), (40, 40), kernel)(x.float()[None])[0].round().clamp(0, 255)
+    is_one_level = np.abs(linear.numpy() - expected.astype(np.float64)).max() <= 1
+    assert is_one_level == (kernel in ("box", "bilinear"))
+
+
 def test_planted_shift_is_seen(device: torch.device) -> None:
     x = np.random.default_rng(0).random((64, 64), dtype=np.float32)
     expected = np.asarray(Image.fromarray(x).resize((16, 16), Image.Resampling.BICUBIC))
