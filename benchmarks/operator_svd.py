@@ -1,6 +1,6 @@
 """Time and memory of every operator on RGB pictures, as a Markdown table.
 
-    python benchmarks/operators.py > docs/benchmarks/operators.md
+    python benchmarks/operator_svd.py > docs/benchmarks/operators.md
 
 Each line runs in a process of its own, so that its peak memory is its own.
 """
@@ -175,7 +175,7 @@ def main() -> None:
     if options.device != "cpu":
         where = torch.cuda.get_device_name()
     print("# Time and memory of the operators\n")
-    print(f"    python {shlex.join(['benchmarks/operators.py', *sys.argv[1:]])}\n")
+    print(f"    python {shlex.join(['benchmarks/operator_svd.py', *sys.argv[1:]])}\n")
     print(f"RGB, float32, torch {torch.__version__}, {where}.")
     if options.device == "cpu":
         print("Times are processor seconds on one thread, which other programs hardly change: the")
