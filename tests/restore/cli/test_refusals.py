@@ -48,7 +48,8 @@ def test_zero_bytes(restore, tmp_path):
 
 
 def test_truncated_jpeg(restore, tmp_path, photo):
-    Image.open(photo).resize((200, 150)).save(tmp_path / "cut.jpg", quality=95)
+    with Image.open(photo) as image:
+        image.resize((200, 150)).save(tmp_path / "cut.jpg", quality=95)
     content = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
     refused(restore("denoise", "cut.jpg"), "cut.jpg:", "truncated", "expected")

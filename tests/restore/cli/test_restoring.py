@@ -15,8 +15,14 @@ QUICK = ("--steps", 2, "--average", 1)
 ROUNDING = 1 / (255 * 12**0.5)
 
 
+def opened(path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image.copy()
+
+
 def pixels(path) -> np.ndarray:
-    return np.asarray(Image.open(path))
+    return np.asarray(opened(path))
 
 
 def test_inpaint_fills_the_hole_and_nothing_else(restore, photo, mask):
@@ -29,7 +35,7 @@ def test_inpaint_fills_the_hole_and_nothing_else(restore, photo, mask):
 
 def test_inpaint_fills_a_transparent_hole_and_makes_it_opaque(restore, tmp_path, photo, mask):
     alpha = Image.fromarray(255 - pixels(mask))
-    picture = Image.open(photo)
+    picture = opened(photo)
     picture.putalpha(alpha)
     picture.save(tmp_path / "hole.png")
     assert restore("inpaint", "hole.png", *QUICK).code == 0
@@ -43,7 +49,7 @@ def test_inpaint_fills_a_transparent_hole_and_makes_it_opaque(restore, tmp_path,
 def test_inpaint_of_a_jpeg_keeps_untouched_blocks(restore, tmp_path, photo, mask):
     import jpeglib
 
-    Image.open(photo).save(tmp_path / "p.jpg", quality=83, subsampling=2)
+    opened(photo).save(tmp_path / "p.jpg", quality=83, subsampling=2)
     assert restore("inpaint", "p.jpg", "--mask", mask, *QUICK, "-o", "out.jpg").code == 0
     before, after = jpeglib.read_dct("p.jpg"), jpeglib.read_dct("out.jpg")
     assert np.array_equal(before.qt, after.qt)
@@ -56,7 +62,7 @@ def test_super_resolve_shrinks_to_its_input(restore, tmp_path, photo):
     done = restore("super-resolve", photo, "--scale", 3, *QUICK, "--json")
     (record,) = done.records
     assert (record["width"], record["height"]) == (120, 90)
-    large = Image.open(tmp_path / "photo_super-resolve.png")
+    large = opened(tmp_path / "photo_super-resolve.png")
     small = np.asarray(large.resize((40, 30), Image.Resampling.BICUBIC))
     assert np.abs(small.astype(int) - pixels(photo)).max() <= 2
     assert record["noise_std"] == pytest.approx(ROUNDING)
@@ -68,7 +74,7 @@ def test_super_resolve_shrinks_to_its_input(restore, tmp_path, photo):
 )
 def test_super_resolve_sizes(restore, tmp_path, photo, options, size):
     assert restore("super-resolve", photo, *options, *QUICK, "-o", "out.png").code == 0
-    assert Image.open(tmp_path / "out.png").size == size
+    assert opened(tmp_path / "out.png").size == size
 
 
 def test_denoise_beats_the_noise(restore, tmp_path, photo):
@@ -182,7 +188,7 @@ def test_simulate_degrades_restores_and_scores(restore, tmp_path, photo):
     (record,) = restore(
         "super-resolve", photo, "--simulate", "--scale", 2, *QUICK, "--json"
     ).records
-    assert Image.open(tmp_path / "photo_degraded.png").size == (20, 15)
+    assert opened(tmp_path / "photo_degraded.png").size == (20, 15)
     assert (record["width"], record["height"]) == (40, 30)
     assert record["metrics"]["psnr"] > 20
     assert record["baseline"]["name"] == "bicubic"
@@ -217,7 +223,7 @@ def test_existing_outputs_are_refused_skipped_or_replaced(restore, tmp_path, pho
     assert restore("denoise", photo, "--skip-existing").code == 0
     assert output.read_bytes() == b"mine"
     assert restore("denoise", photo, "--overwrite").code == 0
-    assert Image.open(output).size == (40, 30)
+    assert opened(output).size == (40, 30)
 
 
 def test_dry_run_writes_nothing(restore, tmp_path, photo):
@@ -241,14 +247,14 @@ def test_a_report_is_one_page_with_its_pictures(restore, tmp_path, photo, mask):
 
 
 def test_metadata_and_icc_are_kept(restore, tmp_path, photo):
-    picture = Image.open(photo)
+    picture = opened(photo)
     exif = picture.getexif()
     exif[0x0110] = "Camera"
     exif[0x0112] = 6
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     picture.save(tmp_path / "m.jpg", exif=exif, icc_profile=profile, quality=95)
     assert restore("denoise", "m.jpg", "--sigma", "0.02").code == 0
-    after = Image.open(tmp_path / "m_denoise.png")
+    after = opened(tmp_path / "m_denoise.png")
     assert after.size == (30, 40)  # turned once
     assert after.getexif()[0x0110] == "Camera"
     assert after.getexif().get(0x0112, 1) == 1
@@ -260,7 +266,7 @@ def test_metadata_and_icc_are_kept(restore, tmp_path, photo):
     [("L", "L"), ("1", "L"), ("P", "RGB"), ("RGBA", "RGBA"), ("I;16", "I;16"), ("LA", "LA")],
 )
 def test_kinds_of_pictures(restore, tmp_path, photo, mode, written):
-    picture = Image.open(photo)
+    picture = opened(photo)
     if mode == "I;16":
         picture = Image.fromarray(pixels(photo)[..., 0].astype(np.uint16) * 257)
     elif mode in ("RGBA", "LA"):
@@ -270,7 +276,7 @@ def test_kinds_of_pictures(restore, tmp_path, photo, mode, written):
         picture = picture.convert(mode)
     picture.save(tmp_path / "kind.png")
     assert restore("denoise", "kind.png", "--sigma", "0.02").code == 0
-    after = Image.open(tmp_path / "kind_denoise.png")
+    after = opened(tmp_path / "kind_denoise.png")
     assert (after.mode, after.size) == (written, (40, 30))
     if mode in ("RGBA", "LA"):
         assert np.array_equal(pixels("kind_denoise.png")[..., -1], pixels("kind.png")[..., -1])
