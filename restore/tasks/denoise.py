@@ -39,11 +39,12 @@ class Denoise(Task):
             notes=notes,
         )
 
-    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
         """The picture with noise, of 25/255 where none is given."""
+        noisy = settings
         if settings.sigma in (None, "auto"):
-            settings = settings.model_copy(update={"sigma": SIMULATED_NOISE})
-        return add_noise(torch.as_tensor(picture.pixels), settings)
+            noisy = settings.model_copy(update={"sigma": SIMULATED_NOISE})
+        return add_noise(torch.as_tensor(picture.pixels), noisy), settings
 
     def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
         """The input already is at level σ_y: that is where the sampler starts."""

@@ -37,7 +37,7 @@ class Inpaint(Task):
         pixels = pixels_of(picture, device)
         known = pixels * ~hole
         noise_std, notes = noise_level(picture, settings, estimated=False)
-        problem = Problem(Mask(~hole, tuple(pixels.shape[1:])), known, noise_std)
+        problem = Problem(Mask(~hole, tuple(pixels.shape[1:]), device=device), known, noise_std)
         return Measurement(
             problem=problem,
             start=smooth_fill(known, hole),
@@ -48,11 +48,11 @@ class Inpaint(Task):
             hole=hole,
         )
 
-    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
         """White in the hole."""
         hole = torch.as_tensor(self._hole(picture, settings))
         pixels = add_noise(torch.as_tensor(picture.pixels), settings)
-        return torch.where(hole, torch.ones(()), pixels)
+        return torch.where(hole, torch.ones(()), pixels), settings
 
     @staticmethod
     def _hole(picture: Picture, settings: Settings) -> NDArray[np.bool_]:

@@ -59,6 +59,15 @@ class Result:
     files: list[Path]
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A file as it was read (or simulated), what it measures, and the truth where it is known."""
+
+    picture: Picture
+    measurement: Measurement
+    truth: Pixels | None
+
+
 class Restorer:
     """One verb with its settings and its loaded model, for any number of pictures.
 
@@ -103,55 +112,26 @@ class Restorer:
             InputError: one line that names the file, what was found and what was expected.
         """
         began = time.perf_counter()
-        settings, files = self.settings, []
-        picture = read_picture(source)
-        truth = picture.pixels if settings.simulate else None
-        if settings.reference is not None:
-            truth = read_picture(settings.reference).pixels
-        if settings.simulate:
-            degraded = output.with_name(output.stem.removesuffix(suffix) + "_degraded.png")
-            pixels = self.task.degrade(picture, settings)
-            write_picture(degraded, as_array(pixels), picture)
-            files.append(degraded)
-            picture = dataclasses.replace(read_picture(degraded), path=source, jpeg=picture.jpeg)
-        measurement = self.task.measure(picture, settings, self.device)
-        if truth is not None and truth.shape != tuple(measurement.start.shape[1:]):
-            raise InputError(
-                f"{settings.reference}: the reference is {_size(truth.shape)}, "
-                f"the result {_size(measurement.start.shape)}; expected the same"
-            )
-        prior = _Counted(self._fitted_prior(picture, measurement))
-        parameters = self._parameters(measurement, prior)
-        average = settings.average or self.preset.average
-        count = settings.samples or average
+        degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.png")
+        case = self._case(source, degraded)
+        prior = _Counted(self._fitted_prior(source, case.measurement))
+        parameters = self._parameters(case.measurement, prior)
+        count = self.settings.samples or self._average
         try:
             x = solve(
-                measurement.problem, prior, self.method, seed=settings.seed, samples=count,
-                batch_size=settings.batch_size, on_step=on_step, **parameters,
+                case.measurement.problem, prior, self.method, seed=self.settings.seed,
+                samples=count, batch_size=self.settings.batch_size, on_step=on_step, **parameters,
             )[:, 0]  # fmt: skip
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
-        x = measurement.finish(x)
-        best = x.mean(dim=0)
+        x = case.measurement.finish(x)
+        files, notes, spread = self._write_all(output, x, case, source, quality)
+        if self.settings.simulate:
+            files.insert(0, degraded)
 
-        changed = None if measurement.hole is None else measurement.hole.cpu().numpy()
-        notes = [*picture.notes, *measurement.notes]
-        notes += self._write(output, best, picture, source, changed, quality)
-        files.append(output)
-        extra: dict[str, Any] = {}
-        if settings.samples is not None:
-            for path, sample in zip(numbered(output, count), x, strict=True):
-                self._write(path, sample, picture, source, changed, quality)
-                files.append(path)
-            if settings.save_std:
-                extra["std"], paths = write_std(output, x)
-                files += paths
-        written = self._as_written(best, picture, output)
-        rounding = rounding_std(picture.bits if output_format(output) != "NPY" else 32)
-        certificate = certify(measurement.problem, written[None].to(self.device), rounding)
-        metrics, baseline = self._scores(truth, output, measurement)
-
-        height, width = best.shape[-2:]
+        written, rounding = _read_back(output, x.mean(dim=0), case.picture)
+        certificate = certify(case.measurement.problem, written[None].to(self.device), rounding)
+        metrics, baseline = _scores(case, output)
         sidecar = sidecar_path(output)
         record: dict[str, Any] = {
             "input": str(source),
@@ -160,38 +140,59 @@ class Restorer:
             "task": self.task.name,
             "method": self.method,
             "model": self.model.card.name,
-            "seed": settings.seed,
+            "seed": self.settings.seed,
             "steps": prior.calls // count,
             "evaluations": prior.calls,
             "seconds": round(time.perf_counter() - began, 3),
-            "width": width,
-            "height": height,
-            "noise_std": measurement.problem.noise_std,
+            "width": x.shape[-1],
+            "height": x.shape[-2],
+            "noise_std": case.measurement.problem.noise_std,
             "residual": certificate.residual,
             "metrics": metrics,
             "baseline": baseline,
         }
         plain = {name: value for name, value in parameters.items() if name != "start"}
-        write_sidecar(
-            sidecar,
-            record
-            | {
-                "operator": measurement.operator,
-                "parameters": plain,
-                "samples": settings.samples,
-                "average": None if settings.samples else average,
-                "model_sha256": self.model.card.sha256,
-                "device": str(self.device),
-                "dtype": settings.dtype,
-                "certificate": certificate.as_dict(),
-                "notes": notes,
-                "versions": software(),
-                "config": self._config(measurement, plain, average),
-            }
-            | extra,
-        )
-        files.append(sidecar)
-        return Result(record, notes, certificate.consistent, files)
+        details = {
+            "operator": case.measurement.operator,
+            "parameters": plain,
+            "samples": self.settings.samples,
+            "average": None if self.settings.samples else count,
+            "std": spread,
+            "model_sha256": self.model.card.sha256,
+            "device": str(self.device),
+            "dtype": self.settings.dtype,
+            "certificate": certificate.as_dict(),
+            "notes": notes,
+            "versions": software(),
+            "config": self._config(case.measurement, plain),
+        }
+        write_sidecar(sidecar, record | details)
+        return Result(record, notes, certificate.consistent, [*files, sidecar])
+
+    @property
+    def _average(self) -> int:
+        return self.settings.average or self.preset.average
+
+    def _case(self, source: Path, degraded: Path) -> _Case:
+        """Read a file and measure it; with `--simulate`, degrade it to a file before."""
+        settings = self.settings
+        picture = read_picture(source)
+        truth = None
+        if settings.reference is not None:
+            truth = read_picture(settings.reference).pixels
+        if settings.simulate:
+            truth = picture.pixels
+            pixels, settings = self.task.degrade(picture, settings)
+            write_picture(degraded, as_array(pixels), picture)
+            picture = read_picture(degraded)
+        measurement = self.task.measure(picture, settings, self.device)
+        size = tuple(measurement.start.shape[1:])
+        if truth is not None and truth.shape != size:
+            raise InputError(
+                f"{settings.reference or source}: the reference is {_size(truth.shape)}, "
+                f"the result {_size(size)}; expected the same"
+            )
+        return _Case(picture, measurement, truth)
 
     def _parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
@@ -205,60 +206,57 @@ class Restorer:
             chosen["start"] = measurement.start
         return chosen | self.settings.parameters
 
-    def _fitted_prior(self, picture: Picture, measurement: Measurement) -> Denoiser:
+    def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
         channels, height, width = measurement.start.shape[1:]
         try:
             prior = fit_channels(self.prior, channels)
         except InputError as error:
-            raise InputError(f"{picture.path}: {error}") from error
+            raise InputError(f"{source}: {error}") from error
         tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
         return TiledDenoiser(prior, tile) if tile else prior
 
-    def _write(
-        self,
-        path: Path,
-        x: Tensor,
-        picture: Picture,
-        source: Path,
-        changed: NDArray[np.bool_] | None,
-        quality: int | None,
-    ) -> list[str]:
-        own_tables = picture.jpeg is not None and quality is None and not self.settings.simulate
-        if changed is not None and own_tables and output_format(path) == "JPEG":
-            return list(write_jpeg_blocks(path, as_array(x), source, changed))
-        alpha: Any = "keep"
-        if changed is not None and picture.alpha is not None:
-            alpha = np.where(changed, 1.0, picture.alpha[0])
-        return list(write_picture(path, as_array(x), picture, alpha=alpha, quality=quality))
+    def _write_all(
+        self, output: Path, x: Tensor, case: _Case, source: Path, quality: int | None
+    ) -> tuple[list[Path], list[str], dict[str, float] | None]:
+        """Write the mean of x [N, C, H, W], and what `--samples` and `--save-std` ask for.
 
-    @staticmethod
-    def _as_written(x: Tensor, picture: Picture, output: Path) -> Tensor:
-        """x with the rounding of the file; a lossy format's own losses are not the method's."""
-        if output_format(output) == "NPY":
-            return x
-        return torch.from_numpy(as_written(as_array(x), 8 if picture.bits < 8 else picture.bits))
+        Returns:
+            The files, notes for the user, and the scale of the map of the standard deviation.
+        """
+        picture, hole = case.picture, case.measurement.hole
+        changed = None if hole is None else hole.cpu().numpy()
 
-    def _scores(
-        self, truth: Any, output: Path, measurement: Measurement
-    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """PSNR and SSIM of the file as it was written, and of the classical estimate."""
-        if truth is None:
-            return None, None
-        name, estimate = measurement.baseline
-        classical = as_written(as_array(estimate()[0]), 8)
-        written = read_picture(output).pixels
-        return scores(written, truth), {"name": name} | scores(classical, truth)
+        def write(path: Path, pixels: Tensor) -> list[str]:
+            alpha: Any = "keep"
+            if changed is not None:
+                same_tables = picture.jpeg is not None and quality is None
+                if same_tables and output_format(path) == "JPEG":
+                    return list(write_jpeg_blocks(path, as_array(pixels), source, changed))
+                if picture.alpha is not None:
+                    alpha = np.where(changed, 1.0, picture.alpha[0])
+            return list(
+                write_picture(path, as_array(pixels), picture, alpha=alpha, quality=quality)
+            )
 
-    def _config(
-        self, measurement: Measurement, parameters: dict[str, Any], average: int
-    ) -> dict[str, Any]:
+        notes = [*picture.notes, *case.measurement.notes, *write(output, x.mean(dim=0))]
+        files, spread = [output], None
+        if self.settings.samples is not None:
+            for path, sample in zip(numbered(output, len(x)), x, strict=True):
+                write(path, sample)
+                files.append(path)
+            if self.settings.save_std:
+                spread, maps = write_std(output, x)
+                files += maps
+        return files, notes, spread
+
+    def _config(self, measurement: Measurement, parameters: dict[str, Any]) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
         bundled = self.model.folder.name == settings.model
         resolved = {
             "method": self.method,
             "parameters": parameters,
-            "average": average,
+            "average": self._average,
             "device": str(self.device),
             "model": settings.model if bundled else str(Path(settings.model).absolute()),
             "mask": settings.mask and settings.mask.absolute(),
@@ -305,8 +303,31 @@ def check_method(name: str, task: Task) -> None:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
-def scores(picture: Pixels, truth: Pixels) -> dict[str, Any]:
-    """PSNR (dB; None for equal pictures, JSON has no infinity) and SSIM."""
+def _read_back(output: Path, x: Tensor, picture: Picture) -> tuple[Tensor, float]:
+    """The picture in a file, in the units of `picture`, and the standard deviation of its rounding.
+
+    What a JPEG loses besides is not the method's: there it is x, rounded to 8 bits.
+    """
+    if output_format(output) == "JPEG":
+        return torch.from_numpy(as_written(as_array(x), 8)), rounding_std(8)
+    written = read_picture(output)
+    scale = written.scale / picture.scale
+    return torch.from_numpy(written.pixels * np.float32(scale)), written.rounding_std
+
+
+def _scores(case: _Case, output: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """PSNR and SSIM of the file as it was written, and of the classical estimate."""
+    if case.truth is None:
+        return None, None
+    name, estimate = case.measurement.baseline
+    written = read_picture(output)
+    ours = written.pixels * np.float32(written.scale / case.picture.scale)
+    classical = as_written(as_array(estimate()[0]), 8)
+    return _score(ours, case.truth), {"name": name} | _score(classical, case.truth)
+
+
+def _score(picture: Pixels, truth: Pixels) -> dict[str, Any]:
+    """PSNR (dB; None for equal pictures, since JSON has no infinity) and SSIM."""
     decibels = psnr(picture, truth)
     return {"psnr": decibels if math.isfinite(decibels) else None, "ssim": ssim(picture, truth)}
 
@@ -316,7 +337,7 @@ def as_array(x: Tensor) -> Pixels:
     return x.detach().cpu().float().numpy()
 
 
-def write_std(output: Path, x: Tensor) -> tuple[dict[str, Any], list[Path]]:
+def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:
     """Write the standard deviation of samples x [N, C, H, W] as `NAME_std.npy` and `.png`.
 
     Returns:

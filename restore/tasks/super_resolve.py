@@ -61,14 +61,17 @@ class SuperResolve(Task):
             notes=notes,
         )
 
-    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
-        """The picture, shrunk by the scale."""
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
+        """The picture, shrunk by the scale; it is enlarged to exactly its size again."""
         pixels = torch.as_tensor(picture.pixels)
         if settings.size is not None:
             raise InputError("--size: not with --simulate; expected --scale")
         scale = settings.scale or DEFAULT_SCALE
         shrink = Downsample(tuple(pixels.shape), scale, kernel=settings.kernel)
-        return add_noise(shrink(pixels), settings)
+        restored = settings.model_copy(
+            update={"scale": None, "size": (picture.height, picture.width)}
+        )
+        return add_noise(shrink(pixels), settings), restored
 
     @staticmethod
     def _enlarged(picture: Picture, settings: Settings) -> tuple[int, int]:

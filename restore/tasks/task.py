@@ -83,8 +83,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def degrade(self, picture: Picture, settings: Settings) -> Tensor:
-        """The measurement that a clean picture would have given, [C, h, w], for `--simulate`.
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
+        """What a clean picture would have been measured as, for `--simulate`.
+
+        Returns:
+            The measurement [C, h, w], and the settings that restore it to the picture's size.
 
         Raises:
             InputError: if the picture and the settings do not allow it.

@@ -194,6 +194,14 @@ def test_simulate_degrades_restores_and_scores(restore, tmp_path, photo):
     assert record["baseline"]["name"] == "bicubic"
 
 
+def test_simulate_restores_to_the_size_it_came_from(restore, tmp_path, photo):
+    (record,) = restore(
+        "super-resolve", photo, "--simulate", "--scale", 4, *QUICK, "--json"
+    ).records
+    assert opened(tmp_path / "photo_degraded.png").size == (10, 8)  # 30 rows / 4 is no number
+    assert (record["width"], record["height"]) == (40, 30)
+
+
 def test_simulated_noise_is_that_of_sigma(restore, tmp_path, photo):
     restore("denoise", photo, "--simulate", "--sigma", 0.1)
     noise = pixels("photo_degraded.png") / 255 - pixels(photo) / 255
@@ -285,7 +293,7 @@ def test_kinds_of_pictures(restore, tmp_path, photo, mode, written):
 @pytest.mark.parametrize("verb", ["denoise", "super-resolve"])
 def test_one_pixel(restore, tmp_path, verb):
     Image.new("RGB", (1, 1), (200, 10, 30)).save(tmp_path / "dot.png")
-    assert restore(verb, "dot.png", "-o", "out.png").code == 0
+    assert restore(verb, "dot.png", *QUICK, "-o", "out.png").code == 0
 
 
 def test_tiles_change_almost_nothing(restore, tmp_path):
