@@ -1,0 +1,51 @@
+import dataclasses
+
+import pytest
+import torch
+
+from operators import Downsample, Identity
+from restore.errors import InputError
+from restore.methods.registry import methods
+from restore.problem import Problem
+from restore.tasks.device import choose_device
+from restore.tasks.registry import TASKS
+from restore.tasks.task import consistent
+
+ROUNDING = 1 / (255 * 12**0.5)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_presets_name_methods_that_serve_the_verb_and_their_parameters(task):
+    assert set(task.presets) == {"fast", "default", "best"}
+    for preset in (*task.presets.values(), task.sampling):
+        method = methods()[preset.method]
+        assert task.name in method.tasks
+        fields = {f.name for f in dataclasses.fields(method)}
+        assert set(preset.parameters) | set(task.tuned.get(preset.method, {})) <= fields
+        assert preset.average >= 1
+
+
+def test_a_rounded_measurement_is_met_within_the_range_of_a_picture():
+    generator = torch.Generator().manual_seed(0)
+    operator = Downsample((1, 32, 32), 4)
+    truth = torch.rand(1, 1, 32, 32, generator=generator)
+    y = (operator(truth).clamp(0, 1) * 255).round() / 255
+    estimate = (truth + 0.05 * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
+    x = consistent(Problem(operator, y, ROUNDING), estimate, 0.02)
+    assert (operator(estimate) - y).abs().max() > 0.01
+    assert (operator(x) - y).abs().max() < 1e-3
+    assert 0 <= x.min() <= x.max() <= 1
+
+
+def test_a_noisy_measurement_changes_little():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, 1, 16, 16, generator=generator)
+    x = torch.full((1, 1, 16, 16), 0.5)
+    moved = consistent(Problem(Identity((1, 16, 16)), y, 0.5), x, 0.02)
+    assert (moved - x).abs().max() < 0.01
+
+
+def test_an_absent_device_is_refused():
+    with pytest.raises(InputError, match=r"--device xpu: not here; expected one of auto, cpu"):
+        choose_device("xpu")
+    assert choose_device("cpu") == torch.device("cpu")
