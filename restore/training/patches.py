@@ -87,7 +87,7 @@ class Patches:
         if cached is not None:
             return cached
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert(self._mode))
+            pixels = np.array(image.convert(self._mode))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if self._cached + pixels.nbytes <= CACHE_BYTES:
             self._cache[path] = pixels

@@ -242,7 +242,7 @@ def network_of(recipe: Recipe) -> GatedUNet:
 
 def pixels_to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
     """uint8 [B, h, w, C] → float32 [B, C, h, w] in [0, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
 def noise_levels(recipe: Recipe, generator: torch.Generator) -> Tensor:

@@ -30,14 +30,14 @@ def test_muon_descends():
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.zeros(4, 3, 3, 3))
     x, target = torch.randn(32, 27), torch.randn(27, 4)
-    optimizer = Muon([weight], lr=0.02)
+    optimizer = Muon([weight], lr=0.1)
 
     def loss():
         return (x @ (weight.flatten(1).T - target)).square().mean()
 
     before = loss().item()
     for step in range(300):
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 300)
+        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 300)
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
