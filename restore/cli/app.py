@@ -103,10 +103,17 @@ def denoise(inputs: Inputs, *, common: CommonOptions) -> None:
     run_verb("denoise", inputs, common, dict)
 
 
-app.command()(train)
-app.command()(methods)
-app.command()(doctor)
-app.add_typer(models, name="models")
+app.command(
+    epilog=_examples(
+        "restore train pictures/ -o my-model --steps 20000",
+        "restore train pictures/ -o my-model --channels 1 --batch-size 8",
+    )
+)(train)
+app.command(epilog=_examples("restore methods", "restore methods --json"))(methods)
+app.command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
+app.add_typer(
+    models, name="models", epilog=_examples("restore models list", "restore models info photo")
+)
 
 
 @app.callback(invoke_without_command=True)

@@ -47,8 +47,6 @@ def train(
 
     The run can be stopped at any moment and goes on when the same command is given again. The
     output folder is then a model: restore denoise PICTURE -n FOLDER.
-
-    Example: restore train pictures/ -o my-model --steps 20000
     """
 
     def body() -> int:

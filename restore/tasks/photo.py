@@ -151,7 +151,7 @@ class Restorer:
             "metrics": metrics,
             "baseline": baseline,
         }
-        plain = {name: value for name, value in parameters.items() if name != "start"}
+        plain = self._resolved(parameters)
         details = {
             "operator": case.measurement.operator,
             "parameters": plain,
@@ -205,6 +205,12 @@ class Restorer:
         if "start" in known:
             chosen["start"] = measurement.start
         return chosen | self.settings.parameters
+
+    def _resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter of the method that a sidecar can hold, with the method's own defaults."""
+        fields = dataclasses.fields(methods()[self.method])  # type: ignore[arg-type]
+        values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
         channels, height, width = measurement.start.shape[1:]
