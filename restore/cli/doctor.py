@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +30,9 @@ def doctor(
 
 
 def _examine() -> dict[str, Any]:
+    import platform
+    from importlib.metadata import version
+
     import torch
 
     from restore.prior.models import bundled_models
