@@ -16,7 +16,10 @@ PACKAGES = ("score-restore", "torch", "numpy", "scipy", "scikit-image", "pillow"
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Show versions, devices and models, and run a short self-test; exit code 1 if it fails."""
+    """Check that everything works here.
+
+    Shows versions, devices and models, and runs a short self-test; exit code 1 if it fails.
+    """
 
     def body() -> int:
         report = _examine()

@@ -13,7 +13,10 @@ from restore.cli.console import run_command
 def methods(
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
-    """List the restoration methods: what each needs and what it serves."""
+    """List the restoration methods.
+
+    A row says what a method needs of the operator, whether it takes noise, and what it serves.
+    """
 
     def body() -> int:
         from restore.methods.registry import methods as registry

@@ -12,7 +12,7 @@ from restore.cli.console import print_error, run_command
 if TYPE_CHECKING:
     from restore.prior.models import Model
 
-app = typer.Typer(help="What priors there are, and whether their files are whole.")
+app = typer.Typer(help="List and check the models.", rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 Name = Annotated[str, typer.Argument(help="A bundled model's name, or the path of a model.")]

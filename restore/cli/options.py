@@ -15,13 +15,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-OUTPUT = "Output"
-METHOD = "Method and model"
-MEASUREMENT = "Measurement"
-RUN = "Run"
-
 Inputs = Annotated[
-    list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="INPUT...")
+    list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="INPUT")
 ]
 
 
@@ -35,12 +30,11 @@ class CommonOptions:
             "-o",
             "--output",
             help="File (with a suffix, one input) or folder.",
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     method: Annotated[
         str | None,
-        typer.Option("-m", "--method", help="See `restore methods`.", rich_help_panel=METHOD),
+        typer.Option("-m", "--method", help="See `restore methods`."),
     ] = None
     model: Annotated[
         str | None,
@@ -48,15 +42,12 @@ class CommonOptions:
             "-n",
             "--model",
             help="Bundled name or path; see `restore models list`.",
-            rich_help_panel=METHOD,
         ),
     ] = None
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Sampling steps.", rich_help_panel=METHOD)
-    ] = None
+    steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps.")] = None
     eta: Annotated[
         float | None,
-        typer.Option(help="Share of fresh noise a step, 0 to 1.", rich_help_panel=METHOD),
+        typer.Option(help="Share of fresh noise a step, 0 to 1."),
     ] = None
     set_: Annotated[
         list[str] | None,
@@ -64,20 +55,14 @@ class CommonOptions:
             "--set",
             metavar="NAME=VALUE",
             help="Another parameter of the method.",
-            rich_help_panel=METHOD,
         ),
     ] = None
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Quicker, a little less good.", rich_help_panel=METHOD)
-    ] = False
-    best: Annotated[
-        bool, typer.Option("--best", help="Slower, a little better.", rich_help_panel=METHOD)
-    ] = False
+    fast: Annotated[bool, typer.Option("--fast", help="Quicker, a little less good.")] = False
+    best: Annotated[bool, typer.Option("--best", help="Slower, a little better.")] = False
     sigma: Annotated[
         str | None,
         typer.Option(
             help="Noise of the input: a standard deviation, or `auto` to estimate it.",
-            rich_help_panel=MEASUREMENT,
         ),
     ] = None
     sigma_range: Annotated[
@@ -85,18 +70,14 @@ class CommonOptions:
         typer.Option(
             metavar="[0-1|0-255]",
             help="Units of --sigma. [default: 0-1]",
-            rich_help_panel=MEASUREMENT,
         ),
     ] = None
-    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]", rich_help_panel=RUN)] = (
-        None
-    )
+    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]")] = None
     samples: Annotated[
         int | None,
         typer.Option(
             min=1,
             help="Write this many samples NAME_0, NAME_1, … and their mean.",
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     average: Annotated[
@@ -104,7 +85,6 @@ class CommonOptions:
         typer.Option(
             min=1,
             help="Samples whose mean is the one picture written without --samples.",
-            rich_help_panel=METHOD,
         ),
     ] = None
     save_std: Annotated[
@@ -113,24 +93,18 @@ class CommonOptions:
             "--save-std",
             help="With --samples: write the standard deviation as NAME_std.png and .npy. "
             "DDRM's spread is usually narrower than the true posterior's (0.4 to 1.1 of it).",
-            rich_help_panel=OUTPUT,
         ),
     ] = False
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Samples at a time.", rich_help_panel=RUN)
-    ] = None
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None
     device: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]", rich_help_panel=RUN
-        ),
+        typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]"),
     ] = None
     dtype: Annotated[
         str | None,
         typer.Option(
             metavar="fp32|fp16|bf16",
             help="Precision of the network. [default: fp32]",
-            rich_help_panel=RUN,
         ),
     ] = None
     tile: Annotated[
@@ -138,42 +112,33 @@ class CommonOptions:
         typer.Option(
             min=64,
             help="Denoise in blended tiles of this side, to bound memory.",
-            rich_help_panel=RUN,
         ),
     ] = None
     config: Annotated[
         Path | None,
         typer.Option(
             help="Options from a file: a sidecar (repeats its run) or JSON of option names.",
-            rich_help_panel=RUN,
         ),
     ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=RUN)
-    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT),
+        typer.Option("--overwrite", help="Replace outputs that exist."),
     ] = False
     skip_existing: Annotated[
         bool,
-        typer.Option(
-            "--skip-existing", help="Leave inputs whose output exists.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--skip-existing", help="Leave inputs whose output exists."),
     ] = False
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Folders at any depth.", rich_help_panel=RUN)
-    ] = False
+    recursive: Annotated[bool, typer.Option("--recursive", help="Folders at any depth.")] = False
     suffix: Annotated[
         str | None,
-        typer.Option(help="End of the output's name. [default: _VERB]", rich_help_panel=OUTPUT),
+        typer.Option(help="End of the output's name. [default: _VERB]"),
     ] = None
     ext: Annotated[
         str | None,
         typer.Option(
             metavar="auto|png|jpg|tif|npy",
             help="Kind of output. [default: auto]",
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     quality: Annotated[
@@ -182,38 +147,29 @@ class CommonOptions:
             min=1,
             max=100,
             help="JPEG quality. [default: the input's own tables, else 95]",
-            rich_help_panel=OUTPUT,
         ),
     ] = None
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Nothing but errors.", rich_help_panel=OUTPUT)
-    ] = False
-    json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line on stdout.", rich_help_panel=OUTPUT)
-    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line on stdout.")] = False
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.html",
             help="One self-contained page with pictures and figures.",
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     reference: Annotated[
         Path | None,
-        typer.Option(help="The true picture: scores the result.", rich_help_panel=MEASUREMENT),
+        typer.Option(help="The true picture: scores the result."),
     ] = None
     simulate: Annotated[
         bool,
         typer.Option(
             "--simulate",
             help="The input is clean: degrade it, write NAME_degraded, restore, score.",
-            rich_help_panel=MEASUREMENT,
         ),
     ] = False
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=RUN)
-    ] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
     def given(self) -> dict[str, Any]:
         """What was given on the command line, by option name."""

@@ -43,10 +43,11 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Train a denoiser on a folder of pictures, as the bundled models were.
+    """Train a model on a folder of pictures.
 
-    The run can be stopped at any moment and goes on when the same command is given again. The
-    output folder is then a model: restore denoise PICTURE -n FOLDER.
+    The recipe is that of the bundled models. The run can be stopped at any moment and goes on when
+    the same command is given again. The output folder is then a model: restore denoise PICTURE -n
+    FOLDER.
     """
 
     def body() -> int:
