@@ -1,9 +1,9 @@
 """Denoising by a model beside colour BM3D, on centre crops that were never trained on.
 
-    python benchmarks/denoising.py PICTURES                     # the model; writes the page
-    python benchmarks/denoising.py PICTURES --bm3d              # BM3D, once: package bm3d, which is
+    python -m benchmarks.denoising PICTURES                     # the model; writes the page
+    python -m benchmarks.denoising PICTURES --bm3d              # BM3D, once: package bm3d, which is
                                                                 # for non-commercial use only
-    python benchmarks/denoising.py PICTURES --card              # also into the model's card
+    python -m benchmarks.denoising PICTURES --card              # also into the model's card
 
 Noise is not clipped; its seed is the picture's number and the level. Above σ = 0.5 the squared
 error is given relative to that of predicting the picture's mean colour.
@@ -127,7 +127,7 @@ on; PSNR in dB, mean over pictures, differences with their standard error. BM3D 
 
 Squared error relative to predicting each picture's mean colour: {large}.
 
-Made by `python benchmarks/denoising.py PICTURES`.
+Made by `python -m benchmarks.denoising PICTURES`.
 """
     return text, rows
 

@@ -1,6 +1,6 @@
 """What serves each verb best with a model: start, η, steps, number of samples averaged.
 
-    python benchmarks/photo_defaults.py PICTURES [--crop 128] [--count 20]
+    python -m benchmarks.photo_defaults PICTURES [--crop 128] [--count 20]
 
 Centre crops of pictures that were never trained on; PSNR (dB) of the mean of the samples and the
 evaluations of the network that it cost, beside the classical method. Writes
@@ -189,7 +189,7 @@ starts from the classical estimate (bicubic, or a smooth filling) with noise of 
 are evaluations for one sample. Gains are means over the pictures with their standard error.
 
 Made by
-`python benchmarks/photo_defaults.py PICTURES --crop {arguments.crop} --count {len(truths)}`.
+`python -m benchmarks.photo_defaults PICTURES --crop {arguments.crop} --count {len(truths)}`.
 
 {chr(10).join(chr(10) + t for t in tables)}
 """

@@ -21,11 +21,11 @@ class Inpaint(Task):
 
     name = "inpaint"
     presets = {
-        "fast": Preset("pnp"),
-        "default": Preset("ddrm", average=4),
+        "fast": Preset("pnp", {"steps": 10}),
+        "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    sampling = Preset("ddrm")
+    sampling = Preset("ddrm", average=4)
     tuned = {
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.2},

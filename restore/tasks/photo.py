@@ -31,7 +31,7 @@ from restore.tasks.certificate import certify
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import Measurement, Task
+from restore.tasks.task import Measurement, Preset, Task
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
@@ -84,7 +84,7 @@ class Restorer:
         self.task = task
         self.settings = settings
         self.device = choose_device(settings.device)
-        self.preset = task.sampling if settings.samples else task.presets[settings.preset]
+        self.preset = choose_preset(task, settings)
         self.method = settings.method or self.preset.method
         check_method(self.method, task)
         self.model = find_model(settings.model)
@@ -290,6 +290,21 @@ class _Counted(Denoiser):
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         self.calls += x.shape[0]
         return self._prior(x, sigma)
+
+
+def choose_preset(task: Task, settings: Settings) -> Preset:
+    """The preset that was asked for, or sampling where what was asked for needs a sampler.
+
+    That is so for several samples, for the sampler by name, and for a parameter that the preset's
+    method does not have (`--eta`).
+    """
+    chosen, sampling = task.presets[settings.preset], task.sampling
+    if settings.samples or settings.average:
+        return sampling
+    if settings.method is not None:
+        return chosen if settings.method == chosen.method else sampling
+    known = {f.name for f in dataclasses.fields(methods()[chosen.method])}  # type: ignore[arg-type]
+    return chosen if set(settings.parameters) <= known else sampling
 
 
 def check_method(name: str, task: Task) -> None:

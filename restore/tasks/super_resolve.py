@@ -31,14 +31,14 @@ class SuperResolve(Task):
 
     name = "super-resolve"
     presets = {
-        "fast": Preset("pnp"),
-        "default": Preset("ddrm", average=4),
+        "fast": Preset("pnp", {"steps": 10}),
+        "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    sampling = Preset("ddrm")
+    sampling = Preset("ddrm", average=4)
     tuned = {
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
-        "pnp": {"steps": 20, "sigma_max": 0.2},
+        "pnp": {"steps": 20, "sigma_max": 0.3},
     }
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:

@@ -64,7 +64,7 @@ class Task(ABC):
     Attributes:
         name: the verb.
         presets: by name, how it is done unless told otherwise.
-        sampling: the same, with `--samples`.
+        sampling: the same, where a sampler is asked for (`--samples`, `--average`, `--eta`).
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
     """

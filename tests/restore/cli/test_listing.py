@@ -62,4 +62,6 @@ def test_version(restore):
 
 
 def test_no_arguments_show_the_help(restore):
-    assert "super-resolve" in restore().out
+    done = restore()
+    assert done.code == 2
+    assert "super-resolve" in done.err

@@ -103,6 +103,20 @@ def test_the_noise_is_estimated_and_printed(restore, tmp_path):
     assert sidecar["noise_std"] == pytest.approx(20 / 255, rel=0.1)
 
 
+def test_the_method_follows_what_is_asked_for(restore, photo, mask):
+    """One estimate by default; a sampler for samples, by name, or for a parameter of its own."""
+    command = ("inpaint", photo, "--mask", mask, "--steps", 1, "--overwrite", "--json")
+    for options, method, evaluations in [
+        ((), "pnp", 1),
+        (("--samples", 2), "ddrm", 2),
+        (("--eta", 0.5), "ddrm", 4),
+        (("-m", "ddrm"), "ddrm", 4),
+        (("-m", "ddrm", "--average", 1), "ddrm", 1),
+    ]:
+        (record,) = restore(*command, *options).records
+        assert (record["method"], record["evaluations"]) == (method, evaluations)
+
+
 def test_json_has_the_promised_keys(restore, photo):
     (record,) = restore("denoise", photo, "--json").records
     assert set(record) >= KEYS
@@ -180,7 +194,8 @@ def test_the_batch_size_changes_no_bit(restore, photo, mask):
 
 def test_another_seed_is_another_sample(restore, photo, mask):
     for seed in (0, 1):
-        restore("inpaint", photo, "--mask", mask, *QUICK, "--seed", seed, "-o", f"s{seed}.png")
+        command = ("inpaint", photo, "--mask", mask, *QUICK, "--seed", seed)
+        assert restore(*command, "-o", f"s{seed}.png").code == 0
     assert not np.array_equal(pixels("s0.png"), pixels("s1.png"))
 
 
