@@ -19,7 +19,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.files import numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
-from restore.io.levels import as_written, rounding_std
+from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.registry import methods
 from restore.metrics import psnr, ssim
@@ -125,13 +125,22 @@ class Restorer:
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
         x = case.measurement.finish(x)
-        files, notes, spread = self._write_all(output, x, case, source, quality)
+        best = x.mean(dim=0)
+        files, notes, spread = self._write_all(output, best, x, case, source, quality)
         if self.settings.simulate:
             files.insert(0, degraded)
 
-        written, rounding = _read_back(output, x.mean(dim=0), case.picture)
-        certificate = certify(case.measurement.problem, written[None].to(self.device), rounding)
-        metrics, baseline = _scores(case, output)
+        written = read_picture(output)
+        pixels = written.pixels * np.float32(written.scale / case.picture.scale)
+        # What a JPEG loses besides its rounding is not the method's, so it is not certified.
+        lossy = output_format(output) == "JPEG"
+        certified = as_written(as_array(best), written.bits) if lossy else pixels
+        certificate = certify(
+            case.measurement.problem,
+            torch.from_numpy(certified)[None].to(self.device),
+            written.rounding_std,
+        )
+        metrics, baseline = _scores(case, pixels)
         sidecar = sidecar_path(output)
         record: dict[str, Any] = {
             "input": str(source),
@@ -222,9 +231,15 @@ class Restorer:
         return TiledDenoiser(prior, tile) if tile else prior
 
     def _write_all(
-        self, output: Path, x: Tensor, case: _Case, source: Path, quality: int | None
+        self,
+        output: Path,
+        best: Tensor,
+        x: Tensor,
+        case: _Case,
+        source: Path,
+        quality: int | None,
     ) -> tuple[list[Path], list[str], dict[str, float] | None]:
-        """Write the mean of x [N, C, H, W], and what `--samples` and `--save-std` ask for.
+        """Write `best`, the mean of x [N, C, H, W], and what `--samples` and `--save-std` ask for.
 
         Returns:
             The files, notes for the user, and the scale of the map of the standard deviation.
@@ -244,7 +259,7 @@ class Restorer:
                 write_picture(path, as_array(pixels), picture, alpha=alpha, quality=quality)
             )
 
-        notes = [*picture.notes, *case.measurement.notes, *write(output, x.mean(dim=0))]
+        notes = [*picture.notes, *case.measurement.notes, *write(output, best)]
         files, spread = [output], None
         if self.settings.samples is not None:
             for path, sample in zip(numbered(output, len(x)), x, strict=True):
@@ -324,27 +339,13 @@ def check_method(name: str, task: Task) -> None:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
-def _read_back(output: Path, x: Tensor, picture: Picture) -> tuple[Tensor, float]:
-    """The picture in a file, in the units of `picture`, and the standard deviation of its rounding.
-
-    What a JPEG loses besides is not the method's: there it is x, rounded to 8 bits.
-    """
-    if output_format(output) == "JPEG":
-        return torch.from_numpy(as_written(as_array(x), 8)), rounding_std(8)
-    written = read_picture(output)
-    scale = written.scale / picture.scale
-    return torch.from_numpy(written.pixels * np.float32(scale)), written.rounding_std
-
-
-def _scores(case: _Case, output: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """PSNR and SSIM of the file as it was written, and of the classical estimate."""
+def _scores(case: _Case, written: Pixels) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """PSNR and SSIM of the picture as it was written, and of the classical estimate."""
     if case.truth is None:
         return None, None
     name, estimate = case.measurement.baseline
-    written = read_picture(output)
-    ours = written.pixels * np.float32(written.scale / case.picture.scale)
     classical = as_written(as_array(estimate()[0]), 8)
-    return _score(ours, case.truth), {"name": name} | _score(classical, case.truth)
+    return _score(written, case.truth), {"name": name} | _score(classical, case.truth)
 
 
 def _score(picture: Pixels, truth: Pixels) -> dict[str, Any]:
