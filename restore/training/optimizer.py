@@ -41,15 +41,23 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """Approximately U Vᵀ of the thin SVD of `matrix` [rows, columns]."""
+    """Approximately U Vᵀ of the thin SVD of `matrix` [rows, columns].
+
+    A step x ← (a + b G + c G²) x with G = x xᵀ multiplies x by a polynomial of G, so all five are
+    done on G alone and multiplied into x once: about half of the arithmetic for wide matrices.
+    """
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (torch.linalg.matrix_norm(wide) + 1e-7)
+    gram = x @ x.T
+    eye = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
+    total = eye
     for _ in range(5):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    result: Tensor = x if wide is matrix else x.T
-    return result
+        step = torch.addmm(a * eye + b * gram, gram, gram, alpha=c)
+        gram = step @ gram @ step
+        total = step @ total
+    result: Tensor = total @ x
+    return result if wide is matrix else result.T
 
 
 def optimizers(
