@@ -110,20 +110,9 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
     operator = problem.operator
-    has_svd = True
-    if "svd" in method.needs:
-        try:
-            operator.svd()
-        except NoFastSVD:
-            has_svd = False
-    noisy = problem.noise_std > 0
-    if not has_svd or (noisy and not method.noise):
-        reason = f"a fast SVD, which {operator.name} has not" if not has_svd else "noise_std = 0"
-        fit = [
-            name
-            for name, other in methods().items()
-            if (has_svd or "svd" not in other.needs) and (other.noise or not noisy)
-        ]
+    reason = misfit(method, problem)
+    if reason is not None:
+        fit = [name for name, other in methods().items() if misfit(other, problem) is None]
         raise ValueError(
             f"{method.name} needs {reason}; methods that fit: {', '.join(fit) or 'none'}"
         )
@@ -132,6 +121,20 @@ def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
         raise ValueError(f"the prior has {prior.channels} channel(s); the picture has {channels}")
     if not bool(torch.isfinite(problem.y).all()):
         raise ValueError("y has values that are not finite")
+
+
+def misfit(method: Method | type[Method], problem: Problem) -> str | None:
+    """What a method needs that a problem has not, in words; None where it fits."""
+    if "svd" in method.needs:
+        try:
+            problem.operator.svd()
+        except NoFastSVD:
+            return f"a fast SVD, which {problem.operator.name} has not"
+    if problem.noise_std > 0 and not method.noise:
+        return "noise_std = 0"
+    if problem.noise_std == 0 and not method.noiseless:
+        return "noise_std > 0"
+    return None
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:

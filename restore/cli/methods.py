@@ -28,6 +28,7 @@ def methods(
                 "reference": method.reference,
                 "needs": list(method.needs),
                 "noise": method.noise,
+                "samples": method.samples,
                 "tasks": list(method.tasks),
             }
             for method in registry().values()
@@ -39,13 +40,14 @@ def methods(
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("name", "title", "needs", "noise", "tasks", "reference")
+        table = Table("name", "title", "needs", "noise", "samples", "tasks", "reference")
         for method in registry().values():
             table.add_row(
                 method.name,
                 method.title,
                 ", ".join(method.needs),
                 "yes" if method.noise else "no",
+                "yes" if method.samples else "no",
                 ", ".join(method.tasks),
                 method.reference,
             )

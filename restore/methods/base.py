@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Protocol
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from operators import ShapeError
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
@@ -16,8 +20,13 @@ StepCallback = Callable[[int, int, Tensor], None]
 """on_step(step, total, x_hat): after evaluation `step` = 1 … total of the denoiser. An exception
 raised in it ends the run and reaches the caller: that is how a run is cancelled."""
 
+Step = Callable[[Tensor, Tensor, float, float], Tensor]
+"""step(x, x_hat, sigma, lower): x at the level `lower`, from x at `sigma` and x̂ = D(x, sigma)."""
 
-class Method(Protocol):
+PHOTO_TASKS = ("inpaint", "super-resolve", "denoise", "colorize", "deblur")
+
+
+class Method(ABC):
     """A frozen dataclass of hyperparameters that samples, or estimates, x from a problem.
 
     Attributes:
@@ -26,6 +35,8 @@ class Method(Protocol):
         reference: the paper.
         needs: what it asks of the operator and the prior: "svd", "adjoint", "gradient".
         noise: whether it takes noise_std > 0.
+        noiseless: whether it takes noise_std = 0.
+        samples: whether it draws samples; otherwise it gives one estimate.
         tasks: verbs of the command line that it serves.
     """
 
@@ -33,9 +44,12 @@ class Method(Protocol):
     title: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
-    noise: ClassVar[bool]
-    tasks: ClassVar[tuple[str, ...]]
+    noise: ClassVar[bool] = True
+    noiseless: ClassVar[bool] = True
+    samples: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = PHOTO_TASKS
 
+    @abstractmethod
     def __call__(
         self,
         problem: Problem,
@@ -45,7 +59,15 @@ class Method(Protocol):
         on_step: StepCallback | None = None,
     ) -> Tensor:
         """Return one picture for each measurement, [B, *problem.operator.domain.shape]."""
-        ...
+
+    def within(self, evaluations: int) -> Self:
+        """Return the method with at most so many evaluations of the denoiser for a picture.
+
+        Raises:
+            ValueError: if it is not defined with so few.
+        """
+        changed: Any = dataclasses.replace(self, steps=evaluations)  # type: ignore[type-var]
+        return changed  # type: ignore[no-any-return]
 
 
 def denoise(prior: Denoiser, x: Tensor, sigma: float) -> Tensor:
@@ -54,3 +76,74 @@ def denoise(prior: Denoiser, x: Tensor, sigma: float) -> Tensor:
         return prior(x, sigma)
     real, imaginary = prior(torch.cat([x.real, x.imag]), sigma).chunk(2)
     return torch.complex(real, imaginary)
+
+
+def start_from(
+    problem: Problem, start: Tensor | float, sigma: float, noise: Noise
+) -> tuple[Tensor, Tensor]:
+    """Return start + σ z and z, both [B, *domain.shape].
+
+    Args:
+        problem: says the shape, the number type and the device.
+        start: an estimate [B or 1, *domain.shape], or one value for all pixels.
+        sigma: level of the noise.
+        noise: called once.
+
+    Raises:
+        ShapeError: if start has another shape.
+    """
+    space = problem.operator.domain
+    shape = (problem.batch, *space.shape)
+    if isinstance(start, Tensor) and start.shape not in (shape, (1, *space.shape)):
+        raise ShapeError(f"start is {list(start.shape)}; the pictures are {list(shape)}")
+    z = noise(torch.empty(shape, dtype=space.dtype, device=problem.y.device))
+    return start + sigma * z, z
+
+
+def descend(
+    prior: Denoiser,
+    x: Tensor,
+    sigmas: Sequence[float],
+    step: Step,
+    on_step: StepCallback | None = None,
+) -> Tensor:
+    """Take x down the levels of the noise, one evaluation of the denoiser at each.
+
+    Args:
+        prior: the denoiser D.
+        x: the state at sigmas[0], [B, *shape].
+        sigmas: falling levels that end at 0 (`prior.schedule`).
+        step: what a method does between two levels.
+        on_step: called with (step, total, x̂) after each evaluation.
+
+    Returns:
+        The state at level 0.
+    """
+    for number, (sigma, lower) in enumerate(pairwise(sigmas), 1):
+        x_hat = denoise(prior, x, sigma)
+        if on_step is not None:
+            on_step(number, len(sigmas) - 1, x_hat)
+        x = step(x, x_hat, sigma, lower)
+    return x
+
+
+def check_unit(method: Method, *names: str) -> None:
+    """Refuse hyperparameters that are not within 0 and 1.
+
+    Raises:
+        ValueError: naming the first one.
+    """
+    for name in names:
+        value = getattr(method, name)
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; it must be within 0 and 1")
+
+
+def check_start(start: Tensor | None, sigma_max: float | None) -> None:
+    """Refuse an estimate to start from without the level of the noise that is put on it.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if start is not None and sigma_max is None:
+        raise ValueError("start needs sigma_max, the level of the noise that is put on it")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from operators import ShapeError, ThinSVD
-from restore.methods.base import StepCallback, denoise
+from restore.methods.base import Method, StepCallback, check_start, check_unit, descend
+from restore.methods.spectral import Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -18,7 +17,7 @@ from restore.problem import Problem
 
 
 @dataclass(frozen=True)
-class DDRM:
+class DDRM(Method):
     """A diffusion sampler that treats each singular direction of the operator by its own rule.
 
     With A = U S Vᴴ, x̄ = Vᴴx, ȳ = S⁺Uᴴy, q = √(1 - η²) and x̂ = D(x, σ), a step σ → σ' < σ is
@@ -64,22 +63,10 @@ class DDRM:
     title: ClassVar[str] = "Denoising diffusion restoration models"
     reference: ClassVar[str] = "Kawar, Elad, Ermon, Song, NeurIPS 2022"
     needs: ClassVar[tuple[str, ...]] = ("svd",)
-    noise: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = (
-        "inpaint",
-        "super-resolve",
-        "denoise",
-        "colorize",
-        "deblur",
-    )
 
     def __post_init__(self) -> None:
-        for name in ("eta", "eta_b", "rcond"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}; it must be within 0 and 1")
-        if self.start is not None and self.sigma_max is None:
-            raise ValueError("start needs sigma_max, the level of the noise that is put on it")
+        check_unit(self, "eta", "eta_b", "rcond")
+        check_start(self.start, self.sigma_max)
 
     @torch.no_grad()
     def __call__(
@@ -103,72 +90,40 @@ class DDRM:
             ValueError: if the grid does not fit the prior.
         """
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
-        chain = _Chain(problem, self, prior.centre, sigmas[0], noise)
-        for step, (sigma, lower) in enumerate(pairwise(sigmas), 1):
-            x_hat = denoise(prior, chain.x, sigma)
-            if on_step is not None:
-                on_step(step, len(sigmas) - 1, x_hat)
-            chain.step(x_hat, sigma, lower)
-        return chain.x
+        start = prior.centre if self.start is None else self.start
+        chain = _Chain(self, Spectrum(problem, self.rcond), noise)
+        return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
 
 
 class _Chain:
-    """The state x with its spectral part Vᴴx, and what is computed once: the SVD and Uᴴy."""
+    """The steps of a run, which keep Vᴴx of the state x."""
 
-    def __init__(
-        self, problem: Problem, method: DDRM, centre: float, sigma: float, noise: Noise
-    ) -> None:
-        self.noise = noise
-        self.noise_std = problem.noise_std
+    def __init__(self, method: DDRM, spectrum: Spectrum, noise: Noise) -> None:
         self.eta, self.eta_b = method.eta, method.eta_b
-        self.svd: ThinSVD = problem.operator.svd().truncated(method.rcond)
-        self.s = self.svd.singular_values
-        self.measured = (self.s > 0).to(self.s)
-        self.uty = self.svd.ut(problem.y)
-        inverse_s = self.svd.inverse_values()
-        self.y_bar = inverse_s * self.uty
-        self.y_std = inverse_s * self.noise_std
-        self._begin(problem, centre if method.start is None else method.start, sigma)
+        self.spectrum = spectrum
+        self.noise = noise
 
-    def _begin(self, problem: Problem, centre: Tensor | float, sigma: float) -> None:
-        space, y = problem.operator.domain, problem.y
-        shape = (problem.batch, *space.shape)
-        if isinstance(centre, Tensor) and centre.shape not in (shape, (1, *space.shape)):
-            raise ShapeError(f"DDRM: start is {list(centre.shape)}; the pictures are {list(shape)}")
-        z = self.noise(torch.empty(shape, dtype=space.dtype, device=y.device))
-        x = centre + sigma * z
-        known = torch.addcmul(self.y_bar, self._std(sigma, 1.0), self.svd.vt(z))
-        where = (self.s * sigma > self.noise_std).to(self.s)
-        # A copy, since Vᴴx is x itself for V = I.
-        self._replace(x, self.svd.vt(x).clone(), known, where)
+    def begin(self, start: Tensor | float, sigma: float) -> Tensor:
+        """The first state."""
+        x, self.x_bar = self.spectrum.begin(start, sigma, self.noise)
+        return x
 
-    def step(self, x_hat: Tensor, sigma: float, lower: float) -> None:
+    def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """Take x from σ to σ' = lower."""
-        eta, eta_b, noise_std = self.eta, self.eta_b, self.noise_std
+        at, eta, eta_b = self.spectrum, self.eta, self.eta_b
         kept, fresh = (1 - eta**2) ** 0.5 * lower, eta * lower
-        if noise_std == 0 and lower == 0:
+        if at.noise_std == 0 and lower == 0:
             eta_b = 1.0
         z = self.noise(x_hat)
-        x_hat_bar, z_bar = self.svd.vt(x_hat), self.svd.vt(z)
+        x_hat_bar, z_bar = at.svd.vt(x_hat), at.svd.vt(z)
 
         # lerp(a, b, t) is a + t(b - a). Memory is written in place: fresh pages cost most here.
-        x = torch.lerp(x_hat, self.x, kept / sigma).add_(z, alpha=fresh)
+        x = torch.lerp(x_hat, x, kept / sigma).add_(z, alpha=fresh)
         x_bar = torch.lerp(x_hat_bar, self.x_bar, kept / sigma).add_(z_bar, alpha=fresh)
-        known = torch.lerp(x_hat_bar, self.y_bar, eta_b).addcmul_(self._std(lower, eta_b), z_bar)
-        if noise_std > 0:
-            noisier = torch.addcmul(self.uty, self.s, x_hat_bar, value=-1).mul_(kept / noise_std)
+        known = torch.lerp(x_hat_bar, at.y_bar, eta_b).addcmul_(at.deviation(lower, eta_b), z_bar)
+        if at.noise_std > 0:
+            noisier = torch.addcmul(at.uty, at.s, x_hat_bar, value=-1).mul_(kept / at.noise_std)
             noisier.add_(x_hat_bar).add_(z_bar, alpha=fresh)
-            known = torch.where(self.s * lower >= noise_std, known, noisier)
-        self._replace(x, x_bar, known, self.measured)
-
-    def _std(self, sigma: float, eta_b: float) -> Tensor:
-        """√(σ² - η_b²σ_y²/s²), 0 where rounding or a noisier measurement makes it negative."""
-        if self.noise_std == 0:
-            return self.s.new_full((), sigma)
-        return (self.y_std * eta_b).square_().neg_().add_(sigma**2).clamp_min_(0).sqrt_()
-
-    def _replace(self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor) -> None:
-        """Give x, whose spectral part is x_bar, the part `known` where that is 1, in place."""
-        change = known.sub_(x_bar).mul_(where)
-        self.x = x.add_(self.svd.v(change))
-        self.x_bar = x_bar.add_(change)
+            known = torch.where(at.s * lower >= at.noise_std, known, noisier)
+        x, self.x_bar = at.replaced(x, x_bar, known, at.measured)
+        return x

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import StepCallback
+from restore.methods.base import Method, StepCallback
 from restore.methods.ddrm import DDRM
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -17,7 +17,7 @@ from restore.problem import Problem
 
 
 @dataclass(frozen=True)
-class PlugAndPlay:
+class PlugAndPlay(Method):
     """Denoise at falling levels and put the measurement back each time; one picture, no samples.
 
     A step σ → σ' takes x̂ = D(x, σ) and sets Vᴴx' = S⁺Uᴴy where sσ' ≥ σ_y (for the last step with
@@ -51,8 +51,7 @@ class PlugAndPlay:
     title: ClassVar[str] = "Annealed plug-and-play (denoise and replace)"
     reference: ClassVar[str] = "Venkatakrishnan, Bouman, Wohlberg, GlobalSIP 2013"
     needs: ClassVar[tuple[str, ...]] = ("svd",)
-    noise: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = DDRM.tasks
+    samples: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._mean_path()

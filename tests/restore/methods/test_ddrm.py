@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import operators
 from restore.methods import DDRM, ddrm
+from restore.methods.spectral import Spectrum
 from restore.noise import NoiseSource
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
@@ -133,14 +134,14 @@ class TestOfTheTest:
         assert _largest_deviation(name, noise_std, DDRM(steps=LEVELS), 2**0.5) > 5 * LIMIT
 
     def test_root_two_on_the_noise_of_the_measured_part(self, name, noise_std, monkeypatch):
-        std = ddrm._Chain._std
-        monkeypatch.setattr(ddrm._Chain, "_std", lambda *args: 2**0.5 * std(*args))
+        std = Spectrum.deviation
+        monkeypatch.setattr(Spectrum, "deviation", lambda *args: 2**0.5 * std(*args))
         assert _largest_deviation(name, noise_std, DDRM(steps=LEVELS)) > 5 * LIMIT
 
     def test_half_a_step(self, name, noise_std, monkeypatch):
         step = ddrm._Chain.step
         monkeypatch.setattr(
-            ddrm._Chain, "step", lambda self, x_hat, high, low: step(self, x_hat, high, low / 2)
+            ddrm._Chain, "step", lambda self, *args: step(self, *args[:-1], args[-1] / 2)
         )
         assert _largest_deviation(name, noise_std, DDRM(steps=LEVELS)) > 5 * LIMIT
 

@@ -1,0 +1,75 @@
+"""A problem in the singular directions of its operator: what the spectral methods share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from operators import ThinSVD
+from restore.methods.base import start_from
+from restore.noise import Noise
+from restore.problem import Problem
+
+
+class Spectrum:
+    """The measurement seen by A = U S Vᴴ, computed once before a run.
+
+    Attributes:
+        svd: of the operator, truncated at rcond.
+        s: singular values, of the spectral shape (0 where nothing is measured).
+        measured: 1 where s > 0, otherwise 0.
+        uty: Uᴴy.
+        y_bar: ȳ = S⁺Uᴴy; 0 where nothing is measured.
+        y_std: σ_y/s, the standard deviation of ȳ; 0 where nothing is measured.
+        noise_std: σ_y.
+
+    Args:
+        problem: its operator has an SVD.
+        rcond: singular values below rcond · max(s) are taken as 0.
+
+    Raises:
+        NoFastSVD: if the operator has no SVD.
+    """
+
+    def __init__(self, problem: Problem, rcond: float) -> None:
+        self.problem = problem
+        self.noise_std = problem.noise_std
+        self.svd: ThinSVD = problem.operator.svd().truncated(rcond)
+        self.s = self.svd.singular_values
+        self.measured = (self.s > 0).to(self.s)
+        self.uty = self.svd.ut(problem.y)
+        inverse_s = self.svd.inverse_values()
+        self.y_bar = inverse_s * self.uty
+        self.y_std = inverse_s * self.noise_std
+
+    def begin(self, start: Tensor | float, sigma: float, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return x at level σ and Vᴴx, with the measurement in it where it is cleaner than that.
+
+        x̄ ~ N(ȳ, σ² - σ_y²/s²) where sσ > σ_y and x ~ N(start, σ²) elsewhere.
+
+        Args:
+            start: an estimate [B or 1, *domain.shape], or one value for all pixels.
+            sigma: level of the noise.
+            noise: called once.
+
+        Raises:
+            ShapeError: if start has another shape.
+        """
+        x, z = start_from(self.problem, start, sigma, noise)
+        known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
+        where = (self.s * sigma > self.noise_std).to(self.s)
+        # A copy, since Vᴴx is x itself for V = I.
+        return self.replaced(x, self.svd.vt(x).clone(), known, where)
+
+    def deviation(self, sigma: float, share: float = 1.0) -> Tensor:
+        """√(σ² - share²σ_y²/s²), 0 where rounding or a noisier measurement makes it negative."""
+        if self.noise_std == 0:
+            return self.s.new_full((), sigma)
+        return (self.y_std * share).square_().neg_().add_(sigma**2).clamp_min_(0).sqrt_()
+
+    def replaced(
+        self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return x and x_bar = Vᴴx with the part `known` where that is 1; all written in place."""
+        change = known.sub_(x_bar).mul_(where)
+        return x.add_(self.svd.v(change)), x_bar.add_(change)
