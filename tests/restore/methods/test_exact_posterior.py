@@ -1,0 +1,107 @@
+"""Every method against the exact posterior: all operators, noises and priors, and planted errors.
+
+The figures that a method must reproduce are stored with their spread (tests/reference), so a
+method's known bias is held as tightly as another's exactness. See `exact_cases` for the numbers of
+samples and the rate of false alarms.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from torch import Tensor
+
+from restore.methods import methods
+from restore.prior.denoiser import Denoiser
+from restore.tasks.exact import ExactProblem
+
+REFERENCE = Path(__file__).parents[2] / "reference"
+
+
+def _cases() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("exact_cases", REFERENCE / "exact_cases.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["exact_cases"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+cases = _cases()
+STORED = json.loads((REFERENCE / "exact_posterior.json").read_text())
+SAMPLERS = [name for name, method in methods().items() if method.samples]
+
+
+def _stored(key) -> dict[str, list[float]]:
+    return STORED["/".join(map(str, key))]
+
+
+@pytest.mark.parametrize("name", methods())
+def test_keeps_to_its_figures(name):
+    keys = list(cases.keys(name))
+    assert sum(key.startswith(f"{name}/") for key in STORED) == len(keys) > 0
+    far = {
+        key: deviation
+        for key in keys
+        if (deviation := cases.deviation(cases.figures(name, cases.run(key)), _stored(key)))
+        > cases.LIMIT
+    }
+    assert not far
+
+
+class HalfScore(Denoiser):
+    """D whose step x̂ - x is half of what it should be."""
+
+    def __init__(self, prior: Denoiser) -> None:
+        self.prior = prior
+        self.channels, self.centre = prior.channels, prior.centre
+        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return (x + self.prior(x, sigma)) / 2
+
+
+def _noisy(name: str) -> tuple[str, str, str, float]:
+    return name, "gaussian", "downsample", 0.05
+
+
+class TestOfTheTest:
+    """A planted factor must be noticed."""
+
+    @pytest.mark.parametrize("name", SAMPLERS)
+    def test_root_two_on_the_noise(self, name):
+        key = _noisy(name)
+        found = cases.figures(name, cases.run(key, scale=2**0.5))
+        assert cases.deviation(found, _stored(key)) > cases.LIMIT
+
+    @pytest.mark.parametrize("name", methods())
+    def test_half_a_step(self, name):
+        key = _noisy(name)
+        prior = HalfScore(ExactProblem("downsample", 0.05, "gaussian", 1).prior)
+        found = cases.figures(name, cases.run(key, prior=prior))
+        assert cases.deviation(found, _stored(key)) > cases.LIMIT
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.2])
+@pytest.mark.parametrize("prior", ["gaussian", "three", "far"])
+def test_exact_samples_score_as_exact(prior, noise_std):
+    """2 measurements, 2000 samples each: a std ratio within 5 standard errors, 5/√4000 = 0.08."""
+    row = ExactProblem("downsample", noise_std, prior, 2).exact(2000)
+    assert row.mean_error < 0.06
+    assert abs(row.std_ratio_null - 1) < 0.08
+    assert abs(row.weight - row.exact_weight) < 5 * (0.25 / 4000) ** 0.5
+    assert (row.std_ratio_observed is None) == (noise_std == 0)
+    if noise_std:
+        assert abs(row.residual - 1) < 0.1
+    else:
+        assert row.residual < 2e-5
+
+
+@pytest.mark.parametrize(("operator", "prior"), [("nothing", "far"), ("mask", "nobody")])
+def test_refuses_unknown_names(operator, prior):
+    with pytest.raises(ValueError, match="expected one of"):
+        ExactProblem(operator, 0.0, prior)
