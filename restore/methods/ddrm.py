@@ -114,16 +114,21 @@ class _Chain:
         kept, fresh = (1 - eta**2) ** 0.5 * lower, eta * lower
         if at.noise_std == 0 and lower == 0:
             eta_b = 1.0
-        z = self.noise(x_hat)
-        x_hat_bar, z_bar = at.svd.vt(x_hat), at.svd.vt(z)
+        x_hat_bar = at.svd.vt(x_hat)
+        # Where V is a whole basis, z̄ = Vᴴz is drawn itself, and x is V x̄: a transform less.
+        z = self.noise(x_hat_bar if at.complete else x_hat)
+        z_bar = z if at.complete else at.svd.vt(z)
 
         # lerp(a, b, t) is a + t(b - a). Memory is written in place: fresh pages cost most here.
-        x = torch.lerp(x_hat, x, kept / sigma).add_(z, alpha=fresh)
         x_bar = torch.lerp(x_hat_bar, self.x_bar, kept / sigma).add_(z_bar, alpha=fresh)
         known = torch.lerp(x_hat_bar, at.y_bar, eta_b).addcmul_(at.deviation(lower, eta_b), z_bar)
         if at.noise_std > 0:
             noisier = torch.addcmul(at.uty, at.s, x_hat_bar, value=-1).mul_(kept / at.noise_std)
             noisier.add_(x_hat_bar).add_(z_bar, alpha=fresh)
             known = torch.where(at.s * lower >= at.noise_std, known, noisier)
+        if at.complete:
+            self.x_bar = torch.where(at.measured > 0, known, x_bar)
+            return at.svd.v(self.x_bar)
+        x = torch.lerp(x_hat, x, kept / sigma).add_(z, alpha=fresh)
         x, self.x_bar = at.replaced(x, x_bar, known, at.measured)
         return x

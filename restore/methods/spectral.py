@@ -22,6 +22,7 @@ class Spectrum:
         y_bar: ȳ = S⁺Uᴴy; 0 where nothing is measured.
         y_std: σ_y/s, the standard deviation of ȳ; 0 where nothing is measured.
         noise_std: σ_y.
+        complete: whether the columns of V are a basis of the whole picture space.
 
     Args:
         problem: its operator has an SVD.
@@ -41,6 +42,8 @@ class Spectrum:
         inverse_s = self.svd.inverse_values()
         self.y_bar = inverse_s * self.uty
         self.y_std = inverse_s * self.noise_std
+        spectral, pictures = self.svd.right.domain, problem.operator.domain
+        self.complete = spectral.numel == pictures.numel and spectral.dtype == pictures.dtype
 
     def begin(self, start: Tensor | float, sigma: float, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return x at level σ and Vᴴx, with the measurement in it where it is cleaner than that.
