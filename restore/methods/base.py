@@ -127,6 +127,24 @@ def descend(
     return x
 
 
+def ddim(x: Tensor, x_hat: Tensor, sigma: float, lower: float, eta: float, noise: Noise) -> Tensor:
+    """Return x' = x̂ + √(σ'² - u²) (x - x̂)/σ + u z at σ' = lower, u = ησ'√(1 - σ'²/σ²).
+
+    Args:
+        x: the state at σ.
+        x_hat: x̂, the estimate of the clean picture to which it is drawn.
+        sigma: σ.
+        lower: σ' < σ.
+        eta: 0 is deterministic, 1 ancestral sampling.
+        noise: called once unless u is 0.
+
+    Source: Song, Meng, Ermon, ICLR 2021, equation 12, in the coordinates x = x₀ + σ n.
+    """
+    fresh = eta * lower * (1 - (lower / sigma) ** 2) ** 0.5
+    x_next = torch.lerp(x_hat, x, (lower**2 - fresh**2) ** 0.5 / sigma)
+    return x_next.add_(noise(x_hat), alpha=fresh) if fresh > 0 else x_next
+
+
 def check_unit(method: Method, *names: str) -> None:
     """Refuse hyperparameters that are not within 0 and 1.
 
@@ -137,6 +155,18 @@ def check_unit(method: Method, *names: str) -> None:
         value = getattr(method, name)
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; it must be within 0 and 1")
+
+
+def check_positive(method: Method, *names: str) -> None:
+    """Refuse hyperparameters that are not above 0.
+
+    Raises:
+        ValueError: naming the first one.
+    """
+    for name in names:
+        value = getattr(method, name)
+        if not value > 0:
+            raise ValueError(f"{name} is {value}; it must be above 0")
 
 
 def check_start(start: Tensor | None, sigma_max: float | None) -> None:

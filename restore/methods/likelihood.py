@@ -1,0 +1,31 @@
+"""The pull of a measurement through a Gaussian of isotropic covariance."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from operators import LinearOperator, NoFastSVD
+
+
+def damped_pinv(operator: LinearOperator, y: Tensor, rho: float) -> Tensor:
+    """Return Aᴴ(AAᴴ + ρI)⁻¹ y, the x of least ‖y - A x‖² + ρ‖x‖²; A†y for ρ = 0.
+
+    By the SVD, where no direction outside of the row space can enter by rounding, otherwise as
+    (AᴴA + ρI)⁻¹Aᴴy by conjugate gradients.
+
+    Args:
+        operator: A.
+        y: [*batch, *codomain.shape].
+        rho: ρ ≥ 0, the variance of the noise over that of the Gaussian.
+
+    Raises:
+        ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
+    """
+    if rho == 0:
+        return operator.pinv(y)
+    try:
+        svd = operator.svd()
+    except NoFastSVD:
+        return operator.solve_normal(operator.adjoint(y), rho)
+    s = svd.singular_values
+    return svd.v(s / (s.square() + rho) * svd.ut(y))

@@ -1,0 +1,123 @@
+"""Products with the Jacobian: the bundled network, tiles, grey, half precision, the mixture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from restore.methods import gradient
+from restore.methods.base import denoise
+from restore.methods.gradient import Differentiable
+from restore.prior.denoiser import Denoiser
+from restore.prior.gaussian_mixture import GaussianMixture
+from restore.prior.models import fit_channels, load_prior
+from restore.prior.tiled import TiledDenoiser
+
+
+def _normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def _vjp(prior: Denoiser, x: Tensor, v: Tensor, sigma: float = 0.3) -> Tensor:
+    differentiable = Differentiable(prior)
+    differentiable(x, sigma)
+    return differentiable.vjp(v)
+
+
+@pytest.fixture(scope="module")
+def network() -> Denoiser:
+    return load_prior()
+
+
+@pytest.mark.parametrize("kind", ["colour", "grey", "tiled"])
+def test_of_the_bundled_network_is_that_of_finite_differences(kind):
+    """In double precision, at a size that is padded; central differences are exact to h²."""
+    prior = load_prior(dtype=torch.float64)
+    if kind == "grey":
+        prior = fit_channels(prior, 1)
+    if kind == "tiled":
+        prior = TiledDenoiser(prior, 16)
+    shape = (2, 1 if kind == "grey" else 3, 18, 21)
+    x = 0.5 + 0.3 * _normal(*shape, dtype=torch.float64)
+    v, direction = (_normal(*shape, seed=seed, dtype=torch.float64) for seed in (1, 2))
+    step = 1e-5 * direction
+    change = (prior(x + step, 0.3) - prior(x - step, 0.3)) / 2e-5
+    expected = (v * change).flatten(1).sum(1)
+    found = (_vjp(prior, x, v) * direction).flatten(1).sum(1)
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
+    assert expected.abs().min() > 0.1
+
+
+def test_in_half_precision_is_that_of_single_precision_roughly(network):
+    x, v = 0.5 + 0.3 * _normal(1, 3, 16, 16), _normal(1, 3, 16, 16, seed=1)
+    exact = _vjp(network, x, v)
+    found = _vjp(load_prior(dtype=torch.bfloat16), x, v)
+    assert (found - exact).norm() < 0.05 * exact.norm()
+
+
+def test_of_a_mixture_is_its_covariance():
+    """∂x̂/∂x = Cov[x₀ | x]/σ², here of two components with equal spread τ²I in closed form."""
+    shape, tau, sigma = (1, 4, 4), 0.2, 0.3
+    means = 0.5 + 0.1 * _normal(2, *shape, dtype=torch.float64)
+    prior = GaussianMixture([0.6, 0.4], means, tau)
+    x, v = (_normal(3, *shape, seed=seed, dtype=torch.float64) for seed in (1, 2))
+    x = 0.5 + sigma * x
+    noise_share = sigma**2 / (tau**2 + sigma**2)
+    weight = prior.responsibilities(x, sigma)[:, 0]
+    apart = noise_share * (means[0] - means[1])
+    along = (weight * (1 - weight) * (v * apart).flatten(1).sum(1)).reshape(-1, 1, 1, 1)
+    expected = (1 - noise_share) * v + along * apart / sigma**2
+    assert (weight - 0.5).abs().max() < 0.4
+    torch.testing.assert_close(_vjp(prior, x, v, sigma), expected)
+
+
+def test_does_not_depend_on_the_batch(network, monkeypatch):
+    x, v = 0.5 + 0.3 * _normal(3, 3, 16, 20), _normal(3, 3, 16, 20, seed=1)
+    together = _vjp(network, x, v)
+    alone = torch.cat([_vjp(network, *rows) for rows in zip(x.split(1), v.split(1), strict=True)])
+    assert torch.equal(together, alone)
+    monkeypatch.setattr(gradient, "_CPU_PIXELS", 2 * 16 * 20)
+    assert torch.equal(_vjp(network, x, v), together)
+
+
+def test_a_large_batch_keeps_no_graph(network, monkeypatch):
+    """What is saved for the gradient of five pictures cut in pieces of one is only the pictures."""
+
+    def saved() -> int:
+        sizes: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            sizes[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            differentiable = Differentiable(network)
+            differentiable(torch.rand(5, 3, 32, 32), 0.3)
+        return sum(sizes.values())
+
+    assert saved() > 5e6
+    monkeypatch.setattr(gradient, "_CPU_PIXELS", 32 * 32)
+    assert saved() < 1e5
+
+
+def test_of_complex_pictures_is_part_by_part():
+    shape = (1, 4, 4)
+    prior = GaussianMixture([0.6, 0.4], 0.1 * _normal(2, *shape), [0.2, 0.1])
+    x, v = (torch.complex(_normal(2, *shape, seed=i), _normal(2, *shape, seed=9)) for i in (1, 2))
+    differentiable = Differentiable(prior)
+    x_hat = denoise(differentiable, x, 0.3)
+    found = differentiable.vjp(v)
+    assert torch.equal(x_hat, torch.complex(prior(x.real, 0.3), prior(x.imag, 0.3)))
+    expected = torch.complex(_vjp(prior, x.real, v.real), _vjp(prior, x.imag, v.imag))
+    torch.testing.assert_close(found, expected)
+
+
+def test_leaves_parameters_and_the_mode_alone(network):
+    with torch.no_grad():
+        differentiable = Differentiable(network)
+        x_hat = differentiable(torch.rand(1, 3, 8, 8), 0.3)
+        assert not torch.is_grad_enabled()
+        assert not x_hat.requires_grad
+        assert not differentiable.vjp(x_hat).requires_grad
+    assert all(p.grad is None and not p.requires_grad for p in network.network.parameters())
