@@ -14,7 +14,7 @@ from torch import Tensor
 
 from operators import NoFastSVD
 from restore.methods.base import Method, StepCallback
-from restore.methods.registry import methods
+from restore.methods.registry import find_method, methods
 from restore.noise import NoiseSource
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
@@ -43,7 +43,7 @@ def solve(
     Args:
         problem: operator, measurements [B, *codomain.shape] and noise.
         prior: the denoiser.
-        method: a name out of `restore.methods()`, or a method of one's own.
+        method: a name out of `restore.methods()`, `package.module:Class`, or a method itself.
         seed: any integer from 0.
         samples: how many for each picture.
         batch_size: pictures that are restored at once; by default as many as fill a batch of
@@ -90,10 +90,7 @@ def _method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
         if hyperparameters:
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
-    known = methods()
-    if method not in known:
-        raise ValueError(f"there is no method {method!r}{_nearest(method, known)}")
-    cls = known[method]
+    cls = find_method(method)
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for name in hyperparameters:
         if name not in names:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+
 from restore.methods.base import Method
 from restore.methods.ddrm import DDRM
 from restore.methods.pnp import PlugAndPlay
+from restore.own import is_own, load_own
 
 _METHODS: tuple[type[Method], ...] = (DDRM, PlugAndPlay)
 
@@ -12,3 +15,23 @@ _METHODS: tuple[type[Method], ...] = (DDRM, PlugAndPlay)
 def methods() -> dict[str, type[Method]]:
     """Return the classes of the methods by their names."""
     return {method.name: method for method in _METHODS}
+
+
+def find_method(name: str) -> type[Method]:
+    """Return a method by its name, or one's own as `package.module:Class`.
+
+    Raises:
+        ValueError: if there is none; names the nearest.
+        InputError: if the user's module cannot be imported.
+    """
+    known = methods()
+    if name in known:
+        return known[name]
+    if is_own(name):
+        found = load_own(name)
+        if isinstance(found, type) and issubclass(found, Method):
+            return found
+        raise ValueError(f"{name} is {found!r}; expected a subclass of restore.methods.Method")
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"; did you mean {near[0]!r}? " if near else "; "
+    raise ValueError(f"there is no method {name!r}{hint}There are {', '.join(known)}")

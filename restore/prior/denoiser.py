@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -43,6 +44,30 @@ class Denoiser(ABC):
     def native_sigmas(self, steps: int) -> list[float] | None:  # noqa: ARG002
         """Noise levels of the network's own timesteps, decreasing to 0; None where it has none."""
         return None
+
+
+class FunctionDenoiser(Denoiser):
+    """A function D(x, σ) as a denoiser of any number of channels.
+
+    Args:
+        function: from noisy pictures [B, C, H, W] and σ to E[x₀ | x] of the same shape.
+    """
+
+    def __init__(self, function: Callable[[Tensor, float | Tensor], Tensor]) -> None:
+        self._function = function
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """The function's value.
+
+        Raises:
+            ValueError: if it has not the shape of x.
+        """
+        x_hat = self._function(x, sigma)
+        if x_hat.shape != x.shape:
+            raise ValueError(
+                f"denoiser: its output is {list(x_hat.shape)}; expected {list(x.shape)}, as x"
+            )
+        return x_hat
 
 
 def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from restore.errors import InputError
+from restore.own import is_own, load_own
 
 if TYPE_CHECKING:
     import torch
@@ -150,7 +151,8 @@ def load_prior(
     """Load a model as a denoiser.
 
     Args:
-        name_or_path: a bundled model's name, a model folder, or a weights file.
+        name_or_path: a bundled model's name, a model folder, a weights file, or
+            `package.module:name` of one's own function D(x, σ) or `Denoiser`.
         device: where the network runs.
         dtype: float32 (default) or float64 for all of it; float16 or bfloat16 for the body of
             the network, whose first and last layers stay in float32.
@@ -159,6 +161,9 @@ def load_prior(
         InputError: if there is no such model, its hash is not the card's, or its weights do not
             fit its card.
     """
+    if is_own(str(name_or_path)):
+        return own_denoiser(str(name_or_path))
+
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -204,6 +209,24 @@ def load_prior(
         sigma_min=card.sigma_min,
         sigma_max=card.sigma_max,
     )
+
+
+def own_denoiser(name: str) -> Denoiser:
+    """A denoiser of the user's own, as `package.module:name`: a function, an object or a class.
+
+    Raises:
+        InputError: if it cannot be imported or is none of these.
+    """
+    from restore.prior.denoiser import Denoiser, FunctionDenoiser
+
+    found = load_own(name)
+    if isinstance(found, Denoiser):
+        return found
+    if isinstance(found, type) and issubclass(found, Denoiser):
+        return found()
+    if callable(found) and not isinstance(found, type):
+        return FunctionDenoiser(found)
+    raise InputError(f"{name}: {found!r}; expected a function D(x, sigma) or a restore.Denoiser")
 
 
 def fit_channels(prior: Denoiser, channels: int) -> Denoiser:

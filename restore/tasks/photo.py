@@ -21,8 +21,9 @@ from restore.io.files import numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
-from restore.methods.registry import methods
+from restore.methods.registry import find_method, methods
 from restore.metrics import psnr, ssim
+from restore.own import is_own
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser
@@ -87,7 +88,7 @@ class Restorer:
         self.preset = choose_preset(task, settings)
         self.method = settings.method or self.preset.method
         check_method(self.method, task)
-        self.model = find_model(settings.model)
+        self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
 
     def restore(
@@ -148,7 +149,7 @@ class Restorer:
             "sidecar": str(sidecar),
             "task": self.task.name,
             "method": self.method,
-            "model": self.model.card.name,
+            "model": self.model.card.name if self.model else self.settings.model,
             "seed": self.settings.seed,
             "steps": prior.calls // count,
             "evaluations": prior.calls,
@@ -167,7 +168,7 @@ class Restorer:
             "samples": self.settings.samples,
             "average": None if self.settings.samples else count,
             "std": spread,
-            "model_sha256": self.model.card.sha256,
+            "model_sha256": self.model.card.sha256 if self.model else None,
             "device": str(self.device),
             "dtype": self.settings.dtype,
             "certificate": certificate.as_dict(),
@@ -205,7 +206,7 @@ class Restorer:
 
     def _parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
-        known = {f.name for f in dataclasses.fields(methods()[self.method])}  # type: ignore[arg-type]
+        known = {f.name for f in dataclasses.fields(find_method(self.method))}  # type: ignore[arg-type]
         chosen = dict(self.task.tuned.get(self.method, {}))
         chosen |= self.task.method_parameters(measurement, prior)
         if self.method == self.preset.method:
@@ -217,7 +218,7 @@ class Restorer:
 
     def _resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Every parameter of the method that a sidecar can hold, with the method's own defaults."""
-        fields = dataclasses.fields(methods()[self.method])  # type: ignore[arg-type]
+        fields = dataclasses.fields(find_method(self.method))  # type: ignore[arg-type]
         values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -273,13 +274,13 @@ class Restorer:
     def _config(self, measurement: Measurement, parameters: dict[str, Any]) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
-        bundled = self.model.folder.name == settings.model
+        by_name = self.model is None or self.model.folder.name == settings.model
         resolved = {
             "method": self.method,
             "parameters": parameters,
             "average": self._average,
             "device": str(self.device),
-            "model": settings.model if bundled else str(Path(settings.model).absolute()),
+            "model": settings.model if by_name else str(Path(settings.model).absolute()),
             "mask": settings.mask and settings.mask.absolute(),
             "reference": settings.reference and settings.reference.absolute(),
         }
@@ -318,7 +319,7 @@ def choose_preset(task: Task, settings: Settings) -> Preset:
         return sampling
     if settings.method is not None:
         return chosen if settings.method == chosen.method else sampling
-    known = {f.name for f in dataclasses.fields(methods()[chosen.method])}  # type: ignore[arg-type]
+    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
     return chosen if set(settings.parameters) <= known else sampling
 
 
@@ -330,12 +331,16 @@ def check_method(name: str, task: Task) -> None:
     """
     known = methods()
     fit = ", ".join(method for method, cls in known.items() if task.name in cls.tasks)
-    if name not in known:
+    if name not in known and not is_own(name):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise InputError(
             f"--method {name}: unknown; did you mean {near[0]}? Those for {task.name}: {fit}"
         )
-    if task.name not in known[name].tasks:
+    try:
+        method = find_method(name)
+    except ValueError as error:
+        raise InputError(f"--method {error}") from error
+    if task.name not in method.tasks:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 

@@ -1,0 +1,94 @@
+"""`-m package.module:Class` and `-n package.module:name`: a user's own method and denoiser."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CODE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from restore import Denoiser
+from restore.methods import Method
+
+
+@dataclass(frozen=True)
+class Flat(Method):
+    level: float = 0.25
+    name: ClassVar[str] = "flat"
+    title: ClassVar[str] = "One value"
+    reference: ClassVar[str] = "none"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, problem, prior, *, noise, on_step=None):
+        return prior(problem.operator.adjoint(problem.y) * 0 + self.level, 0.1)
+
+
+def same(x, sigma):
+    return x
+
+
+def smaller(x, sigma):
+    return x[..., 1:]
+
+
+class Black(Denoiser):
+    def __call__(self, x, sigma):
+        return 0 * x
+
+
+black = Black()
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_module(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(CODE)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    sys.modules.pop("mine", None)
+
+
+def _middle(path):
+    return np.asarray(Image.open(path))[12, 20].tolist()
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"), [("mine:same", 51), ("mine:Black", 0), ("mine:black", 0)]
+)
+def test_own_method_and_denoiser(restore, photo, mask, model, expected):
+    options = ("--mask", mask, "-m", "mine:Flat", "--set", "level=0.2", "-n", model)
+    done = restore("inpaint", photo, *options, "-o", "out.png", "--json")
+    assert done.code == 0, done.err
+    record = done.records[0]
+    assert (record["method"], record["model"]) == ("mine:Flat", model)
+    assert _middle("out.png") == [expected] * 3
+    sidecar = json.loads(Path(record["sidecar"]).read_text())
+    assert sidecar["model_sha256"] is None
+    assert sidecar["parameters"] == {"level": 0.2}
+    again = restore("inpaint", photo, "--config", record["sidecar"], "-o", "again.png")
+    assert again.code == 0, again.err
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("-m", "nowhere:Thing"), ("nowhere:Thing", "expected a module")),
+        (("-m", "mine:Thing"), ("mine:Thing", "has no Thing")),
+        (("-m", "mine:same"), ("mine:same", "expected a subclass of restore.methods.Method")),
+        (("-n", "nowhere:thing"), ("nowhere:thing", "expected a module")),
+        (("-n", "mine:number"), ("mine:number", "expected a function D(x, sigma)")),
+        (("-n", "mine:smaller"), ("photo.png", "expected")),
+    ],
+)
+def test_refuses_what_does_not_serve(restore, photo, mask, options, parts):
+    done = restore("inpaint", photo, "--mask", mask, *options)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert all(part in done.err for part in parts), done.err
