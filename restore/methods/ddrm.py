@@ -91,12 +91,12 @@ class DDRM(Method):
         """
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         start = prior.centre if self.start is None else self.start
-        chain = _Chain(self, Spectrum(problem, self.rcond), noise)
+        chain = Chain(self, Spectrum(problem, self.rcond), noise)
         return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
 
 
-class _Chain:
-    """The steps of a run, which keep Vᴴx of the state x."""
+class Chain:
+    """The steps of a run, which keep Vᴴx of the state x; DDNM has them too."""
 
     def __init__(self, method: DDRM, spectrum: Spectrum, noise: Noise) -> None:
         self.eta, self.eta_b = method.eta, method.eta_b

@@ -5,9 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 
 from operators import LinearOperator, NoFastSVD
+from operators.svd import per_image
 
 
-def damped_pinv(operator: LinearOperator, y: Tensor, rho: float) -> Tensor:
+def damped_pinv(
+    operator: LinearOperator,
+    y: Tensor,
+    rho: float | Tensor,
+    *,
+    tolerance: float | None = None,
+    max_iterations: int | None = None,
+) -> Tensor:
     """Return Aᴴ(AAᴴ + ρI)⁻¹ y, the x of least ‖y - A x‖² + ρ‖x‖²; A†y for ρ = 0.
 
     By the SVD, where no direction outside of the row space can enter by rounding, otherwise as
@@ -16,16 +24,21 @@ def damped_pinv(operator: LinearOperator, y: Tensor, rho: float) -> Tensor:
     Args:
         operator: A.
         y: [*batch, *codomain.shape].
-        rho: ρ ≥ 0, the variance of the noise over that of the Gaussian.
+        rho: ρ ≥ 0, the variance of the noise over that of the Gaussian; a tensor, a scalar or one
+            per image `[*batch]`, has to be above 0.
+        tolerance: of conjugate gradients (`LinearOperator.solve_normal`).
+        max_iterations: likewise.
 
     Raises:
         ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
     """
-    if rho == 0:
-        return operator.pinv(y)
+    if not isinstance(rho, Tensor) and rho == 0:
+        return operator.pinv(y, tolerance=tolerance, max_iterations=max_iterations)
     try:
         svd = operator.svd()
     except NoFastSVD:
-        return operator.solve_normal(operator.adjoint(y), rho)
+        return operator.solve_normal(
+            operator.adjoint(y), rho, tolerance=tolerance, max_iterations=max_iterations
+        )
     s = svd.singular_values
-    return svd.v(s / (s.square() + rho) * svd.ut(y))
+    return svd.v(s / (s.square() + per_image(rho, svd.right.domain.ndim)) * svd.ut(y))

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from restore.prior.denoiser import Denoiser
 
-Grid = Literal["native", "karras", "geometric"]
+Grid = Literal["native", "karras", "geometric", "quad"]
 GRIDS: tuple[str, ...] = get_args(Grid)
 
 RHO = 7.0
@@ -21,9 +21,11 @@ def sigma_grid(
 
     Args:
         prior: the denoiser, which owns the range of levels and its own timesteps.
-        steps: number of levels before the 0. A native grid may have a few more (`native`).
-        grid: "native" for the network's own timesteps; "karras" or "geometric". A prior without
-            timesteps, or a `sigma_max`, makes "native" into "karras".
+        steps: number of levels before the 0. A native grid may have a few more (`native`), a
+            "quad" grid fewer.
+        grid: "native" for the network's own timesteps; "karras", "geometric", or "quad" for those
+            of the DDPM schedule within the prior's range. A prior without timesteps, or a
+            `sigma_max`, makes "native" into "karras".
         sigma_max: first level, by default the prior's largest.
 
     Raises:
@@ -43,6 +45,8 @@ def sigma_grid(
         raise ValueError(
             f"sigma_max is {first:g}; the prior knows {prior.sigma_min:g} to {prior.sigma_max:g}"
         )
+    if grid == "quad":
+        return quad([s for s in linear_beta_levels() if prior.sigma_min <= s <= first], steps)
     spaced = geometric if grid == "geometric" else karras
     return spaced(steps, prior.sigma_min, first)
 
@@ -88,6 +92,28 @@ def native(levels: Sequence[float], steps: int) -> list[float]:
         raise ValueError(f"steps is {steps}; the network has {len(levels)} timesteps")
     stride = len(levels) // steps
     return [float(levels[t]) for t in reversed(range(0, len(levels), stride))] + [0.0]
+
+
+def quad(levels: Sequence[float], steps: int) -> list[float]:
+    """Levels whose timesteps, from the last, are the square roots of a uniform grid; then 0.
+
+    So they are the denser the smaller the noise. Timesteps that coincide are taken once.
+
+    Args:
+        levels: σ of the timesteps t = 0 … T - 1, increasing.
+        steps: number of levels asked for.
+
+    Raises:
+        ValueError: if steps is not within 1 … T.
+
+    Source: the code of DiffPIR (Zhu et al., CVPR workshops 2023).
+    """
+    last = len(levels) - 1
+    if not 1 <= steps <= len(levels):
+        raise ValueError(f"steps is {steps}; there are {len(levels)} timesteps in the range")
+    roots = [math.sqrt(len(levels) ** 2 * i / max(1, steps - 1)) for i in range(steps)]
+    times = dict.fromkeys(max(0, last - int(root)) for root in roots)
+    return [float(levels[t]) for t in times] + [0.0]
 
 
 def linear_beta_levels(

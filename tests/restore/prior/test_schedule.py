@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import GRIDS, geometric, karras, linear_beta_levels, native, sigma_grid
+from restore.prior.schedule import (
+    GRIDS,
+    geometric,
+    karras,
+    linear_beta_levels,
+    native,
+    quad,
+    sigma_grid,
+)
 
 
 class Plain(Denoiser):
@@ -64,7 +72,19 @@ def test_grid_of_a_prior():
     assert sigma_grid(Network(), 20, sigma_max=0.5) == karras(20, 0.01, 0.5)
     assert sigma_grid(Network(), 20, "karras") == karras(20, 0.01, 40.0)
     assert sigma_grid(Network(), 20, "geometric", 2.0) == geometric(20, 0.01, 2.0)
-    assert set(GRIDS) == {"native", "karras", "geometric"}
+    assert set(GRIDS) == {"native", "karras", "geometric", "quad"}
+
+
+def test_quad_grid():
+    """Timesteps 1000 - 1000 √(i/4), but for the ends."""
+    levels = linear_beta_levels()
+    assert quad(range(1000), 5) == [999, 499, 292, 133, 0, 0]
+    assert quad(range(10), 10)[-3:] == [1, 0, 0]
+    assert quad(range(10), 1) == [9, 0]
+    inside = [level for level in levels if 0.01 <= level <= 40.0]
+    assert sigma_grid(Plain(), 20, "quad") == quad(inside, 20)
+    assert max(sigma_grid(Network(), 20, "quad", 0.5)) == pytest.approx(0.5, rel=0.02)
+    assert all(upper > lower for upper, lower in pairwise(quad(levels, 1000)))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +94,7 @@ def test_grid_of_a_prior():
         lambda: geometric(3, 2.0, 1.0),
         lambda: karras(3, 0.0, 1.0),
         lambda: native(range(10), 11),
+        lambda: quad(range(10), 11),
         lambda: sigma_grid(Plain(), 0),
         lambda: sigma_grid(Plain(), 5, "linear"),
         lambda: sigma_grid(Plain(), 5, sigma_max=41.0),
