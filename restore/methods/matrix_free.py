@@ -1,0 +1,26 @@
+"""What a method without an SVD asks of conjugate gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from operators import LinearOperator, NoFastSVD
+
+# Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
+REACH = 50.0
+
+
+def norm_of(operator: LinearOperator) -> Tensor:
+    """Return ‖A‖, one per image `[*batch_shape]`."""
+    norm = operator.norm()
+    return norm.reshape(norm.shape[: norm.ndim - operator.domain.ndim])
+
+
+def least_damping(operator: LinearOperator) -> Tensor:
+    """Return the least c that a system AᴴA + c²I should have: 0 where the SVD solves it."""
+    try:
+        operator.svd()
+    except NoFastSVD:
+        return norm_of(operator) / REACH
+    return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
