@@ -6,11 +6,29 @@ import sys
 from types import ModuleType
 
 from restore.methods.base import Method, StepCallback
+from restore.methods.daps import DAPS
 from restore.methods.ddrm import DDRM
+from restore.methods.dps import DPS
+from restore.methods.mcgdiff import MCGDiff
+from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
+from restore.methods.reddiff import REDDiff
 from restore.methods.registry import methods
+from restore.methods.tds import TDS
 
-__all__ = ["DDRM", "Method", "PlugAndPlay", "StepCallback", "methods"]
+__all__ = [
+    "DAPS",
+    "DDRM",
+    "DPS",
+    "TDS",
+    "MCGDiff",
+    "Method",
+    "PiGDM",
+    "PlugAndPlay",
+    "REDDiff",
+    "StepCallback",
+    "methods",
+]
 
 
 class _Callable(ModuleType):
