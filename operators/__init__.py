@@ -6,7 +6,9 @@ from operators.cg import ConvergenceError
 from operators.checks import check_adjoint, check_svd
 from operators.colorize import Colorize
 from operators.hadamard import Hadamard
+from operators.hinted import HintedColorize
 from operators.identity import Identity
+from operators.jpeg import Jpeg
 from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_kernel
 from operators.mask import Mask
 from operators.resize import Downsample, Resize, resize_matrix
@@ -20,7 +22,9 @@ __all__ = [
     "ConvergenceError",
     "Downsample",
     "Hadamard",
+    "HintedColorize",
     "Identity",
+    "Jpeg",
     "LinearOperator",
     "Mask",
     "NoFastSVD",

@@ -56,12 +56,17 @@ class Colorize(LinearOperator):
         self._weights = values.reshape(-1, 1, 1).to(device=device, dtype=self.domain.real_dtype)
 
     @property
+    def weights(self) -> Tensor:
+        """The weights, `[C]`."""
+        return self._weights.flatten()
+
+    @property
     def _coisometry(self) -> float | None:
         return float(self._norm())
 
     def resized(self, shape: tuple[int, ...]) -> Colorize:
         """Return the same weights for pictures of another height and width."""
-        return Colorize(shape, self._weights.flatten(), dtype=self.domain.dtype, device=self.device)
+        return Colorize(shape, self.weights, dtype=self.domain.dtype, device=self.device)
 
     def _norm(self) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(self._weights.double().cpu())

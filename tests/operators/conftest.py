@@ -49,6 +49,11 @@ def divided(shape: tuple[int, int, int]) -> tuple[int, int]:
     return tuple(next(side // f for f in (3, 2) if side % f == 0) for side in shape[1:])  # type: ignore[return-value]
 
 
+def tables() -> Tensor:
+    """Return a quantisation table for each component, 100 to 300."""
+    return 100 + 200 * torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(2))
+
+
 def blur(kernel: str, border: str) -> Build:
     return lambda shape, kw: operators.Blur(shape, KERNELS[kernel], border, **kw)
 
@@ -89,6 +94,10 @@ BUILDS: dict[str, Build] = {
     "mask per image": lambda shape, kw: operators.Mask(random_mask(2, 1, *shape[1:]), shape, **kw),
     "colorize": lambda shape, kw: operators.Colorize(shape, **kw),
     "colorize mean": lambda shape, kw: operators.Colorize(shape, "mean", **kw),
+    "hinted": lambda shape, kw: operators.HintedColorize(random_mask(*shape[1:]), shape, **kw),
+    "hinted mean": lambda shape, kw: operators.HintedColorize(
+        random_mask(*shape[1:]), shape, "mean", **kw
+    ),
     "downsample box": _box,
     "downsample bilinear": down("bilinear"),
     "downsample bicubic": down("bicubic"),
@@ -114,9 +123,16 @@ BUILDS: dict[str, Build] = {
     "sum": lambda shape, kw: blur("motion", "zero")(shape, kw) + operators.Identity(shape, **kw),
     "adjoint": lambda shape, kw: operators.Downsample(shape, 2, **kw).H,
     "gram": lambda shape, kw: operators.Downsample(shape, 2, **kw).N,
+    "jpeg 4:2:0": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw),
+    "jpeg 4:2:2 tables": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
+    "jpeg decoder": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw).decoder,
 }
 
+# The dense matrices of an MCU, which do not grow with the picture.
+CONSTANT = {"jpeg 4:2:0": 384 * 768, "jpeg 4:2:2 tables": 256 * 384}
+
 NO_SVD = {
+    "jpeg decoder",
     "mask of blur",
     "sum",
     "blur motion reflect",
@@ -138,6 +154,11 @@ class Case:
 
     def operator(self) -> LinearOperator:
         return BUILDS[self.name]((3, *self.size), {"dtype": self.dtype, "device": self.device})
+
+    @property
+    def constant(self) -> int:
+        """Elements that the operator may store besides those that grow with the picture."""
+        return CONSTANT.get(self.name, 0)
 
     @property
     def tolerance(self) -> float:

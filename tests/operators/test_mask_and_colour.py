@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from operators import Colorize, Mask, ShapeError
+from operators import Colorize, HintedColorize, Mask, ShapeError
 
 
 def test_one_mask_for_each_image_of_a_batch() -> None:
@@ -94,3 +94,21 @@ def test_weights() -> None:
 def test_refusals(shape: tuple[int, ...], weights: object, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Colorize(shape, weights)  # type: ignore[arg-type]
+
+
+def test_hints_are_luma_and_mask_stacked() -> None:
+    mask = torch.rand(6, 5) > 0.5
+    x = torch.rand(2, 3, 6, 5)
+    A = HintedColorize(mask, (3, 6, 5))
+    y = A(x)
+    assert torch.equal(y[:, :1], Colorize((3, 6, 5))(x))
+    assert torch.equal(y[:, 1:], Mask(mask, (3, 6, 5))(x))
+    # A hinted pixel is known whole; of the others, the least colour with the measured luma is.
+    found, luma = A.pinv(y), Colorize((3, 6, 5))
+    assert torch.allclose(found[..., mask], x[..., mask], atol=1e-5)
+    assert torch.allclose(found[..., ~mask], luma.pinv(luma(x))[..., ~mask], atol=1e-5)
+
+
+def test_hints_of_another_size() -> None:
+    with pytest.raises(ShapeError, match=r"the mask is \[5, 6\]; the shape is \[3, 6, 5\]"):
+        HintedColorize(torch.ones(5, 6), (3, 6, 5))
