@@ -283,7 +283,8 @@ def main(given: list[str]) -> None:
     lines = [
         "# Time and memory of DDRM",
         "",
-        f"Made by `python -m benchmarks.ddrm_speed {' '.join(given)}`.",
+        f"Made by `python -m benchmarks.ddrm_speed --prior {arguments.prior} --device "
+        f"{arguments.device} --size {arguments.size} --ddrm CLONE --deepinv FOLDER`.",
         "",
         f"{STEPS} steps on one RGB picture of {arguments.size}×{arguments.size}, "
         f"noise {NOISE_STD:g}, denoiser `{arguments.prior}`, on {arguments.device}.",

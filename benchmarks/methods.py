@@ -1,0 +1,334 @@
+"""Every method on photographs, at equal numbers of evaluations: docs/benchmarks/methods.md.
+
+    python -m benchmarks.methods PICTURES [--crop 256] [--count 20] [--methods ddrm snips ...]
+
+Centre crops of pictures that the model has not seen. All methods get the same operator,
+measurement, noise level, denoiser and seed. At 20 and 100 evaluations those that can start from the
+classical estimate, with noise of a level that suits the problem; the published setting is the
+method's own defaults from the prior's largest level. Figures are kept beside the page as they come,
+so that a run goes on where it stopped; those of another model are measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+import operators
+from operators import LinearOperator
+from restore.io.atomic import atomic_path
+from restore.io.picture import read_picture
+from restore.methods import Method, methods
+from restore.metrics import psnr, ssim
+from restore.prior.denoiser import Denoiser
+from restore.prior.models import find_model, load_prior
+from restore.problem import Problem
+from restore.solve import misfit, solve
+from restore.tasks.baselines import bicubic, biharmonic, smooth_fill
+
+FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
+BUDGETS = (20, 100)
+SAMPLES = 8
+
+
+class Case(NamedTuple):
+    """A problem of one picture.
+
+    Attributes:
+        problem: y = A x + σ_y n.
+        start: the classical estimate that a method may begin from, [1, C, H, W].
+        level: σ of the noise that is put on it.
+        classical: what results are compared with.
+    """
+
+    problem: Problem
+    start: Tensor
+    level: float
+    classical: Tensor
+
+
+def measured(operator: LinearOperator, truth: Tensor, noise_std: float, seed: int) -> Problem:
+    clean = operator(truth)
+    generator = torch.Generator().manual_seed(seed)
+    return Problem(
+        operator, clean + noise_std * torch.randn(clean.shape, generator=generator), noise_std
+    )
+
+
+def filled(truth: Tensor, hole: Tensor) -> Case:
+    problem = measured(operators.Mask(~hole, tuple(truth.shape[1:])), truth, 0.0, 0)
+    start = smooth_fill(problem.y, hole)
+    return Case(problem, start, 0.3, biharmonic(problem.y, hole).clamp(0, 1))
+
+
+def scattered(truth: Tensor, seed: int) -> Case:
+    generator = torch.Generator().manual_seed(seed)
+    return filled(truth, torch.rand(truth.shape[-2:], generator=generator) < 0.5)
+
+
+def lettered(truth: Tensor, _: int) -> Case:
+    """Lines of thick letters over the whole picture."""
+    height, width = truth.shape[-2:]
+    image = Image.new("L", (width, height))
+    size = max(16, height // 8)
+    for line, top in enumerate(range(0, height, 2 * size)):
+        text = "restoration " * 8
+        ImageDraw.Draw(image).text(
+            (-line * size, top), text, 255, ImageFont.load_default(size), stroke_width=size // 12
+        )
+    return filled(truth, torch.from_numpy(np.asarray(image) > 127))
+
+
+def enlarged(truth: Tensor, seed: int, noise_std: float = 0.0) -> Case:
+    operator = operators.Downsample(tuple(truth.shape[1:]), 4, kernel="bicubic")
+    problem = measured(operator, truth, noise_std, seed)
+    start = bicubic(problem.y, (truth.shape[2], truth.shape[3])).clamp(0, 1)
+    return Case(problem, start, 0.3, start)
+
+
+def wiener(problem: Problem, prior_std: float = 0.25) -> Tensor:
+    """The posterior mean under independent pixels N(½, prior_std²)."""
+    operator, y = problem.operator, problem.y
+    middle = torch.full((1, *operator.domain.shape), 0.5)
+    rho = max(problem.noise_std / prior_std, 1e-3) ** 2
+    x = middle + operator.solve_normal(operator.adjoint(y - operator(middle)), rho)
+    return x.clamp(0, 1)
+
+
+def deblurred(truth: Tensor, seed: int, kernel: Tensor) -> Case:
+    problem = measured(operators.Blur(tuple(truth.shape[1:]), kernel), truth, 0.01, seed)
+    start = wiener(problem)
+    return Case(problem, start, 0.2, start)
+
+
+def coloured(truth: Tensor, _: int) -> Case:
+    problem = measured(operators.Colorize(tuple(truth.shape[1:])), truth, 0.0, 0)
+    start = problem.y.expand_as(truth)
+    return Case(problem, start, 0.5, start)
+
+
+def compressed(truth: Tensor, seed: int) -> Case:
+    side = 2 ** math.floor(math.log2(min(truth.shape[-2:])))
+    shape = (truth.shape[1], side, side)
+    problem = measured(operators.Hadamard(shape, 0.25, seed=seed), truth[..., :side, :side], 0.0, 0)
+    start = wiener(problem)
+    return Case(problem, start, 0.5, start)
+
+
+PROBLEMS: dict[str, tuple[str, str, Callable[[Tensor, int], Case]]] = {
+    "random": ("Half of the pixels missing", "biharmonic", scattered),
+    "text": ("Thick letters to fill", "biharmonic", lettered),
+    "sr4": ("4× bicubic", "bicubic", enlarged),
+    "sr4-noisy": ("4× bicubic, noise 0.05", "bicubic", lambda x, i: enlarged(x, i, 0.05)),
+    "gaussian": (
+        "Gaussian blur of 2 pixels, noise 0.01",
+        "Wiener",
+        lambda x, i: deblurred(x, i, operators.gaussian_kernel(2.0)),
+    ),
+    "uniform": (
+        "9×9 box blur, noise 0.01",
+        "Wiener",
+        lambda x, i: deblurred(x, i, operators.box_kernel(9)),
+    ),
+    "colorize": ("Colour from luma", "grey", coloured),
+    "hadamard": ("A quarter of the Hadamard coefficients", "pseudo-inverse", compressed),
+}
+
+
+class Timed(Denoiser):
+    """The denoiser, with its evaluations and the CPU time in it."""
+
+    def __init__(self, prior: Denoiser) -> None:
+        self._prior = prior
+        self.channels, self.centre = prior.channels, prior.centre
+        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
+        self.calls, self.seconds = 0, 0.0
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """D(x, σ), timed."""
+        self.calls += x.shape[0]
+        began = time.process_time()
+        x_hat = self._prior(x, sigma)
+        self.seconds += time.process_time() - began
+        return x_hat
+
+
+def settings(cls: type[Method], case: Case) -> Iterator[tuple[str, Method, int]]:
+    """(name, method, samples): at each budget that it is defined for, and as published."""
+    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    started: dict[str, Any] = {"start": case.start, "sigma_max": case.level}
+    started = started if started.keys() <= fields else {}
+    for budget in BUDGETS:
+        try:
+            yield str(budget), cls(**started).within(budget), SAMPLES
+        except ValueError:
+            continue
+    yield "published", cls(), 1
+
+
+def run(method: Method, case: Case, prior: Denoiser, truth: Tensor, samples: int) -> dict[str, Any]:
+    """The figures of one method on one problem; the error where it fails."""
+    timed = Timed(prior)
+    began = time.process_time()
+    try:
+        x = solve(case.problem, timed, method, samples=samples if method.samples else 1)[:, 0]
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        return {"error": str(error)}
+    seconds = time.process_time() - began
+    residual = (case.problem.operator(x[:1]) - case.problem.y).square().mean().sqrt()
+    x = x.clamp(0, 1)
+    mean = x.mean(0)
+    return {
+        "psnr": psnr(mean.numpy(), truth[0].numpy()),
+        "psnr_sample": psnr(x[0].numpy(), truth[0].numpy()),
+        "ssim": ssim(mean.numpy(), truth[0].numpy()),
+        "residual": float(residual),
+        "samples": len(x),
+        "evaluations": timed.calls // len(x),
+        "seconds": seconds / len(x),
+        "overhead": seconds / timed.seconds - 1,
+    }
+
+
+def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[None]:
+    """Fill `kept` picture by picture; yields after each problem."""
+    prior = load_prior(arguments.model)
+    for index, path in enumerate(sorted(arguments.pictures.glob("*.jpg"))[: arguments.count]):
+        truth = crop(path, arguments.crop)
+        for name in arguments.problems:
+            case = PROBLEMS[name][2](truth, index)
+            target = truth[..., : case.start.shape[-2], : case.start.shape[-1]]
+            where = f"{arguments.crop}/{name}/{path.stem}"
+            kept.setdefault(
+                f"{where}/classical/0",
+                {
+                    "psnr": psnr(case.classical[0].numpy(), target[0].numpy()),
+                    "ssim": ssim(case.classical[0].numpy(), target[0].numpy()),
+                },
+            )
+            for method_name in arguments.methods:
+                cls = methods()[method_name]
+                if misfit(cls, case.problem) is not None:
+                    continue
+                for setting, method, samples in settings(cls, case):
+                    key = f"{where}/{method_name}/{setting}"
+                    if key not in kept and setting in arguments.settings:
+                        kept[key] = run(method, case, prior, target, samples)
+                        print(key, json.dumps(kept[key]), flush=True)
+            yield
+
+
+def crop(path: Path, side: int) -> Tensor:
+    """The centre of a picture, [1, 3, side, side]."""
+    pixels = torch.from_numpy(read_picture(path).pixels)[None]
+    top, left = ((n - side) // 2 for n in pixels.shape[-2:])
+    return pixels[..., top : top + side, left : left + side].contiguous()
+
+
+HEADER = """# Methods on photographs
+
+Made by `python -m benchmarks.methods PICTURES`, with the model `{model}` ({sha}…), on centre crops
+of pictures of BSDS500 `val`. All methods have the same operator, measurement, noise level, denoiser
+and seed.
+
+- **20**, **100**: evaluations of the denoiser for a sample. Methods that can start from an estimate
+  start from the classical one, with noise of σ = {levels} on it; the others run as published but
+  for their number of steps.
+- **published**: the method's own defaults, from the prior's largest level.
+- **PSNR**: of the mean of the samples, and its standard error over the pictures; of an estimate
+  where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
+- **residual**: root mean square of A x - y of a sample.
+- **overhead**: time outside the denoiser over the time inside it; a gradient is outside.
+"""
+
+
+def page(kept: dict[str, Any], model: str, sha: str) -> str:
+    """The Markdown page."""
+    levels = "0.2 to 0.5"
+    lines = [HEADER.format(model=model, sha=sha[:12], levels=levels)]
+    sizes = sorted({int(key.split("/")[0]) for key in kept}, reverse=True)
+    for size in sizes:
+        for name, (title, classical, _) in PROBLEMS.items():
+            here = {key: row for key, row in kept.items() if key.startswith(f"{size}/{name}/")}
+            if here:
+                lines.append(f"\n## {title}, {size}×{size}\n")
+                lines += table(here, classical)
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: dict[str, Any], classical: str) -> list[str]:
+    """A row for each method and setting: means over the pictures, the best first."""
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key, row in rows.items():
+        *_, method, setting = key.split("/")
+        grouped.setdefault((method, setting), []).append(row)
+    found = []
+    for (method, setting), group in grouped.items():
+        good = [row for row in group if "error" not in row]
+        if not good:
+            found.append((-math.inf, f"| {method} | {setting} | fails: {group[0]['error']} |"))
+            continue
+
+        def mean(name: str, good: list[dict[str, Any]] = good) -> float:
+            return statistics.fmean(row[name] for row in good)
+
+        spread = statistics.stdev(row["psnr"] for row in good) if len(good) > 1 else math.nan
+        quality = f"{mean('psnr'):.2f} ± {spread / len(good) ** 0.5:.2f}"
+        if method == "classical":
+            cells = [classical, "", "", str(len(good)), quality, "", f"{mean('ssim'):.3f}", "", ""]
+        else:
+            cells = [
+                method,
+                setting,
+                f"{mean('evaluations'):.0f} × {good[0]['samples']}",
+                str(len(good)),
+                quality,
+                f"{mean('psnr_sample'):.2f}",
+                f"{mean('ssim'):.3f}",
+                f"{mean('residual'):.1e}",
+                f"{100 * mean('overhead'):.0f} %",
+            ]
+        found.append((mean("psnr"), f"| {' | '.join(cells)} |"))
+    names = (
+        "method | setting | evaluations | pictures | PSNR | one sample | SSIM | residual | overhead"
+    )
+    head = [f"| {names} |", "|---" * 9 + "|"]
+    return head + [line for _, line in sorted(found, reverse=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--model", default="photo")
+    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--methods", nargs="+", choices=methods(), default=list(methods()))
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
+    known = [*map(str, BUDGETS), "published"]
+    parser.add_argument("--settings", nargs="+", choices=known, default=known)
+    arguments = parser.parse_args()
+    sha = find_model(arguments.model).card.sha256
+    store = FOLDER / "methods.json"
+    stored = json.loads(store.read_text()) if store.exists() else {}
+    kept = stored["rows"] if stored.get("sha256") == sha else {}
+    for _ in measure(arguments, kept):
+        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in kept.items())
+        with atomic_path(store) as temporary:
+            temporary.write_text(f'{{"sha256": "{sha}", "rows": {{\n{lines}\n}}}}\n')
+    (FOLDER / "methods.md").write_text(page(kept, arguments.model, sha), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
