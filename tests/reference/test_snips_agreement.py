@@ -1,0 +1,65 @@
+"""SNIPS against the authors' code (vectors of make_snips.py): same denoiser, levels and noise.
+
+Every compared state is one before the last denoising, which the code leaves out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from restore.methods.snips import SNIPS
+from restore.problem import Problem
+
+HERE = Path(__file__).parent
+TOLERANCE = 1e-4
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where its dataclass and the other modules look
+    spec.loader.exec_module(module)
+    return module
+
+
+_load("ddrm_cases")
+cases, network = _load("snips_cases"), _load("network")
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, np.ndarray]:
+    with np.load(HERE / "snips.npz") as stored:
+        return dict(stored)
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.key)
+def test_agrees_with_the_authors(case, vectors, device):
+    noise = iter(torch.from_numpy(vectors["noise"]).double().to(device)[:, None])
+    problem = Problem(
+        cases.operator(case.operator, device=device),
+        torch.from_numpy(vectors[f"{case.key}/y"]).double().to(device),
+        case.noise_std,
+    )
+    method = SNIPS(
+        steps=cases.LEVELS,
+        inner=cases.INNER,
+        theta=cases.C * cases.INNER * cases.LEVELS / math.log(cases.SIGMA_MAX / cases.SIGMA_MIN),
+        sigma_min=cases.SIGMA_MIN,
+        sigma_max=cases.SIGMA_MAX,
+    )
+    prior = network.Network()
+    prior.sigma_min = cases.SIGMA_MIN
+    x = method(problem, prior, noise=lambda like: next(noise))
+    for step, theirs in zip(cases.KEPT, vectors[f"{case.key}/x"], strict=True):
+        ours = prior.seen[step][0].cpu()
+        assert (ours - torch.from_numpy(theirs)).abs().max() <= TOLERANCE, step
+    if case.noise_std == 0:
+        assert (problem.operator(x) - problem.y).abs().max() <= 1e-3
