@@ -123,13 +123,12 @@ BUILDS: dict[str, Build] = {
     "sum": lambda shape, kw: blur("motion", "zero")(shape, kw) + operators.Identity(shape, **kw),
     "adjoint": lambda shape, kw: operators.Downsample(shape, 2, **kw).H,
     "gram": lambda shape, kw: operators.Downsample(shape, 2, **kw).N,
-    "jpeg 4:2:0": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw),
-    "jpeg 4:2:2 tables": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
+    "jpeg": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
     "jpeg decoder": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw).decoder,
 }
 
 # The dense matrices of an MCU, which do not grow with the picture.
-CONSTANT = {"jpeg 4:2:0": 384 * 768, "jpeg 4:2:2 tables": 256 * 384}
+CONSTANT = {"jpeg": 256 * 384}
 
 NO_SVD = {
     "jpeg decoder",
