@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from network import Network
-from snips_cases import C, CASES, INNER, KEPT, LEVELS, SIGMA_MAX, SIGMA_MIN, Case, operator
+from snips_cases import CASES, INNER, KEPT, LEVELS, SIGMA_MAX, SIGMA_MIN, C, Case, operator
 from torch import Tensor
 
 from restore.methods.spectral import Spectrum
