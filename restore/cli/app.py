@@ -24,7 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-KERNEL = "How the small picture was made."
+SHRINK = (
+    "How the small picture was made: the filter of its resize, or a blur of the large picture "
+    "(KERNEL as in `restore deblur`, in pixels of the result) before a bicubic one."
+)
 
 
 def _examples(*lines: str) -> str:
@@ -74,7 +77,7 @@ def super_resolve(
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the result.")
     ] = None,
     kernel: Annotated[
-        str | None, typer.Option(metavar="bicubic|box|bilinear|lanczos", help=KERNEL)
+        str | None, typer.Option(metavar="bicubic|box|bilinear|lanczos|KERNEL", help=SHRINK)
     ] = None,
     common: CommonOptions,
 ) -> None:

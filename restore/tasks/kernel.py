@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,7 +32,8 @@ class Kernel:
     notes: tuple[str, ...] = ()
 
 
-class _Shape(NamedTuple):
+@dataclass(frozen=True)
+class _Shape:
     """A kernel with parameters: how many, what they must be, the side that it takes, and itself."""
 
     count: int
@@ -65,13 +65,14 @@ _SHAPES = {
 }
 
 
-def parse_kernel(text: str) -> Kernel:
+def parse_kernel(text: str, expected: str = FORMS) -> Kernel:
     """A blur kernel by its text.
 
     Args:
         text: `gaussian:SIGMA` (cut at 4σ), `box:N`, `motion:LENGTH,ANGLE` (degrees,
             counter-clockwise from the horizontal), `disk:RADIUS`, in pixels, or a file
             (`restore.io.kernel`).
+        expected: what there is, for the error.
 
     Raises:
         InputError: one line that says what was found and what was expected.
@@ -79,7 +80,7 @@ def parse_kernel(text: str) -> Kernel:
     name, colon, rest = text.partition(":")
     if not (colon and name in _SHAPES):
         if not Path(text).is_file():
-            raise InputError(f"--kernel {text}: no such kernel or file; expected {FORMS}")
+            raise InputError(f"--kernel {text}: no such kernel or file; expected {expected}")
         weights, total = read_kernel(Path(text))
         rows, columns = weights.shape
         _check_side(text, max(rows, columns))
@@ -92,6 +93,11 @@ def parse_kernel(text: str) -> Kernel:
         raise InputError(f"--kernel {text}: expected {shape.expected}")
     _check_side(text, shape.side(*parameters))
     return Kernel(_trimmed(shape.build(*parameters)))
+
+
+def absolute(text: str) -> str:
+    """The text of a kernel so that it holds in any folder."""
+    return str(Path(text).absolute()) if Path(text).is_file() else text
 
 
 def check_fits(kernel: Kernel, text: str, path: Path, size: tuple[int, int]) -> None:

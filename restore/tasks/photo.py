@@ -27,7 +27,7 @@ from restore.own import is_own
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser
-from restore.solve import solve
+from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
@@ -77,17 +77,17 @@ class Restorer:
         settings: what the user chose.
 
     Raises:
-        InputError: if the device, the method or the model does not exist, or the model's files
-            are damaged.
+        InputError: if the settings do not suit the verb, the device, the method or the model does
+            not exist, or the model's files are damaged.
     """
 
     def __init__(self, task: Task, settings: Settings) -> None:
+        task.check(settings)
         self.task = task
         self.settings = settings
         self.device = choose_device(settings.device)
         self.preset = choose_preset(task, settings)
-        self.method = settings.method or self.preset.method
-        check_method(self.method, task)
+        check_method(settings.method or self.preset.method, task)
         self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
 
@@ -116,11 +116,14 @@ class Restorer:
         degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.png")
         case = self._case(source, degraded)
         prior = _Counted(self._fitted_prior(source, case.measurement))
-        parameters = self._parameters(case.measurement, prior)
-        count = self.settings.samples or self._average
+        preset = self._fitted_preset(case.measurement)
+        method = self.settings.method or preset.method
+        parameters = self._parameters(case.measurement, prior, preset)
+        average = self.settings.average or preset.average
+        count = self.settings.samples or average
         try:
             x = solve(
-                case.measurement.problem, prior, self.method, seed=self.settings.seed,
+                case.measurement.problem, prior, method, seed=self.settings.seed,
                 samples=count, batch_size=self.settings.batch_size, on_step=on_step, **parameters,
             )[:, 0]  # fmt: skip
         except ValueError as error:
@@ -137,7 +140,7 @@ class Restorer:
         lossy = output_format(output) == "JPEG"
         certified = as_written(as_array(best), written.bits) if lossy else pixels
         certificate = certify(
-            case.measurement.problem,
+            case.measurement.written,
             torch.from_numpy(certified)[None].to(self.device),
             written.rounding_std,
         )
@@ -148,7 +151,7 @@ class Restorer:
             "output": str(output),
             "sidecar": str(sidecar),
             "task": self.task.name,
-            "method": self.method,
+            "method": method,
             "model": self.model.card.name if self.model else self.settings.model,
             "seed": self.settings.seed,
             "steps": prior.calls // count,
@@ -161,7 +164,7 @@ class Restorer:
             "metrics": metrics,
             "baseline": baseline,
         }
-        plain = self._resolved(parameters)
+        plain = _plain(method, parameters)
         details = {
             "operator": case.measurement.operator,
             "parameters": plain,
@@ -174,14 +177,11 @@ class Restorer:
             "certificate": certificate.as_dict(),
             "notes": notes,
             "versions": software(),
-            "config": self._config(case.measurement, plain),
+            "config": self._config(case.measurement)
+            | {"method": method, "parameters": plain, "average": average},
         }
         write_sidecar(sidecar, record | details)
         return Result(record, notes, certificate.consistent, [*files, sidecar])
-
-    @property
-    def _average(self) -> int:
-        return self.settings.average or self.preset.average
 
     def _case(self, source: Path, degraded: Path) -> _Case:
         """Read a file and measure it; with `--simulate`, degrade it to a file before."""
@@ -196,7 +196,7 @@ class Restorer:
             write_picture(degraded, as_array(pixels), picture)
             picture = read_picture(degraded)
         measurement = self.task.measure(picture, settings, self.device)
-        size = tuple(measurement.start.shape[1:])
+        size = measurement.written.operator.domain.shape
         if truth is not None and truth.shape != size:
             raise InputError(
                 f"{settings.reference or source}: the reference is {_size(truth.shape)}, "
@@ -204,23 +204,33 @@ class Restorer:
             )
         return _Case(picture, measurement, truth)
 
-    def _parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
+    def _fitted_preset(self, measurement: Measurement) -> Preset:
+        """The preset, or the verb's own for an operator without the SVD that its method needs."""
+        instead, chosen = self.task.without_svd, self.preset
+        if self.settings.method is not None or instead is None:
+            return chosen
+        if misfit(find_method(chosen.method), measurement.problem) is None:
+            return chosen
+        measurement.notes.append(
+            f"{measurement.problem.operator.name} has no fast SVD here: "
+            f"{instead.method} instead of {chosen.method}"
+        )
+        return instead
+
+    def _parameters(
+        self, measurement: Measurement, prior: Denoiser, preset: Preset
+    ) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
-        known = {f.name for f in dataclasses.fields(find_method(self.method))}  # type: ignore[arg-type]
-        chosen = dict(self.task.tuned.get(self.method, {}))
+        method = self.settings.method or preset.method
+        known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
+        chosen = dict(self.task.tuned.get(method, {}))
         chosen |= self.task.method_parameters(measurement, prior)
-        if self.method == self.preset.method:
-            chosen |= self.preset.parameters
+        if method == preset.method:
+            chosen |= preset.parameters
         chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start
         return chosen | self.settings.parameters
-
-    def _resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Every parameter of the method that a sidecar can hold, with the method's own defaults."""
-        fields = dataclasses.fields(find_method(self.method))  # type: ignore[arg-type]
-        values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
-        return {name: value for name, value in values.items() if value is not None}
 
     def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
         channels, height, width = measurement.start.shape[1:]
@@ -271,23 +281,29 @@ class Restorer:
                 files += maps
         return files, notes, spread
 
-    def _config(self, measurement: Measurement, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
         by_name = self.model is None or self.model.folder.name == settings.model
         resolved = {
-            "method": self.method,
-            "parameters": parameters,
-            "average": self._average,
+            **measurement.resolved,
             "device": str(self.device),
             "model": settings.model if by_name else str(Path(settings.model).absolute()),
             "mask": settings.mask and settings.mask.absolute(),
+            "hints": settings.hints and settings.hints.absolute(),
             "reference": settings.reference and settings.reference.absolute(),
         }
         if not settings.simulate:
             # A simulated measurement gets the noise that was asked for, not what it then had.
             resolved["sigma"] = measurement.problem.noise_std
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+def _plain(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
+    fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
+    values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Counted(Denoiser):

@@ -41,7 +41,9 @@ class Settings(BaseModel):
     mask: Path | None = None
     scale: float | None = None
     size: tuple[int, int] | None = None
-    kernel: Literal["box", "bilinear", "bicubic", "lanczos"] = "bicubic"
+    kernel: str | None = None
+    border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
+    hints: Path | None = None
 
     @field_validator("sigma")
     @classmethod

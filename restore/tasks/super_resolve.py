@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from operators import Downsample
+from operators import Blur, Downsample, LinearOperator
+from operators.resize import RESIZE_KERNELS
 from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import bicubic
+from restore.tasks.kernel import FORMS, absolute, check_fits, parse_kernel
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     Measurement,
@@ -22,12 +26,14 @@ from restore.tasks.task import (
 )
 
 DEFAULT_SCALE = 4.0
+DEFAULT_KERNEL = "bicubic"
+KERNELS = f"{', '.join(RESIZE_KERNELS)}, {FORMS}"
 # Error of a sampler's last estimate, where the measurement still has a say.
 LAST_LEVEL = 0.02
 
 
 class SuperResolve(Task):
-    """A = Pillow's antialiased resize from the wanted size to the input's."""
+    """A = Pillow's antialiased resize from the wanted size to the input's, after a blur if any."""
 
     name = "super-resolve"
     presets = {
@@ -41,13 +47,18 @@ class SuperResolve(Task):
         "pnp": {"steps": 20, "sigma_max": 0.3},
     }
 
+    def check(self, settings: Settings) -> None:
+        """The kernel exists."""
+        if settings.kernel is not None and settings.kernel not in RESIZE_KERNELS:
+            parse_kernel(settings.kernel, KERNELS)
+
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """The small picture; the start is its bicubic enlargement."""
         pixels = pixels_of(picture, device)
         channels, height, width = pixels.shape[1:]
         size = self._enlarged(picture, settings)
-        operator = Downsample(
-            (channels, *size), size=(height, width), kernel=settings.kernel, device=device
+        operator, described, kernel_notes = _shrink(
+            picture, settings, (channels, *size), (height, width), device
         )
         noise_std, notes = noise_level(picture, settings, estimated=False)
         problem = Problem(operator, pixels, noise_std)
@@ -57,8 +68,9 @@ class SuperResolve(Task):
             start=start,
             baseline=("bicubic", lambda: start),
             finish=lambda x: consistent(problem, x, LAST_LEVEL),
-            operator={"name": "Downsample", "kernel": settings.kernel, "size": list(size)},
-            notes=notes,
+            operator=described | {"size": list(size)},
+            notes=[*kernel_notes, *notes],
+            resolved={"kernel": described["kernel"]},
         )
 
     def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
@@ -67,7 +79,8 @@ class SuperResolve(Task):
         if settings.size is not None:
             raise InputError("--size: not with --simulate; expected --scale")
         scale = settings.scale or DEFAULT_SCALE
-        shrink = Downsample(tuple(pixels.shape), scale, kernel=settings.kernel)
+        small = tuple(max(1, round(side / scale)) for side in pixels.shape[1:])
+        shrink, _, _ = _shrink(picture, settings, tuple(pixels.shape), small, pixels.device)
         restored = settings.model_copy(
             update={"scale": None, "size": (picture.height, picture.width)}
         )
@@ -88,3 +101,25 @@ class SuperResolve(Task):
             return rows, columns
         scale = settings.scale or DEFAULT_SCALE
         return round(height * scale), round(width * scale)
+
+
+def _shrink(
+    picture: Picture,
+    settings: Settings,
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    device: torch.device,
+) -> tuple[LinearOperator, dict[str, Any], tuple[str, ...]]:
+    """From pictures of `shape` (C, H, W) to `size`, its parts for the sidecar, and notes."""
+    text = settings.kernel or DEFAULT_KERNEL
+    described = {"name": "Downsample", "kernel": text}
+    height, width = size
+    if text in RESIZE_KERNELS:
+        resize = Downsample(shape, size=(height, width), kernel=text, device=device)
+        return resize, described, ()
+    kernel = parse_kernel(text, KERNELS)
+    check_fits(kernel, text, picture.path, (shape[1], shape[2]))
+    resize = Downsample(shape, size=(height, width), kernel=DEFAULT_KERNEL, device=device)
+    blur = Blur(shape, kernel.weights, "reflect", device=device)
+    described = {"name": "Downsample of Blur", "kernel": absolute(text), "resize": DEFAULT_KERNEL}
+    return resize @ blur, described, kernel.notes

@@ -32,6 +32,8 @@ class Measurement:
         operator: name and parameters of A, for the sidecar.
         notes: what the user should know.
         hole: [H, W], true where pixels may change; None where all may.
+        within: what the written picture alone measures, where it is only a part of x.
+        resolved: settings that the verb chose.
     """
 
     problem: Problem
@@ -41,6 +43,13 @@ class Measurement:
     operator: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     hole: Tensor | None = None
+    within: Problem | None = None
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def written(self) -> Problem:
+        """The problem whose x is the written picture."""
+        return self.within or self.problem
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Task(ABC):
         name: the verb.
         presets: by name, how it is done unless told otherwise.
         sampling: the same, where a sampler is asked for (`--samples`, `--average`, `--eta`).
+        without_svd: likewise, where the operator lacks the SVD that it needs.
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
     """
@@ -72,7 +82,15 @@ class Task(ABC):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     sampling: ClassVar[Preset]
+    without_svd: ClassVar[Preset | None] = None
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def check(self, settings: Settings) -> None:  # noqa: B027
+        """Refuse settings that serve no picture.
+
+        Raises:
+            InputError: one line that names the option.
+        """
 
     @abstractmethod
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:

@@ -94,6 +94,17 @@ def test_size(restore, photo, size):
     refused(restore("super-resolve", photo, "--size", size), "--size", "expected")
 
 
+@pytest.mark.parametrize(
+    ("kernel", "part"),
+    [("bicubicc", "bicubic, lanczos, gaussian:SIGMA"), ("gaussian:0", "above 0"),
+     ("gaussian:30", "241x241, larger than the picture 80x60")],
+)  # fmt: skip
+def test_kernel_of_super_resolve(restore, photo, kernel, part):
+    refused(
+        restore("super-resolve", photo, "--scale", 2, "--kernel", kernel), kernel, part, "expected"
+    )
+
+
 @pytest.mark.parametrize("sigma", ["-0.1", "nan", "inf", "much"])
 def test_sigma(restore, photo, sigma):
     refused(restore("denoise", photo, "--sigma", sigma), f"--sigma {sigma}", "expected")

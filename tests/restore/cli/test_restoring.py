@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from PIL import Image, ImageCms
 
 KEYS = {
@@ -327,3 +328,15 @@ def test_half_precision_is_close(restore, photo, dtype):
     restore("denoise", photo, "--sigma", 0.1, "--dtype", dtype, "-o", "half.png")
     difference = pixels("full.png").astype(int) - pixels("half.png")
     assert np.abs(difference).max() <= 3
+
+
+def test_super_resolve_undoes_a_blur_before_the_shrink(restore, tmp_path, photo):
+    command = ("super-resolve", photo, "--scale", 2, "--kernel", "gaussian:1.2", *QUICK)
+    (record,) = restore(*command, "--simulate", "--json").records
+    blurred = scipy.ndimage.gaussian_filter(pixels(photo).astype(float), (1.2, 1.2, 0))
+    small = Image.fromarray(np.rint(blurred).astype(np.uint8)).resize((20, 15), Image.BICUBIC)
+    assert np.abs(pixels("photo_degraded.png").astype(int) - np.asarray(small)).max() <= 2
+    sidecar = json.loads((tmp_path / "photo_super-resolve.json").read_text())
+    assert sidecar["certificate"]["consistent"] is True
+    assert sidecar["config"]["kernel"] == "gaussian:1.2"
+    assert record["metrics"]["psnr"] > record["baseline"]["psnr"]
