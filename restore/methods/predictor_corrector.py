@@ -1,0 +1,141 @@
+"""Predictor-corrector sampling of the reverse diffusion, with a consistency step after each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from restore.methods.base import StepCallback, descend
+from restore.noise import Noise
+from restore.prior.denoiser import Denoiser
+
+Predictor = Literal["reverse-diffusion", "ancestral", "euler-maruyama", "none"]
+Corrector = Literal["langevin", "none"]
+
+Consistency = Callable[[Tensor, float, float, float], Tensor]
+"""consistent(x, sigma, before, kept): as `Replacement` is called."""
+
+
+@dataclass(frozen=True)
+class PredictorCorrector:
+    """A sampler of the variance-exploding reverse diffusion.
+
+    At each level σ the corrector runs M times, then the predictor goes to σ' < σ. With
+    g = (x̂ - x)/σ², the score,
+
+        corrector langevin:           x + e g + √(2e) z,  e = 2 (r‖z‖/‖g‖)² for each picture
+        predictor reverse-diffusion:  x + (σ² - σ'²) g + √(σ² - σ'²) z
+        predictor ancestral:          x + (σ² - σ'²) g + σ' √(1 - σ'²/σ²) z
+        predictor euler-maruyama:     x + h σ² g + √h σ z,  h = 2 ln(σ/σ'), steps of ln σ
+
+    and x̂ at σ' = 0. Without a predictor x is taken from σ to σ' as it is (annealed Langevin
+    dynamics). Networks of the variance-preserving kind have a further factor 1 - β_t ≥ 0.98 on e,
+    which is left out.
+
+    Attributes:
+        predictor: by name.
+        corrector: by name.
+        snr: r > 0, the step of the corrector.
+        corrector_steps: M ≥ 1.
+
+    Raises:
+        ValueError: if a name is unknown, both are "none", or a number is out of its range.
+
+    Source: Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, ICLR 2021, appendices F and G.
+    """
+
+    predictor: Predictor
+    corrector: Corrector
+    snr: float
+    corrector_steps: int
+
+    def __post_init__(self) -> None:
+        for name, known in (("predictor", get_args(Predictor)), ("corrector", get_args(Corrector))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; it is one of {', '.join(known)}")
+        if self.predictor == self.corrector == "none":
+            raise ValueError("predictor and corrector are 'none'; one of them has to be there")
+        if not 0 < self.snr < math.inf:
+            raise ValueError(f"snr is {self.snr}; it must be above 0")
+        if self.corrector_steps < 1:
+            raise ValueError(f"corrector_steps is {self.corrector_steps}; it must be at least 1")
+
+    @property
+    def _corrections(self) -> int:
+        return 0 if self.corrector == "none" else self.corrector_steps
+
+    def levels_within(self, evaluations: int) -> int:
+        """Number of levels that so many evaluations of the denoiser allow.
+
+        Raises:
+            ValueError: if that is none.
+        """
+        if self.predictor == "none":
+            levels, fewest = (evaluations - 1) // self._corrections, self._corrections + 1
+        else:
+            levels, fewest = evaluations // (self._corrections + 1), self._corrections + 1
+        if levels < 1:
+            raise ValueError(
+                f"{self._corrections} corrector step(s) need {fewest} evaluations or more, "
+                f"not {evaluations}"
+            )
+        return levels
+
+    def descend(
+        self,
+        prior: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float],
+        consistent: Consistency,
+        noise: Noise,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """Take x from sigmas[0] to 0, consistent after each predictor and each corrector step.
+
+        Args:
+            prior: the denoiser.
+            x: the state at sigmas[0], [B, *shape].
+            sigmas: falling levels that end at 0.
+            consistent: puts the measurement into x at the level that x then has.
+            noise: called before each step but the last.
+            on_step: called with (step, total, x̂) after each evaluation of the denoiser.
+        """
+
+        def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
+            if lower == 0:
+                return consistent(x_hat, 0.0, sigma, 0.0)
+            if lower == sigma or self.predictor == "none":
+                x = self._correct(x, x_hat, sigma, noise(x))
+                return consistent(x, sigma, sigma, max(0.0, 1 - 2 * self.snr**2))
+            x = self._predict(x, x_hat, sigma, lower, noise(x))
+            return consistent(x, lower, sigma, (lower / sigma) ** 2)
+
+        # A level that is repeated is one of the corrector.
+        levels = [sigma for sigma in sigmas[:-1] for _ in range(self._corrections)]
+        if self.predictor == "none":
+            levels.append(sigmas[-2])
+        else:
+            levels = [sigma for sigma in sigmas[:-1] for _ in range(self._corrections + 1)]
+        return descend(prior, x, [*levels, 0.0], step, on_step)
+
+    def _predict(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float, z: Tensor) -> Tensor:
+        if self.predictor == "euler-maruyama":
+            pull = 2 * math.log(sigma / lower)
+            spread = sigma * pull**0.5
+        else:
+            pull = 1 - (lower / sigma) ** 2
+            spread = (sigma if self.predictor == "reverse-diffusion" else lower) * pull**0.5
+        return torch.lerp(x, x_hat, pull).add_(z, alpha=spread)
+
+    def _correct(self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor) -> Tensor:
+        axes = tuple(range(1, x.ndim))
+        score = (x_hat - x) / sigma**2
+        length, slope = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, score))
+        size: Tensor = 2 * (self.snr * length / slope).square()
+        return x + size * score + (2 * size).sqrt() * z
