@@ -30,7 +30,7 @@ class Particles:
         y = problem.y
         self._shape = (problem.batch, count)
         self._noise = noise
-        self._first = count * torch.arange(problem.batch, device=y.device)[:, None]
+        self._first = count * torch.arange(problem.batch, device=y.device).unsqueeze(1)
         self._each = torch.arange(count, device=y.device)
         chains = torch.arange(problem.batch, device=y.device).repeat_interleave(count)
         self.problem = problem.take(chains)
