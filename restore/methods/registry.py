@@ -5,11 +5,22 @@ from __future__ import annotations
 import difflib
 
 from restore.methods.base import Method
+from restore.methods.daps import DAPS
 from restore.methods.ddrm import DDRM
+from restore.methods.dps import DPS
+from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
+from restore.methods.reddiff import REDDiff
 from restore.own import is_own, load_own
 
-_METHODS: tuple[type[Method], ...] = (DDRM, PlugAndPlay)
+_METHODS: tuple[type[Method], ...] = (
+    DDRM,
+    PlugAndPlay,
+    PiGDM,
+    DPS,
+    DAPS,
+    REDDiff,
+)
 
 
 def methods() -> dict[str, type[Method]]:

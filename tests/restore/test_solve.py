@@ -160,7 +160,7 @@ def test_refuses_noise_where_a_method_has_no_model_of_it():
 
 def test_methods_are_registered_once_with_what_the_command_line_prints():
     known = restore.methods()
-    assert list(known) == ["ddrm", "pnp"]
+    assert {"ddrm", "pnp"} <= set(known)
     for name, cls in known.items():
         assert cls.name == name
         assert cls.title

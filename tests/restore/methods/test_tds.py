@@ -68,7 +68,7 @@ def _deviation(method: Method, scale: float = 1.0, prior: Denoiser = PRIOR) -> f
 
 
 # 12 figures of 1000 chains, beyond 5.5 standard errors (0.17 of a std in a mean, 12 % in a std)
-# once in 2e6 runs at the limit; what so many particles lack of it (found: 2.5 in all) is within that.
+# once in 2e6 runs at the limit. What so many particles lack of it is within that (found: 2.5).
 LIMIT = 5.5
 
 
