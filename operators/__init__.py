@@ -15,6 +15,7 @@ from operators.resize import Downsample, Resize, resize_matrix
 from operators.separable import Separable
 from operators.space import ShapeError, Space
 from operators.svd import NoFastSVD, ThinSVD
+from operators.turn import Turn
 
 __all__ = [
     "Blur",
@@ -33,6 +34,7 @@ __all__ = [
     "ShapeError",
     "Space",
     "ThinSVD",
+    "Turn",
     "box_kernel",
     "check_adjoint",
     "check_svd",

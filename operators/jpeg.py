@@ -82,8 +82,8 @@ class Jpeg(LinearOperator):
         most = [max(factor[axis] for factor in self.factors) for axis in (0, 1)]
         self.colour = colour
         self.mcu = (BLOCK * most[0], BLOCK * most[1])
-        self._steps = tuple((most[0] // v, most[1] // h) for v, h in self.factors)
-        self.sizes = tuple((math.ceil(height / v), math.ceil(width / h)) for v, h in self._steps)
+        self.steps = tuple((most[0] // v, most[1] // h) for v, h in self.factors)
+        self.sizes = tuple((math.ceil(height / v), math.ceil(width / h)) for v, h in self.steps)
         self._padded = tuple((_up(rows), _up(columns)) for rows, columns in self.sizes)
         self._counts = tuple(rows * columns // BLOCK**2 for rows, columns in self._padded)
         super().__init__(Space(shape, dtype), Space((sum(self._counts), BLOCK, BLOCK), dtype))
@@ -122,14 +122,14 @@ class Jpeg(LinearOperator):
 
         Times the standard deviation of independent errors of the pixels: that of y.
         """
-        ones = self._scale.new_ones(len(self._steps))
+        ones = self._scale.new_ones(len(self.steps))
         weights = torch.linalg.vector_norm(self._colours, dim=1) if self._converts else ones
-        area = zip(self._steps, weights.unbind(0), strict=True)
+        area = zip(self.steps, weights.unbind(0), strict=True)
         factors = [weight / math.sqrt(step[0] * step[1]) for step, weight in area]
         parts = zip(factors, self._scale.unbind(0), self._counts, strict=True)
         return torch.cat([(f * scale).expand(n, BLOCK, BLOCK) for f, scale, n in parts])
 
-    # --- from y to planes of samples and from those to a picture ---------------------------------
+    # --- from y to samples of components and from those to a picture -----------------------------
 
     def samples(self, y: Tensor) -> tuple[Tensor, ...]:
         """Return the samples of each component `[..., rows, columns]`, of y by inverse cosines."""
@@ -146,18 +146,15 @@ class Jpeg(LinearOperator):
             planes.append(plane.narrow(-2, 0, size[0]).narrow(-1, 0, size[1]))
         return tuple(planes)
 
-    def picture(self, samples: Sequence[Tensor]) -> Tensor:
-        """Return the picture of the components' samples, by libjpeg's enlargement of chroma."""
-        planes = [
-            self._cropped(enlarge(plane, step))
-            for plane, step in zip(samples, self._steps, strict=True)
-        ]
-        x = torch.stack(planes, -3)
-        return _mix(self._inverse_colours, x) if self._converts else x
-
-    def _cropped(self, plane: Tensor) -> Tensor:
+    def enlarged(self, samples: Sequence[Tensor]) -> Tensor:
+        """Return the components in the size of the picture, chroma enlarged as by libjpeg."""
         height, width = self.domain.shape[1:]
-        return plane.narrow(-2, 0, height).narrow(-1, 0, width)
+        planes = [enlarge(plane, step) for plane, step in zip(samples, self.steps, strict=True)]
+        return torch.stack([p.narrow(-2, 0, height).narrow(-1, 0, width) for p in planes], -3)
+
+    def coloured(self, components: Tensor) -> Tensor:
+        """Return the picture of components in its size."""
+        return _mix(self._inverse_colours, components) if self._converts else components
 
     @property
     def _converts(self) -> bool:
@@ -169,7 +166,7 @@ class Jpeg(LinearOperator):
         x = _mix(self._colours, x) if self._converts else x
         parts = []
         for plane, step, padded, scale in zip(
-            x.unbind(-3), self._steps, self._padded, self._scale.unbind(0), strict=True
+            x.unbind(-3), self.steps, self._padded, self._scale.unbind(0), strict=True
         ):
             blocks = to_blocks(decimate(plane, step, padded))
             parts.append(scale * (self._cosines @ blocks @ self._cosines.mT))
@@ -179,7 +176,7 @@ class Jpeg(LinearOperator):
         planes = []
         for part, step, padded, scale in zip(
             torch.split(y, list(self._counts), -3),
-            self._steps,
+            self.steps,
             self._padded,
             self._scale.unbind(0),
             strict=True,
@@ -238,7 +235,7 @@ class Jpeg(LinearOperator):
     ) -> Tensor:
         """Return the indices of the blocks of each MCU of a region, `[number, rows of one MCU]`."""
         groups = []
-        for grid, step, padded in zip(grids, self._steps, small._padded, strict=True):
+        for grid, step, padded in zip(grids, self.steps, small._padded, strict=True):
             of_mcu = (padded[0] // BLOCK, padded[1] // BLOCK)
             first = (top // (BLOCK * step[0]), left // (BLOCK * step[1]))
             rows = max(1, height // self.mcu[0]) * of_mcu[0]
@@ -248,11 +245,11 @@ class Jpeg(LinearOperator):
         return torch.cat(groups, 1)
 
     def _decoder_adjoint(self, x: Tensor) -> Tensor:
-        """The transpose of `picture` of `samples`."""
+        """The transpose of `coloured` of `enlarged` of `samples`."""
         x = _mix(self._inverse_colours.mT, x) if self._converts else x
         parts = []
         for plane, step, size, padded, scale in zip(
-            x.unbind(-3), self._steps, self.sizes, self._padded, self._scale.unbind(0), strict=True
+            x.unbind(-3), self.steps, self.sizes, self._padded, self._scale.unbind(0), strict=True
         ):
             full = _zero_padded(plane, (size[0] * step[0], size[1] * step[1]))
             samples = _zero_padded(enlarge_transposed(full, step), padded)
@@ -272,7 +269,7 @@ class JpegDecoder(LinearOperator):
         self._encoder = encoder
 
     def _apply(self, x: Tensor) -> Tensor:
-        return self._encoder.picture(self._encoder.samples(x))
+        return self._encoder.coloured(self._encoder.enlarged(self._encoder.samples(x)))
 
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._encoder._decoder_adjoint(y)

@@ -123,6 +123,7 @@ BUILDS: dict[str, Build] = {
     "sum": lambda shape, kw: blur("motion", "zero")(shape, kw) + operators.Identity(shape, **kw),
     "adjoint": lambda shape, kw: operators.Downsample(shape, 2, **kw).H,
     "gram": lambda shape, kw: operators.Downsample(shape, 2, **kw).N,
+    "turn": lambda shape, kw: operators.Turn(shape, 6, **kw),
     "jpeg": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
     "jpeg decoder": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw).decoder,
 }

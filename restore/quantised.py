@@ -1,0 +1,77 @@
+"""A measurement that was rounded: every component is known to lie in an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from operators import LinearOperator, ShapeError
+from restore.problem import Problem
+
+ROUNDING_STD = 12**-0.5
+"""Standard deviation of the rounding to whole numbers."""
+
+PROJECTIONS = 50
+
+
+@dataclass(frozen=True)
+class QuantisedProblem(Problem):
+    """y is A x, rounded to steps of 1 (a shift of the steps is in y): |A x − y| ≤ ½ everywhere.
+
+    A method that knows nothing of intervals sees noise of the rounding's standard deviation.
+
+    Attributes:
+        noise_std: 1/√12, that of the rounding.
+        decoder: H†, a linear map from y to a picture: what reads such measurements otherwise.
+            None is A†.
+
+    Raises:
+        ShapeError: as `Problem`, and if the decoder does not go from y to x.
+    """
+
+    noise_std: float = ROUNDING_STD
+    decoder: LinearOperator | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        decoder, operator = self.decoder, self.operator
+        if decoder is not None and (decoder.domain, decoder.codomain) != (
+            operator.codomain,
+            operator.domain,
+        ):
+            raise ShapeError(
+                f"QuantisedProblem: the decoder goes from {decoder.domain} to {decoder.codomain}; "
+                f"the operator {operator.name} from {operator.domain} to {operator.codomain}"
+            )
+
+    def take(self, index: Tensor) -> QuantisedProblem:
+        """Return the problem of the pictures `index`, which may repeat."""
+        return replace(
+            self,
+            operator=self.operator.take(index),
+            y=self.y.index_select(0, index),
+            decoder=self.decoder and self.decoder.take(index),
+        )
+
+    def decode(self, y: Tensor) -> Tensor:
+        """H† y."""
+        return self.operator.pinv(y) if self.decoder is None else self.decoder(y)
+
+    def inside(self, x: Tensor) -> Tensor:
+        """Which components of A x lie in their intervals."""
+        return (self.operator(x) - self.y).abs() <= 0.5
+
+    def excess(self, x: Tensor, half: float | Tensor = 0.5) -> Tensor:
+        """How far each component of A x is beyond y ± half; 0 inside."""
+        difference = self.operator(x) - self.y
+        return torch.where(difference.abs() > half, difference - difference.sign() * half, 0)
+
+    def projected(self, x: Tensor, half: float | Tensor = 0.5) -> Tensor:
+        """x with the components of A x that are outside of y ± half put to the nearer end.
+
+        One step, x − A† excess, where A has full row rank. Where it has not (the padded blocks of
+        a JPEG), what the ends ask for may be no image of a picture; A†A(ends) is then the nearest.
+        """
+        return x - self.operator.pinv(self.excess(x, half))

@@ -1,0 +1,53 @@
+"""Intervals: what lies inside, what is beyond, and the way back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from operators import Identity, Jpeg, Mask, ShapeError
+from restore.quantised import QuantisedProblem
+
+
+def problem(*shape: int) -> QuantisedProblem:
+    generator = torch.Generator().manual_seed(0)
+    operator = Jpeg(shape, "4:2:0", torch.full((3, 8, 8), 20.0))
+    x = torch.rand(2, *shape, generator=generator)
+    return QuantisedProblem(operator, operator(x).round(), decoder=operator.decoder)
+
+
+def test_inside_and_excess():
+    y = torch.zeros(1, 1, 1, 4)
+    identity = QuantisedProblem(Identity((1, 1, 4)), y)
+    x = torch.tensor([0.5, -0.5, 0.7, -1.2]).reshape(1, 1, 1, 4)
+    assert identity.inside(x).flatten().tolist() == [True, True, False, False]
+    assert torch.allclose(identity.excess(x).flatten(), torch.tensor([0, 0, 0.2, -0.7]))
+    half = torch.tensor([0.1, 0.5, 1.0, 1.0]).reshape(1, 1, 4)
+    assert torch.allclose(identity.excess(x, half).flatten(), torch.tensor([0.4, 0, 0, -0.2]))
+    assert identity.noise_std == pytest.approx(12**-0.5)
+    assert torch.equal(identity.decode(y), y)
+
+
+def test_a_projection_puts_every_coefficient_inside_and_moves_no_other():
+    one = problem(3, 32, 48)
+    x = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
+    before, after = one.operator(x) - one.y, one.operator(one.projected(x, 0.4)) - one.y
+    assert after.abs().max() < 0.4001
+    free = before.abs() < 0.4
+    assert 0.05 < free.float().mean() < 0.95
+    assert torch.allclose(after[free], before[free], atol=1e-3)
+
+
+def test_pictures_are_taken_with_their_measurement_and_decoder():
+    one = problem(3, 16, 16)
+    index = torch.tensor([1, 1, 0])
+    taken = one.take(index)
+    assert isinstance(taken, QuantisedProblem)
+    assert torch.equal(taken.y, one.y[index])
+    assert torch.equal(taken.decode(taken.y)[0], one.decode(one.y)[1])
+
+
+def test_a_decoder_of_another_shape_is_refused():
+    operator = Mask(torch.ones(4, 4, dtype=torch.bool), (1, 4, 4))
+    with pytest.raises(ShapeError, match=r"the decoder goes from \[1, 3, 3\]"):
+        QuantisedProblem(operator, torch.zeros(1, 1, 4, 4), decoder=Identity((1, 3, 3)))
