@@ -49,6 +49,9 @@ class CommonOptions:
         float | None,
         typer.Option(help="Share of fresh noise a step, 0 to 1."),
     ] = None
+    particles: Annotated[
+        int | None, typer.Option(min=1, help="Weighted runs behind one sample of `tds`, `mcgdiff`.")
+    ] = None
     set_: Annotated[
         list[str] | None,
         typer.Option(

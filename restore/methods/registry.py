@@ -8,9 +8,11 @@ from restore.methods.base import Method
 from restore.methods.daps import DAPS
 from restore.methods.ddrm import DDRM
 from restore.methods.dps import DPS
+from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
 from restore.methods.reddiff import REDDiff
+from restore.methods.tds import TDS
 from restore.own import is_own, load_own
 
 _METHODS: tuple[type[Method], ...] = (
@@ -20,6 +22,8 @@ _METHODS: tuple[type[Method], ...] = (
     DPS,
     DAPS,
     REDDiff,
+    TDS,
+    MCGDiff,
 )
 
 

@@ -38,6 +38,8 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
 TILE_PIXELS = 2**21
 TILE = 768
+# The first level of a method that starts from the classical estimate and is not tuned for the verb.
+START_LEVEL = 0.3
 
 StepCallback = Callable[[int, int, Tensor], None]
 Pixels = NDArray[np.float32]
@@ -230,6 +232,7 @@ class Restorer:
         chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start
+            chosen.setdefault("sigma_max", START_LEVEL)
         return chosen | self.settings.parameters
 
     def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:

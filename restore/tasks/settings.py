@@ -77,7 +77,7 @@ def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> S
     """
     values = _read_config(config, task) if config else {}
     parameters = dict(values.get("parameters", {}))
-    for name in ("steps", "eta"):
+    for name in ("steps", "eta", "particles"):
         if name in given:
             parameters[name] = given[name]
     for pair in given.get("set", []):
