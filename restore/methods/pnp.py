@@ -1,4 +1,4 @@
-"""Annealed plug-and-play restoration: denoise and replace, without randomness."""
+"""Annealed plug-and-play restoration: denoise and put the measurement back, without randomness."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import Method, StepCallback
-from restore.methods.ddrm import DDRM
+from restore.methods.base import Method, StepCallback, check_positive, check_unit
+from restore.methods.diffpir import DiffPIR
+from restore.methods.likelihood import damped_pinv
+from restore.methods.matrix_free import least_damping, norm_of
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid
@@ -20,15 +22,20 @@ from restore.problem import Problem
 class PlugAndPlay(Method):
     """Denoise at falling levels and put the measurement back each time; one picture, no samples.
 
-    A step σ → σ' takes x̂ = D(x, σ) and sets Vᴴx' = S⁺Uᴴy where sσ' ≥ σ_y (for the last step with
-    σ_y = 0: wherever s > 0), leaving the rest: a direction that was measured with more noise than
-    the level that is left is the denoiser's. It is DDRM with η = η_b = 1 with every draw at its
-    mean.
+    With σ_n = max(σ_y, 0.001), a step σ → σ' takes x̂ = D(x, σ) to
+
+        x' = argmin ‖y - A x'‖² + ρ‖x' - x̂‖²,   ρ = λσ_n²/σ²
+
+    and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). It is DiffPIR with ζ = 1 and every
+    draw at its mean, and runs as that: by the SVD, or by conjugate gradients where there is none.
 
     Attributes:
         steps: evaluations of the denoiser.
         sigma_max: first level; it says how much of the start may change.
-        rcond: singular values below rcond · max(s) are taken as 0.
+        weight: λ > 0, the weight of the denoiser against the measurement; too small for so few
+            steps, it lets the noise of a deep blur through.
+        rcond: singular values well below rcond · max(s) stay as they are in the last noiseless
+            step (without an SVD those below max(s)/50).
         grid: levels of the noise, "karras" or "geometric" (a first level of its own makes "native"
             into "karras").
         start: an estimate of x, [B or 1, *domain.shape], without which unmeasured directions start
@@ -37,27 +44,30 @@ class PlugAndPlay(Method):
     Raises:
         ValueError: if a hyperparameter is out of its range.
 
-    Source: Venkatakrishnan, Bouman, Wohlberg, GlobalSIP 2013 (a denoiser as prior); with annealed
-    levels and a projection, as Kadkhodaie and Simoncelli, NeurIPS 2021, without its noise.
+    Source: Venkatakrishnan, Bouman, Wohlberg, GlobalSIP 2013 (a denoiser as prior); with half
+    quadratic splitting and falling levels, as Zhang, Li, Zuo, Zhang, Van Gool, Timofte, TPAMI 2021.
     """
 
     steps: int = 20
     sigma_max: float = 0.2
-    rcond: float = 1e-6
+    weight: float = 0.5
+    rcond: float = 1e-3
     grid: Grid = "karras"
     start: Tensor | None = field(default=None, repr=False, compare=False)
 
     name: ClassVar[str] = "pnp"
-    title: ClassVar[str] = "Annealed plug-and-play (denoise and replace)"
+    title: ClassVar[str] = "Annealed plug-and-play (denoise, put the measurement back)"
     reference: ClassVar[str] = "Venkatakrishnan, Bouman, Wohlberg, GlobalSIP 2013"
-    needs: ClassVar[tuple[str, ...]] = ("svd",)
+    needs: ClassVar[tuple[str, ...]] = ("adjoint",)
     samples: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        check_unit(self, "rcond")
+        check_positive(self, "rcond")
         self._mean_path()
 
-    def _mean_path(self) -> DDRM:
-        return DDRM(self.steps, 1.0, 1.0, self.rcond, self.grid, self.sigma_max, self.start)
+    def _mean_path(self) -> DiffPIR:
+        return DiffPIR(self.steps, self.weight, 1.0, self.grid, self.sigma_max, self.start)
 
     def __call__(
         self,
@@ -70,7 +80,12 @@ class PlugAndPlay(Method):
         """Return one estimate for each measurement, [B, *domain.shape]; noise is not used.
 
         Raises:
-            NoFastSVD: if the operator has no SVD.
+            ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
             ValueError: if the grid does not fit the prior.
         """
-        return self._mean_path()(problem, prior, noise=torch.zeros_like, on_step=on_step)
+        x = self._mean_path()(problem, prior, noise=torch.zeros_like, on_step=on_step)
+        if problem.noise_std > 0:
+            return x
+        operator = problem.operator
+        damping = torch.maximum(least_damping(operator), self.rcond * norm_of(operator))
+        return x + damped_pinv(operator, problem.y - operator(x), damping.square())
