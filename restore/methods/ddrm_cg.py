@@ -17,8 +17,8 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
 from restore.problem import Problem
 
-# Relative residual of the solves: what it leaves is far below the noise σ', and forgotten later.
-TOLERANCE = 1e-4
+# Relative residual of the last solve, after which nothing corrects what it leaves.
+LAST_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DDRMCG(Method):
 
     steps: int = 100
     eta: float = 0.85
-    rcond: float = 1e-3
+    rcond: float = 3e-3
     grid: Grid = "native"
     sigma_max: float | None = None
     start: Tensor | None = field(default=None, repr=False, compare=False)
@@ -105,7 +105,7 @@ class DDRMCG(Method):
             if noise_std > 0:
                 return x_hat
             rho = (self.rcond * norm).square()
-            return x_hat + damped_pinv(operator, y - operator(x_hat), rho)
+            return x_hat + damped_pinv(operator, y - operator(x_hat), rho, tolerance=LAST_TOLERANCE)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
@@ -116,7 +116,7 @@ class DDRMCG(Method):
             carrier = x_hat + lower * (direction - noise(x))
             residual = y - operator(carrier)
             residual = residual + per_image(completion, y.ndim - 1) * noise(y)
-            x = damped_pinv(operator, residual, (std / lower).square(), tolerance=TOLERANCE)
+            x = damped_pinv(operator, residual, (std / lower).square())
             x = x_hat + q * (x + lower * direction)
             return x.add_(noise(x), alpha=self.eta * lower)
 

@@ -1,0 +1,122 @@
+"""SNIPS: its law in unmeasured directions, its budget, its grid."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+import operators
+from restore.methods.snips import LARGEST_STEP, LEAST_THETA, SNIPS
+from restore.prior.denoiser import Denoiser
+from restore.prior.gaussian_mixture import GaussianMixture
+from restore.prior.schedule import geometric
+from restore.problem import Problem
+
+SHAPE = (1, 8, 8)
+TAU = 0.3
+CHAINS = 600
+MASK = torch.arange(64).reshape(8, 8) % 2
+
+
+def _samples(method: SNIPS, noise_std: float = 0.0) -> Tensor:
+    prior = GaussianMixture([1.0], torch.full((1, *SHAPE), 0.5), TAU)
+    operator = operators.Mask(MASK, SHAPE)
+    problem = Problem(operator, operator(torch.full((CHAINS, *SHAPE), 0.6)), noise_std)
+    generator = torch.Generator().manual_seed(3)
+    return method(problem, prior, noise=lambda like: torch.randn(like.shape, generator=generator))
+
+
+def _recursion(method: SNIPS) -> float:
+    """Standard deviation of an unmeasured direction of N(0.5, τ²), step by step."""
+    c, variance = method.step_size(method.sigma_max, method.sigma_min), method.sigma_max**2
+    for sigma in geometric(method.steps, method.sigma_min, method.sigma_max)[:-1]:
+        for _ in range(method.inner):
+            kept = 1 - c * sigma**2 / (TAU**2 + sigma**2)
+            variance = kept**2 * variance + 2 * c * sigma**2
+    return math.sqrt(variance) * TAU**2 / (TAU**2 + method.sigma_min**2)
+
+
+@pytest.mark.parametrize(("theta", "steps"), [(2.0, 60), (5.0, 150), (20.0, 400)])
+def test_unmeasured_directions_follow_the_law_of_theta(theta, steps):
+    """√(Θ/(Θ - 1)) τ; 600 chains of 32 pixels.
+
+    The standard deviation has a standard error of 1/√(2·19200) = 0.51 %: 5 of them, 2.6 %, for the
+    law of the steps as they are (false alarm 6e-7), and 1.5 % more for that of infinitely many.
+    """
+    method = SNIPS(steps=steps, inner=2, theta=theta, sigma_max=5.0)
+    null = _samples(method)[:, :, MASK == 0]
+    std = float((null - 0.5).square().mean().sqrt())
+    assert abs(std / _recursion(method) - 1) < 0.026
+    assert abs(std / (TAU * math.sqrt(theta / (theta - 1))) - 1) < 0.041
+
+
+def test_a_smaller_step_at_the_same_theta_changes_nothing():
+    few = _recursion(SNIPS(steps=100, inner=2, theta=5.0, sigma_max=5.0))
+    many = _recursion(SNIPS(steps=1000, inner=2, theta=5.0, sigma_max=5.0))
+    assert abs(few / many - 1) < 0.01
+
+
+def test_measured_directions_reach_the_posterior():
+    """N(m, v) with 1/v = 1/τ² + 1/σ_y²; 19,200 numbers, 5 standard errors, and the law's 3 %."""
+    noise_std = 0.1
+    x = _samples(SNIPS(steps=300, inner=2, theta=20.0, sigma_max=5.0), noise_std)
+    measured = x[:, :, MASK == 1]
+    variance = 1 / (TAU**-2 + noise_std**-2)
+    mean = variance * (0.5 / TAU**2 + 0.6 / noise_std**2)
+    assert abs(float(measured.mean()) - mean) < 5 * (variance / 19200) ** 0.5 + 0.003
+    assert abs(float(measured.std()) / variance**0.5 - 1) < 0.026 + 0.03
+
+
+def test_theta_and_the_step_say_the_same():
+    method = SNIPS(theta=9.1)
+    assert method.step_size(90.0, 0.01) == pytest.approx(0.033, rel=0.01)  # the paper's c
+    c = method.step_size(50.0, 0.01)
+    assert c * method.inner * method.steps / math.log(5000) == pytest.approx(9.1)
+
+
+class Half(Denoiser):
+    sigma_min, sigma_max = 0.002, 50.0
+
+    def __init__(self) -> None:
+        self.sigmas: list[float] = []
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        self.sigmas.append(float(sigma))
+        return 0.25 + x / 2
+
+
+def test_levels_are_geometric_each_with_its_inner_steps():
+    prior = Half()
+    problem = Problem(operators.Identity(SHAPE), torch.zeros(1, *SHAPE))
+    SNIPS(steps=60, inner=3, theta=2.0)(problem, prior, noise=torch.zeros_like)
+    assert len(prior.sigmas) == 60 * 3 + 1
+    assert prior.sigmas[:-1:3] == prior.sigmas[1:-1:3] == prior.sigmas[2:-1:3]
+    levels = prior.sigmas[:-1:3]
+    assert (levels[0], levels[-1], prior.sigmas[-1]) == (50.0, 0.01, 0.01)
+    assert [a / b for a, b in pairwise(levels)] == pytest.approx([5000 ** (1 / 59)] * 59)
+
+
+def test_a_budget_keeps_theta_while_the_step_is_small_enough():
+    assert SNIPS().within(2501) == SNIPS()
+    assert SNIPS().within(500).theta == SNIPS().theta
+    small = SNIPS().within(100)
+    assert LEAST_THETA <= small.theta < SNIPS().theta
+    assert small.step_size(100.0, 0.01) == pytest.approx(LARGEST_STEP)
+
+
+def test_refuses_a_budget_in_which_it_would_not_forget_its_start():
+    assert SNIPS().within(38).theta >= LEAST_THETA
+    with pytest.raises(ValueError, match="38 evaluations or more, not 37"):
+        SNIPS().within(37)
+    with pytest.raises(ValueError, match="evaluations or more"):
+        SNIPS().within(1)
+
+
+def test_refuses_steps_that_are_too_long():
+    problem = Problem(operators.Identity(SHAPE), torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match=r"steps is 20 .* set theta to 5\.87 or less"):
+        SNIPS(steps=20)(problem, Half(), noise=torch.zeros_like)
