@@ -7,20 +7,28 @@ from types import ModuleType
 
 from restore.methods.base import Method, StepCallback
 from restore.methods.daps import DAPS
+from restore.methods.ddnm import DDNM
 from restore.methods.ddrm import DDRM
+from restore.methods.ddrm_cg import DDRMCG
+from restore.methods.diffpir import DiffPIR
 from restore.methods.dps import DPS
 from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
 from restore.methods.reddiff import REDDiff
 from restore.methods.registry import methods
+from restore.methods.snips import SNIPS
 from restore.methods.tds import TDS
 
 __all__ = [
     "DAPS",
+    "DDNM",
     "DDRM",
+    "DDRMCG",
     "DPS",
+    "SNIPS",
     "TDS",
+    "DiffPIR",
     "MCGDiff",
     "Method",
     "PiGDM",

@@ -6,18 +6,26 @@ import difflib
 
 from restore.methods.base import Method
 from restore.methods.daps import DAPS
+from restore.methods.ddnm import DDNM
 from restore.methods.ddrm import DDRM
+from restore.methods.ddrm_cg import DDRMCG
+from restore.methods.diffpir import DiffPIR
 from restore.methods.dps import DPS
 from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
 from restore.methods.reddiff import REDDiff
+from restore.methods.snips import SNIPS
 from restore.methods.tds import TDS
 from restore.own import is_own, load_own
 
 _METHODS: tuple[type[Method], ...] = (
     DDRM,
     PlugAndPlay,
+    DDRMCG,
+    DiffPIR,
+    SNIPS,
+    DDNM,
     PiGDM,
     DPS,
     DAPS,
