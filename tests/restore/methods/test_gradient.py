@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from restore.methods import gradient
+import operators
+from restore.methods import DPS, TDS, PiGDM, gradient
 from restore.methods.base import denoise
 from restore.methods.gradient import Differentiable
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.prior.models import fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser
+from restore.problem import Problem
+from restore.solve import solve
 
 
 def _normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -79,6 +82,16 @@ def test_does_not_depend_on_the_batch(network, monkeypatch):
     assert torch.equal(together, alone)
     monkeypatch.setattr(gradient, "_CPU_PIXELS", 2 * 16 * 20)
     assert torch.equal(_vjp(network, x, v), together)
+
+
+def test_guided_pictures_are_the_same_bits_in_any_batch(network):
+    shape = (3, 12, 16)
+    mask = torch.rand(12, 16, generator=torch.Generator().manual_seed(1)) > 0.5
+    operator = operators.Mask(mask, shape)
+    problem = Problem(operator, operator(torch.rand(3, *shape)), 0.05)
+    for method in (PiGDM(steps=2), DPS(steps=2), TDS(particles=2, steps=2)):
+        one, three = (solve(problem, network, method, batch_size=size) for size in (1, 3))
+        assert torch.equal(one, three)
 
 
 def test_a_large_batch_keeps_no_graph(network, monkeypatch):
