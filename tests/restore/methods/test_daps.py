@@ -7,6 +7,7 @@ samples follow a recursion, written out here apart from the method.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ PRIOR = GaussianMixture([1.0], 0.5 + 0.1 * _normal(1, *SHAPE), TAU, sigma_max=10
 Y = _operator()(0.5 + TAU * _normal(1, *SHAPE, seed=1))
 
 
-def _law() -> tuple[Tensor, Tensor]:
+def _law(spread: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the samples, [4, 4]."""
     s, m, y = SINGULAR[:, None].double(), PRIOR.means[0, 0].double(), Y[0, 0].double()
     mean, variance = torch.full_like(m, PRIOR.centre), torch.full_like(m, 100.0)
@@ -52,22 +53,23 @@ def _law() -> tuple[Tensor, Tensor]:
             gain = TAU**2 / (TAU**2 + at**2)
             factor = gain + to / at * (1 - gain)
             mean, variance = m + factor * (mean - m), factor**2 * variance
-        precision = sigma**-2 + (s / NOISE) ** 2
-        mean = (mean / sigma**2 + s * y / NOISE**2) / precision
-        variance = variance / (sigma**2 * precision) ** 2 + 1 / precision + lower**2
+        r2 = (spread * sigma) ** 2
+        precision = 1 / r2 + (s / NOISE) ** 2
+        mean = (mean / r2 + s * y / NOISE**2) / precision
+        variance = variance / (r2 * precision) ** 2 + 1 / precision + lower**2
     return mean, variance.sqrt()
 
 
-def _deviation(scale: float = 1.0, prior: Denoiser = PRIOR) -> float:
+def _deviation(scale: float = 1.0, prior: Denoiser = PRIOR, spread: float = 1.0) -> float:
     """Largest deviation from the law, of 16 means and 16 variances, in standard errors."""
     problem = Problem(_operator(), Y.expand(CHAINS, -1, -1, -1), NOISE)
     generator = torch.Generator().manual_seed(2)
-    x = METHOD(
+    x = replace(METHOD, spread=spread)(
         problem,
         prior,
         noise=lambda like: scale * torch.randn(like.shape, generator=generator),
     )[:, 0].double()
-    mean, std = _law()
+    mean, std = _law(spread)
     means = (x.mean(0) - mean) / std * CHAINS**0.5
     variances = (x.var(0) / std**2 - 1) * (CHAINS / 2) ** 0.5
     return float(torch.stack([means, variances]).abs().max())
@@ -84,8 +86,9 @@ class HalfScore(GaussianMixture):
 LIMIT = 5.0
 
 
-def test_follows_the_law_of_a_gaussian_prior():
-    assert _deviation() < LIMIT
+@pytest.mark.parametrize("spread", [1.0, 0.5])
+def test_follows_the_law_of_a_gaussian_prior(spread):
+    assert _deviation(spread=spread) < LIMIT
 
 
 class TestOfTheTest:
@@ -165,7 +168,13 @@ def test_same_seed_same_picture():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"ode_steps": 0}, {"sigma_min": 0.0}, {"start": torch.zeros(1, *SHAPE)}],
+    [
+        {"steps": 0},
+        {"ode_steps": 0},
+        {"spread": 0.0},
+        {"sigma_min": 0.0},
+        {"start": torch.zeros(1, *SHAPE)},
+    ],
 )
 def test_refuses(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
