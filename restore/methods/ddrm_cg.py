@@ -38,7 +38,7 @@ class DDRMCG(Method):
 
     Given x₀, every x' is N(x₀, σ'²I) without noise; with noise the variance exceeds σ'² by up to
     9 per cent (η = 0.85), since the measurement's noise comes back in ε̂. Unlike DDRM's, its mean
-    and spread come closer to the posterior's with more steps.
+    comes closer to the posterior's with more steps; its spread settles at about 0.9 of that.
 
     Attributes:
         steps: evaluations of the denoiser (a native grid may have a few more).
