@@ -49,7 +49,8 @@ class Blockwise(LinearOperator):
         out = x.new_zeros((*batch, self.codomain.numel))
         parts = torch.split(x, list(self._columns), -1)
         for part, index, matrix in zip(parts, self._groups, self._matrices, strict=True):
-            groups = part.reshape(*batch, index.shape[0], matrix.shape[1]) @ matrix.mT
+            groups = part.reshape(*batch, index.shape[0], matrix.shape[1])
+            groups = _product(groups, matrix.mT)
             out = out.index_add(-1, index.flatten(), groups.flatten(-2))
         return out.reshape(*batch, *self.codomain.shape)
 
@@ -58,5 +59,15 @@ class Blockwise(LinearOperator):
         parts = []
         for index, matrix in zip(self._groups, self._matrices, strict=True):
             groups = flat.index_select(-1, index.flatten()).reshape(*flat.shape[:-1], *index.shape)
-            parts.append((groups @ matrix).flatten(-2))
+            parts.append(_product(groups, matrix).flatten(-2))
         return torch.cat(parts, -1)
+
+
+def _product(groups: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply `[*batch, number, K]` by `[K, M]`, one image at a time.
+
+    As one product over all images its rounding would depend on how many there are.
+    """
+    images = groups.reshape(-1, *groups.shape[-2:])
+    product = torch.bmm(images, matrix.expand(images.shape[0], -1, -1))
+    return product.reshape(*groups.shape[:-1], matrix.shape[1])

@@ -9,9 +9,6 @@ from operators import Jpeg, LinearOperator, Turn
 from restore.io.jpeg_file import JpegFile
 from restore.quantised import QuantisedProblem
 
-# Projections that tell whether a picture has the coefficients of a file: each takes a good part of
-# what is missing.
-_TRIALS = 20
 # For each step of enlargement: the dimension along which halves are rounded up and down by turns,
 # and the parity of the lines that are rounded up (jdsample.c).
 _HALVES_UP = {(1, 2): (-1, 1), (2, 2): (-1, 0), (2, 1): (-2, 1)}
@@ -78,10 +75,8 @@ def _padded_as_ours(operator: Jpeg, y: Tensor) -> Tensor:
     ):
         return y
     problem = QuantisedProblem(operator, y[None])
-    decoded = x = operator.decoder(y)[None]
-    for _ in range(_TRIALS):
-        x = problem.projected(x, 0.45)
-    impossible = ~problem.inside(x)[0].all(-1).all(-1)
+    decoded = operator.decoder(y)[None]
+    impossible = ~problem.inside(problem.settled(decoded))[0].all(-1).all(-1)
     return torch.where(impossible[:, None, None], operator(decoded)[0], y)
 
 

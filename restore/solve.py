@@ -18,6 +18,7 @@ from restore.methods.registry import find_method, methods
 from restore.noise import NoiseSource
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
+from restore.quantised import QuantisedProblem
 
 # Pixels (without channels) in a batch: four, or thirty-two, pictures of 256x256.
 _CPU_PIXELS = 2**18
@@ -122,6 +123,8 @@ def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
 
 def misfit(method: Method | type[Method], problem: Problem) -> str | None:
     """What a method needs that a problem has not, in words; None where it fits."""
+    if "intervals" in method.needs and not isinstance(problem, QuantisedProblem):
+        return "intervals, of a quantised measurement"
     if "svd" in method.needs:
         try:
             problem.operator.svd()

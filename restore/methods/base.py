@@ -33,7 +33,8 @@ class Method(ABC):
         name: name on the command line.
         title: full name.
         reference: the paper.
-        needs: what it asks of the operator and the prior: "svd", "adjoint", "gradient".
+        needs: what it asks of the operator, the prior and the problem: "svd", "adjoint",
+            "gradient", "intervals" (a `QuantisedProblem`).
         noise: whether it takes noise_std > 0.
         noiseless: whether it takes noise_std = 0.
         samples: whether it draws samples; otherwise it gives one estimate.
