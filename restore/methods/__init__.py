@@ -10,8 +10,10 @@ from restore.methods.daps import DAPS
 from restore.methods.ddnm import DDNM
 from restore.methods.ddrm import DDRM
 from restore.methods.ddrm_cg import DDRMCG
+from restore.methods.ddrm_jpeg import DDRMJpeg
 from restore.methods.diffpir import DiffPIR
 from restore.methods.dps import DPS
+from restore.methods.interval import IntervalDDRM, IntervalPlugAndPlay
 from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
@@ -28,7 +30,10 @@ __all__ = [
     "DPS",
     "SNIPS",
     "TDS",
+    "DDRMJpeg",
     "DiffPIR",
+    "IntervalDDRM",
+    "IntervalPlugAndPlay",
     "MCGDiff",
     "Method",
     "PiGDM",

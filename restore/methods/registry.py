@@ -9,8 +9,10 @@ from restore.methods.daps import DAPS
 from restore.methods.ddnm import DDNM
 from restore.methods.ddrm import DDRM
 from restore.methods.ddrm_cg import DDRMCG
+from restore.methods.ddrm_jpeg import DDRMJpeg
 from restore.methods.diffpir import DiffPIR
 from restore.methods.dps import DPS
+from restore.methods.interval import IntervalDDRM, IntervalPlugAndPlay
 from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
@@ -32,6 +34,9 @@ _METHODS: tuple[type[Method], ...] = (
     REDDiff,
     TDS,
     MCGDiff,
+    DDRMJpeg,
+    IntervalDDRM,
+    IntervalPlugAndPlay,
 )
 
 
