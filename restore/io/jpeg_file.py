@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
+from restore.io.atomic import write_bytes
 from restore.io.picture import Picture
 from restore.io.quiet import quiet_stderr
 
@@ -80,6 +81,17 @@ def read_jpeg(picture: Picture) -> JpegFile:
         shape=(len(planes), height, width),
         orientation=picture.orientation if 1 <= picture.orientation <= 8 else 1,
     )
+
+
+def write_jpeg(path: Path, levels: NDArray[Any], quality: int) -> None:
+    """Writes 8-bit levels [H, W, 1 or 3] as most encoders do: the usual tables, 4:2:0, without metadata."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    plane = levels[..., 0] if levels.shape[2] == 1 else levels
+    options = {} if plane.ndim == 2 else {"subsampling": "4:2:0"}
+    Image.fromarray(np.ascontiguousarray(plane)).save(out, "JPEG", quality=quality, **options)
+    write_bytes(path, out.getvalue())
 
 
 def _read(path: Path, data: bytes) -> Any:

@@ -1,7 +1,8 @@
-"""Whether a result explains its measurement: the residual against the bound of its noise."""
+"""Whether a result explains its measurement: residuals against noise, coefficients in intervals."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from operators import check_adjoint
 from restore.problem import Problem
+from restore.quantised import QuantisedProblem
 
 CONFIDENCE = 0.999
 NOISELESS_BOUND = 1e-3
@@ -42,7 +44,32 @@ class Certificate:
         return asdict(self)
 
 
-def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate:
+@dataclass(frozen=True)
+class IntervalCertificate:
+    """Consistency of x with a measurement that was rounded.
+
+    Attributes:
+        residual: root mean square of A x − y, in steps of the tables.
+        residual_max: largest |A x − y|.
+        inside: share of the coefficients that lie in their intervals.
+        bound: that share of the decoder's own picture, rounded as x was written.
+        adjoint_error: relative error of ⟨A x, y⟩ = ⟨x, Aᴴ y⟩ for random x and y.
+        consistent: whether no more of them are outside than of the decoder's.
+    """
+
+    residual: float
+    residual_max: float
+    inside: float
+    bound: float
+    adjoint_error: float
+    consistent: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the sidecar."""
+        return asdict(self)
+
+
+def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | IntervalCertificate:
     """Certify x [B, *domain.shape], a picture as it was written.
 
     Args:
@@ -51,6 +78,8 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate:
         rounding_std: standard deviation of the rounding of the written picture; 0 for floats. The
             rows of our operators have a norm of at most about one, so that it passes to y at most.
     """
+    if isinstance(problem, QuantisedProblem):
+        return _certify_intervals(problem, x, rounding_std)
     difference = problem.operator(x) - problem.y
     residual = float(difference.square().mean().sqrt())
     largest = float(difference.abs().max())
@@ -63,3 +92,23 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate:
     count = difference.numel()
     bound = noise * float(chdtri(count, 1 - CONFIDENCE) / count) ** 0.5
     return Certificate(residual, largest, bound, adjoint_error, residual <= bound)
+
+
+def _certify_intervals(
+    problem: QuantisedProblem, x: Tensor, rounding_std: float
+) -> IntervalCertificate:
+    difference = problem.operator(x) - problem.y
+    decoded = problem.decode(problem.y).clamp(0, 1)
+    if rounding_std > 0:
+        levels = round(1 / (rounding_std * math.sqrt(12)))
+        decoded = (decoded * levels).round() / levels
+    inside = float(problem.inside(x).double().mean())
+    bound = float(problem.inside(decoded).double().mean())
+    return IntervalCertificate(
+        residual=float(difference.square().mean().sqrt()),
+        residual_max=float(difference.abs().max()),
+        inside=inside,
+        bound=bound,
+        adjoint_error=check_adjoint(problem.operator),
+        consistent=inside >= bound,
+    )

@@ -115,7 +115,9 @@ class Restorer:
             InputError: one line that names the file, what was found and what was expected.
         """
         began = time.perf_counter()
-        degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.png")
+        degraded = output.with_name(
+            f"{output.stem.removesuffix(suffix)}_degraded{self.task.degraded_suffix}"
+        )
         case = self._case(source, degraded)
         prior = _Counted(self._fitted_prior(source, case.measurement))
         preset = self._fitted_preset(case.measurement)
@@ -195,7 +197,7 @@ class Restorer:
         if settings.simulate:
             truth = picture.pixels
             pixels, settings = self.task.degrade(picture, settings)
-            write_picture(degraded, as_array(pixels), picture)
+            self.task.write_degraded(degraded, pixels, picture, settings)
             picture = read_picture(degraded)
         measurement = self.task.measure(picture, settings, self.device)
         size = measurement.written.operator.domain.shape
@@ -232,7 +234,8 @@ class Restorer:
         chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start
-            chosen.setdefault("sigma_max", START_LEVEL)
+            if "sigma_max" in known:
+                chosen.setdefault("sigma_max", START_LEVEL)
         return chosen | self.settings.parameters
 
     def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
@@ -259,6 +262,8 @@ class Restorer:
             The files, notes for the user, and the scale of the map of the standard deviation.
         """
         picture, hole = case.picture, case.measurement.hole
+        if not self.task.keeps_tables:
+            picture = dataclasses.replace(picture, jpeg=None)
         changed = None if hole is None else hole.cpu().numpy()
 
         def write(path: Path, pixels: Tensor) -> list[str]:

@@ -44,6 +44,7 @@ class Settings(BaseModel):
     kernel: str | None = None
     border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
     hints: Path | None = None
+    quality: int | None = None
 
     @field_validator("sigma")
     @classmethod

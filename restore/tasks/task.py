@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from restore.io.picture import Picture
+from restore.io.picture import Picture, write_picture
 from restore.metrics import estimate_noise
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
@@ -77,6 +78,8 @@ class Task(ABC):
         without_svd: likewise, where the operator lacks the SVD that it needs.
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
+        keeps_tables: whether a JPEG output is quantised by the input's tables.
+        degraded_suffix: of the file that `--simulate` writes.
     """
 
     name: ClassVar[str]
@@ -84,6 +87,8 @@ class Task(ABC):
     sampling: ClassVar[Preset]
     without_svd: ClassVar[Preset | None] = None
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    keeps_tables: ClassVar[bool] = True
+    degraded_suffix: ClassVar[str] = ".png"
 
     def check(self, settings: Settings) -> None:  # noqa: B027
         """Refuse settings that serve no picture.
@@ -110,6 +115,16 @@ class Task(ABC):
         Raises:
             InputError: if the picture and the settings do not allow it.
         """
+
+    def write_degraded(
+        self,
+        path: Path,
+        pixels: Tensor,
+        picture: Picture,
+        settings: Settings,  # noqa: ARG002
+    ) -> None:
+        """Write what `degrade` gave, for `--simulate`; `picture` is the clean one."""
+        write_picture(path, pixels.numpy(), picture)
 
     def method_parameters(
         self,

@@ -1,0 +1,106 @@
+"""`dejpeg`: the picture behind a JPEG file, from the file's own tables and coefficients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.io.jpeg_file import JpegFile, read_jpeg, write_jpeg
+from restore.io.levels import to_integer
+from restore.io.picture import Picture
+from restore.jpeg import jpeg_operator, jpeg_problem, measured, typical_error
+from restore.prior.denoiser import Denoiser
+from restore.quantised import QuantisedProblem
+from restore.tasks.settings import Settings
+from restore.tasks.task import Measurement, Preset, Task, pixels_of
+
+SIMULATED_QUALITY = 10
+# The first level, over the error that the tables let expect.
+LEVEL = 1.5
+# Room that is left for the rounding of the written picture, in its standard deviations.
+MARGIN = 3.0
+CLIPPINGS = 4
+
+
+class Dejpeg(Task):
+    """A = the coder without its rounding; each coefficient is known to half a step."""
+
+    name = "dejpeg"
+    presets = {
+        "fast": Preset("pnp-interval", {"steps": 1}),
+        "default": Preset("pnp-interval", {"steps": 2}),
+        "best": Preset("ddrm-jpeg", {"steps": 10, "timesteps": 100}, average=8),
+    }
+    sampling = Preset("ddrm-jpeg", {"steps": 10, "timesteps": 100}, average=8)
+    # The input's tables would give the input again.
+    keeps_tables = False
+    degraded_suffix = ".jpg"
+
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """The coefficients of the file; the start is the picture that it shows."""
+        file = read_jpeg(picture)
+        problem = jpeg_problem(file, device=device)
+        if settings.sigma not in (None, problem.noise_std):
+            raise InputError(
+                "--sigma: not with dejpeg, whose noise is the rounding that the file's tables tell"
+            )
+        operator = jpeg_operator(file, device=device)
+        margin = MARGIN * picture.rounding_std * operator.row_norms()
+        start = pixels_of(picture, device)
+        moved = (problem.y[0] - measured(operator, file)).abs().amax((-2, -1)) > 0
+        notes = []
+        if foreign := int(moved.sum()):
+            notes.append(
+                f"{foreign} of {len(moved)} blocks reach over the border and were filled up there "
+                "in another way than libjpeg's: they are measured from the decoded picture"
+            )
+        return Measurement(
+            problem=problem,
+            start=start,
+            baseline=("decoded", lambda: start),
+            finish=lambda x: _written(problem, x, (0.5 - margin).clamp_min(0)),
+            operator=_described(file),
+            notes=notes,
+        )
+
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
+        """The picture itself: what degrades it is how it is written."""
+        return torch.as_tensor(picture.pixels), settings
+
+    def write_degraded(
+        self,
+        path: Path,
+        pixels: Tensor,
+        picture: Picture,  # noqa: ARG002
+        settings: Settings,
+    ) -> None:
+        """A JPEG of the settings' quality (10 without), 4:2:0."""
+        quality = settings.quality or SIMULATED_QUALITY
+        write_jpeg(path, to_integer(pixels.movedim(0, -1).numpy(), 8), quality)
+
+    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
+        """Levels about the error of the decoded picture, for the methods that keep to intervals."""
+        level = LEVEL * float(measurement.operator["typical_error"])
+        return {"sigma_max": min(max(level, 2 * prior.sigma_min), prior.sigma_max)}
+
+
+def _described(file: JpegFile) -> dict[str, Any]:
+    return {
+        "name": "Jpeg",
+        "colour": file.colour,
+        "sampling": [list(factor) for factor in file.factors],
+        "tables": [table.flatten().tolist() for table in file.tables],
+        "typical_error": typical_error(file),
+    }
+
+
+def _written(problem: QuantisedProblem, x: Tensor, half: Tensor) -> Tensor:
+    """The picture in [0, 1] near x with its coefficients inside, after rounding too."""
+    x = problem.settled(x, half).clamp(0, 1)
+    for _ in range(CLIPPINGS):
+        x = problem.projected(x, half).clamp(0, 1)
+    return x
