@@ -1,0 +1,171 @@
+"""ScoreSDE: its predictors and its corrector, its budget, its options.
+
+The measured part, consistency, devices and batches are in test_replacement.py, the agreement with
+the authors in tests/reference.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+import operators
+from restore.methods.predictor_corrector import PredictorCorrector
+from restore.methods.scoresde import ScoreSDE
+from restore.noise import NoiseSource
+from restore.prior.denoiser import Denoiser
+from restore.prior.gaussian_mixture import GaussianMixture
+from restore.problem import Problem
+from restore.solve import solve
+
+SHAPE = (1, 16, 16)
+NOTHING = operators.Mask(torch.zeros(16, 16), SHAPE)
+
+
+class Flat(Denoiser):
+    """D = ½; keeps the states that it is shown."""
+
+    sigma_min, sigma_max = 0.01, 50.0
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, float]] = []
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        self.seen.append((x, float(sigma)))
+        return torch.full_like(x, 0.5)
+
+
+def _reverse_diffusion(sigma: float, lower: float) -> tuple[float, float]:
+    return (lower / sigma) ** 2, sigma**2 - lower**2
+
+
+def _euler_maruyama(sigma: float, lower: float) -> tuple[float, float]:
+    h = 2 * math.log(sigma / lower)
+    return 1 - h, h * sigma**2
+
+
+def _ancestral(sigma: float, lower: float) -> tuple[float, float]:
+    return (lower / sigma) ** 2, lower**2 * (1 - (lower / sigma) ** 2)
+
+
+PREDICTORS = {
+    "reverse-diffusion": _reverse_diffusion,
+    "euler-maruyama": _euler_maruyama,
+    "ancestral": _ancestral,
+}
+
+
+def _deviation(predictor: str, scale: float = 1.0) -> float:
+    """Largest deviation of a state's sum of squares from the law's, in standard errors.
+
+    For x₀ known, x̄' = a x̄ + √b z.
+    """
+    prior, generator = Flat(), torch.Generator().manual_seed(1)
+    method = ScoreSDE(30, predictor, "none", grid="geometric")
+    problem = Problem(NOTHING, torch.zeros(100, *SHAPE))
+    method(problem, prior, noise=lambda like: scale * torch.randn(like.shape, generator=generator))
+    variance, worst = 50.0**2, 0.0
+    for (x, sigma), following in pairwise([*prior.seen, (None, 0.0)]):
+        squares = (x - 0.5).square() / variance
+        worst = max(worst, abs(float(squares.mean()) - 1) * (squares.numel() / 2) ** 0.5)
+        if following[1] > 0:
+            a, b = PREDICTORS[predictor](sigma, following[1])
+            variance = a**2 * variance + b
+    return worst
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_predictors_follow_their_law(predictor):
+    """30 sums of 25,600 squares each: beyond 6 standard errors once in 5e8, 2e-7 for the test."""
+    assert _deviation(predictor) < 6
+    assert _deviation(predictor, 2**0.5) > 60
+
+
+def test_the_corrector_is_langevin_with_its_signal_to_noise_ratio():
+    """x + e g + √(2e) z with ‖e g‖ = r‖√(2e) z‖, for each picture by itself."""
+    x, x_hat, z = torch.rand(3, *SHAPE), torch.rand(3, *SHAPE), torch.randn(3, *SHAPE)
+    x_hat[1] *= 100
+    sampler = PredictorCorrector("none", "langevin", 0.2, 1)
+    moved = sampler._correct(x, x_hat, 0.5, z)
+    still = sampler._correct(x, x_hat, 0.5, torch.zeros_like(z))
+    assert torch.equal(still, x)  # the step has the length of the noise
+    score = (x_hat - x) / 0.25
+    for one in range(3):
+        e = 2 * (0.2 * z[one].norm() / score[one].norm()) ** 2
+        expected = x[one] + e * score[one] + (2 * e).sqrt() * z[one]
+        torch.testing.assert_close(moved[one], expected)
+        assert abs((e * score[one]).norm() / ((2 * e).sqrt() * z[one]).norm() - 0.2) < 1e-4
+
+
+def test_the_corrector_widens_no_more_than_its_step():
+    """A Gaussian: with many levels the samples have its standard deviation (0.2) to 6 per cent.
+
+    5,120 independent numbers, whose standard deviation has an error of 1 per cent. A step e makes a
+    Langevin chain 1/√(1 - e/2σ²) too wide, 1 per cent for r = 0.16 (e = 2r²σ²).
+    """
+    prior = GaussianMixture([1.0], torch.full((1, *SHAPE), 0.5), 0.2, sigma_max=5.0)
+    problem = Problem(NOTHING, torch.zeros(1, *SHAPE))
+    x = solve(problem, prior, ScoreSDE(100), samples=20)
+    assert abs(float(x.std()) / 0.2 - 1) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("method", "evaluations"),
+    [
+        (ScoreSDE(5), 10),
+        (ScoreSDE(5, corrector_steps=3), 20),
+        (ScoreSDE(5, corrector="none", corrector_steps=3), 5),
+        (ScoreSDE(5, predictor="none", corrector_steps=3), 16),
+    ],
+)
+def test_each_evaluation_is_reported(method, evaluations):
+    steps, prior = [], Flat()
+    problem = Problem(NOTHING, torch.zeros(1, *SHAPE))
+    method(
+        problem,
+        prior,
+        noise=NoiseSource(0),
+        on_step=lambda step, total, x_hat: steps.append((step, total)),
+    )
+    assert len(prior.seen) == evaluations
+    assert steps == [(step, evaluations) for step in range(1, evaluations + 1)]
+    assert method.within(evaluations).steps == 5
+    assert method.within(evaluations - 1).steps == 4
+
+
+def test_a_budget_below_one_level_is_refused():
+    assert ScoreSDE().within(2).steps == 1
+    with pytest.raises(ValueError, match="2 evaluations or more, not 1"):
+        ScoreSDE().within(1)
+    with pytest.raises(ValueError, match="4 evaluations or more, not 3"):
+        ScoreSDE(predictor="none", corrector_steps=3).within(3)
+
+
+def test_strength_is_the_share_of_the_measurement():
+    y = torch.rand(1, *SHAPE)
+    problem = Problem(operators.Identity(SHAPE), y)
+    x = solve(problem, Flat(), ScoreSDE(3, strength=0.25))[0]
+    torch.testing.assert_close(x, 0.25 * y + 0.75 * 0.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"predictor": "heun"},
+        {"corrector": "ald"},
+        {"snr": 0.0},
+        {"snr": math.inf},
+        {"corrector_steps": 0},
+        {"strength": 1.5},
+        {"rcond": -1.0},
+        {"start": torch.zeros(1, *SHAPE)},
+        {"predictor": "none", "corrector": "none"},
+    ],
+)
+def test_refuses(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ScoreSDE(**wrong)
