@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import scipy.ndimage
 import skimage.data
 from PIL import Image, ImageDraw
+
+from operators import motion_kernel
 
 HERE = Path(__file__).parent
 SCRATCHES = 9
@@ -17,6 +20,8 @@ def main() -> None:
     scratched()
     small()
     noisy()
+    grey()
+    blurred()
 
 
 def scratched() -> None:
@@ -55,6 +60,37 @@ def noisy() -> None:
     noisy_pixels = np.rint(pixels).clip(0, 255).astype(np.uint8)
     Image.fromarray(noisy_pixels).save(HERE / "noisy.png", optimize=True)
     truth.save(HERE / "noisy_truth.png", optimize=True)
+
+
+def grey() -> None:
+    """The cat without colour, and strokes that say where it is brown and where green."""
+    photo = Image.fromarray(skimage.data.chelsea()).crop((60, 30, 316, 206))
+    photo.convert("L").save(HERE / "grey.png", optimize=True)
+    strokes = Image.new("RGBA", photo.size)
+    draw = ImageDraw.Draw(strokes)
+    for colour, *points in (
+        ("#b08878", (20, 150), (70, 160)),
+        ("#a87860", (60, 16), (110, 30), (150, 20)),
+        ("#b89088", (190, 60), (230, 100)),
+        ("#a8a860", (88, 74), (92, 92)),
+        ("#a8a860", (136, 70), (134, 88)),
+        ("#a8a860", (246, 90), (246, 102)),
+        ("#b89888", (64, 100), (120, 122)),
+    ):
+        draw.line(points, fill=colour, width=9)
+    strokes.save(HERE / "strokes.png", optimize=True)
+
+
+def blurred() -> None:
+    """The coffee moved by 15 pixels at 30 degrees, with noise of 0.01, and the truth."""
+    pixels = np.asarray(Image.fromarray(skimage.data.coffee()).resize((384, 256))) / 255
+    kernel = motion_kernel(15, np.pi / 6).numpy()
+    moved = np.stack([scipy.ndimage.convolve(pixels[..., c], kernel) for c in range(3)], -1)
+    window = (slice(40, 200), slice(120, 344))
+    noisy_pixels = moved[window] + np.random.default_rng(6).normal(0, 0.01, (160, 224, 3))
+    for name, values in (("blurred", noisy_pixels), ("blurred_truth", pixels[window])):
+        levels = np.rint(255 * values).clip(0, 255).astype(np.uint8)
+        Image.fromarray(levels).save(HERE / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,71 @@ def denoise(inputs: Inputs, *, common: CommonOptions) -> None:
     run_verb("denoise", inputs, common, dict)
 
 
+@app.command(
+    epilog=_examples(
+        "restore colorize grey.png",
+        "restore colorize grey.png --hints strokes.png -o coloured.png",
+    )
+)
+@with_common_options
+def colorize(
+    inputs: Inputs,
+    *,
+    hints: Annotated[
+        Path | None,
+        typer.Option(
+            help="Coloured strokes on transparent ground, of the picture's size; only their hue "
+            "and saturation count."
+        ),
+    ] = None,
+    common: CommonOptions,
+) -> None:
+    """Colour a grey picture.
+
+    The luma stays as it is, within one grey level of 255; of a colour picture it is the luma that
+    is coloured. Say with --hints what colour things are: the bundled model knows small patches of
+    photographs, which do not tell a green shirt from a red one, so that without hints the result
+    stays close to grey.
+    """
+    run_verb("colorize", inputs, common, lambda: {"hints": hints})
+
+
+@app.command(
+    epilog=_examples(
+        "restore deblur blurred.png --kernel motion:15,30",
+        "restore deblur blurred.png --kernel motion:15,30 --sigma 0.01 --fast -o sharp.png",
+    )
+)
+@with_common_options
+def deblur(
+    inputs: Inputs,
+    *,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="gaussian:SIGMA|box:N|motion:LENGTH,ANGLE|disk:RADIUS|FILE",
+            help="The blur, in pixels; the angle in degrees, counter-clockwise from the "
+            "horizontal. FILE is a small picture or a .npy, divided by its sum.",
+        ),
+    ] = None,
+    border: Annotated[
+        str | None,
+        typer.Option(
+            metavar="valid|reflect|replicate|zero|circular",
+            help="What lies beyond the border: nothing known (valid), or the picture continued. "
+            "[default: valid]",
+        ),
+    ] = None,
+    common: CommonOptions,
+) -> None:
+    """Undo a known blur.
+
+    The result is a picture that, blurred again, is the input up to its noise. The noise level is
+    estimated and printed where --sigma does not give it.
+    """
+    run_verb("deblur", inputs, common, lambda: {"kernel": kernel, "border": border})
+
+
 app.command(
     epilog=_examples(
         "restore train pictures/ -o my-model --steps 20000",

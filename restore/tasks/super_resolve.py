@@ -42,8 +42,10 @@ class SuperResolve(Task):
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
     sampling = Preset("ddrm", average=4)
+    without_svd = Preset("ddrm-cg", average=4)
     tuned = {
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
+        "ddrm-cg": {"steps": 20, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.3},
     }
 
