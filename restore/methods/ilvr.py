@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from operators import Downsample, LinearOperator, Resize, ShapeError, Space
-from restore.methods.base import Method, StepCallback, check_unit, ddim, descend, start_from
+from restore.methods.base import (
+    PHOTO_TASKS,
+    Method,
+    StepCallback,
+    check_unit,
+    ddim,
+    descend,
+    start_from,
+)
 from restore.methods.predictor_corrector import Consistency
 from restore.methods.replacement import replacement
 from restore.noise import Noise
@@ -72,6 +80,7 @@ class ILVR(Method):
     title: ClassVar[str] = "Iterative latent variable refinement"
     reference: ClassVar[str] = "Choi, Kim, Jeong, Gwon, Yoon, ICCV 2021"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
+    tasks: ClassVar[tuple[str, ...]] = (*PHOTO_TASKS, "sample")
 
     def __post_init__(self) -> None:
         check_unit(self, "rcond")

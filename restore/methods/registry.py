@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from restore.methods.base import Method
+from restore.methods.ccdf import CCDF
 from restore.methods.daps import DAPS
 from restore.methods.ddnm import DDNM
 from restore.methods.ddrm import DDRM
@@ -12,11 +13,13 @@ from restore.methods.ddrm_cg import DDRMCG
 from restore.methods.ddrm_jpeg import DDRMJpeg
 from restore.methods.diffpir import DiffPIR
 from restore.methods.dps import DPS
+from restore.methods.ilvr import ILVR
 from restore.methods.interval import IntervalDDRM, IntervalPlugAndPlay
 from restore.methods.mcgdiff import MCGDiff
 from restore.methods.pigdm import PiGDM
 from restore.methods.pnp import PlugAndPlay
 from restore.methods.reddiff import REDDiff
+from restore.methods.scoresde import ScoreSDE
 from restore.methods.snips import SNIPS
 from restore.methods.tds import TDS
 from restore.own import is_own, load_own
@@ -24,6 +27,9 @@ from restore.own import is_own, load_own
 _METHODS: tuple[type[Method], ...] = (
     DDRM,
     PlugAndPlay,
+    ScoreSDE,
+    ILVR,
+    CCDF,
     DDRMCG,
     DiffPIR,
     SNIPS,

@@ -130,8 +130,9 @@ class MatrixFreeReplacement(Replacement):
     c and c₀ are at least ‖A‖/50, for about 100 iterations; where that is more than σ_y/σ, σ_u is
     completed with σ_c = cσ in the place of σ_y, σ_u² = 2σ_c²/(1 - k) - σ_y², which is exact for
     σ_y = 0 and at the start (k = 0); in directions with s near ‖A‖/50 it is so to a quarter of the
-    variance at levels near 50σ_y/‖A‖, and that is forgotten further down. After a step at the same level
-    (a corrector) c̃ serves in one solve with σ_u² = (2σ_c² - σ_y²)/(1 - k), exact to an eighth.
+    variance at levels near 50σ_y/‖A‖, and that is forgotten further down. After a step at the same
+    level (a corrector) c̃ serves in one solve with σ_u² = (2σ_c² - σ_y²)/(1 - k), exact to an
+    eighth.
 
     Compared with the spectral rule it takes in less of a noisy measurement: it is never narrower
     than the level allows, and up to 1.4 times wider than the posterior where y decides.
