@@ -117,13 +117,15 @@ class Jpeg(LinearOperator):
         grey = torch.full(self.domain.shape, 128 / 255, dtype=self.domain.dtype, device=self.device)
         return self(grey)
 
-    def row_norms(self) -> Tensor:
-        """Return the norms of the rows of A, `[blocks, 8, 8]`; those of an unpadded picture.
+    def row_norms(self, *, of_components: bool = False) -> Tensor:
+        """Return the norms of the rows of A, `[blocks, 8, 8]`, where nothing is padded.
 
-        Times the standard deviation of independent errors of the pixels: that of y.
+        Times the standard deviation of independent errors of the pixels: that of y. With
+        `of_components` the errors are those of Y, Cb and Cr at every pixel.
         """
-        ones = self._scale.new_ones(len(self.steps))
-        weights = torch.linalg.vector_norm(self._colours, dim=1) if self._converts else ones
+        weights = self._scale.new_ones(len(self.steps))
+        if self.converts and not of_components:
+            weights = torch.linalg.vector_norm(self._colours, dim=1)
         area = zip(self.steps, weights.unbind(0), strict=True)
         factors = [weight / math.sqrt(step[0] * step[1]) for step, weight in area]
         parts = zip(factors, self._scale.unbind(0), self._counts, strict=True)
@@ -154,16 +156,17 @@ class Jpeg(LinearOperator):
 
     def coloured(self, components: Tensor) -> Tensor:
         """Return the picture of components in its size."""
-        return _mix(self._inverse_colours, components) if self._converts else components
+        return _mix(self._inverse_colours, components) if self.converts else components
 
     @property
-    def _converts(self) -> bool:
+    def converts(self) -> bool:
+        """Whether RGB becomes Y, Cb, Cr."""
         return len(self.factors) == 3 and self.colour == "ycc"
 
     # --- the operator ----------------------------------------------------------------------------
 
     def _apply(self, x: Tensor) -> Tensor:
-        x = _mix(self._colours, x) if self._converts else x
+        x = _mix(self._colours, x) if self.converts else x
         parts = []
         for plane, step, padded, scale in zip(
             x.unbind(-3), self.steps, self._padded, self._scale.unbind(0), strict=True
@@ -185,7 +188,7 @@ class Jpeg(LinearOperator):
             size = (self.domain.shape[1], self.domain.shape[2])
             planes.append(decimate_transposed(from_blocks(blocks, padded), step, size))
         x = torch.stack(planes, -3)
-        return _mix(self._colours.mT, x) if self._converts else x
+        return _mix(self._colours.mT, x) if self.converts else x
 
     def _factorise(self) -> ThinSVD:
         pixels = torch.arange(self.domain.numel).reshape(self.domain.shape).movedim(0, -1)
@@ -246,7 +249,7 @@ class Jpeg(LinearOperator):
 
     def _decoder_adjoint(self, x: Tensor) -> Tensor:
         """The transpose of `coloured` of `enlarged` of `samples`."""
-        x = _mix(self._inverse_colours.mT, x) if self._converts else x
+        x = _mix(self._inverse_colours.mT, x) if self.converts else x
         parts = []
         for plane, step, size, padded, scale in zip(
             x.unbind(-3), self.steps, self.sizes, self._padded, self._scale.unbind(0), strict=True

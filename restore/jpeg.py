@@ -80,6 +80,17 @@ def _padded_as_ours(operator: Jpeg, y: Tensor) -> Tensor:
     return torch.where(impossible[:, None, None], operator(decoded)[0], y)
 
 
+def rounding_spread(operator: Jpeg) -> Tensor:
+    """Standard deviation of y when a picture is encoded again, over that of its pixels' rounding.
+
+    An encoder rounds Y, Cb and Cr to whole levels too. [blocks, 8, 8].
+    """
+    spread = operator.row_norms().square()
+    if operator.converts:
+        spread = spread + operator.row_norms(of_components=True).square()
+    return spread.sqrt()
+
+
 def typical_error(file: JpegFile) -> float:
     """Standard deviation of the error of the decoded picture, as the tables let expect.
 

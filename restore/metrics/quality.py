@@ -24,7 +24,7 @@ def psnr(picture: ArrayLike, reference: ArrayLike) -> float:
     Raises:
         ValueError: shapes that differ.
     """
-    a, b = _pair(picture, reference)
+    a, b = as_pair(picture, reference)
     error = float(np.mean((a - b) ** 2))
     return math.inf if error == 0.0 else -10.0 * math.log10(error)
 
@@ -47,7 +47,7 @@ def ssim(picture: ArrayLike, reference: ArrayLike) -> float | None:
     """
     from skimage.metrics import structural_similarity
 
-    a, b = _pair(picture, reference)
+    a, b = as_pair(picture, reference)
     if min(a.shape[1:]) < SSIM_WINDOW:
         return None
     return float(
@@ -63,9 +63,14 @@ def ssim(picture: ArrayLike, reference: ArrayLike) -> float | None:
     )
 
 
-def _pair(
+def as_pair(
     picture: ArrayLike, reference: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two pictures [C, H, W] in double precision.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
     a, b = np.asarray(picture, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if a.ndim != 3 or a.shape != b.shape:
         raise ValueError(f"picture is {list(a.shape)}, reference {list(b.shape)}, expected equal")

@@ -12,16 +12,19 @@ from restore.errors import InputError
 from restore.io.jpeg_file import JpegFile, read_jpeg, write_jpeg
 from restore.io.levels import to_integer
 from restore.io.picture import Picture
-from restore.jpeg import jpeg_operator, jpeg_problem, measured, typical_error
+from restore.jpeg import jpeg_operator, jpeg_problem, measured, rounding_spread, typical_error
 from restore.prior.denoiser import Denoiser
+from restore.prior.schedule import linear_beta_levels
 from restore.quantised import QuantisedProblem
 from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
 SIMULATED_QUALITY = 10
-# The first level, over the error that the tables let expect.
-LEVEL = 1.5
-# Room that is left for the rounding of the written picture, in its standard deviations.
+# The first level, over the error that the tables let expect: of an estimate, and of samples.
+LEVEL, SAMPLED_LEVEL = 1.5, 3.0
+FEWEST_TIMESTEPS = 20
+# Room that is left for rounding when the written picture is encoded again, in its standard
+# deviations.
 MARGIN = 3.0
 CLIPPINGS = 4
 
@@ -33,9 +36,9 @@ class Dejpeg(Task):
     presets = {
         "fast": Preset("pnp-interval", {"steps": 1}),
         "default": Preset("pnp-interval", {"steps": 2}),
-        "best": Preset("ddrm-jpeg", {"steps": 10, "timesteps": 100}, average=8),
+        "best": Preset("ddrm-jpeg", {"steps": 10}, average=8),
     }
-    sampling = Preset("ddrm-jpeg", {"steps": 10, "timesteps": 100}, average=8)
+    sampling = Preset("ddrm-jpeg", {"steps": 10}, average=8)
     # The input's tables would give the input again.
     keeps_tables = False
     degraded_suffix = ".jpg"
@@ -49,7 +52,7 @@ class Dejpeg(Task):
                 "--sigma: not with dejpeg, whose noise is the rounding that the file's tables tell"
             )
         operator = jpeg_operator(file, device=device)
-        margin = MARGIN * picture.rounding_std * operator.row_norms()
+        margin = MARGIN * picture.rounding_std * rounding_spread(operator)
         start = pixels_of(picture, device)
         moved = (problem.y[0] - measured(operator, file)).abs().amax((-2, -1)) > 0
         notes = []
@@ -83,9 +86,13 @@ class Dejpeg(Task):
         write_jpeg(path, to_integer(pixels.movedim(0, -1).numpy(), 8), quality)
 
     def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
-        """Levels about the error of the decoded picture, for the methods that keep to intervals."""
-        level = LEVEL * float(measurement.operator["typical_error"])
-        return {"sigma_max": min(max(level, 2 * prior.sigma_min), prior.sigma_max)}
+        """Levels about the error of the decoded picture."""
+        error = float(measurement.operator["typical_error"])
+        noisy = sum(level <= SAMPLED_LEVEL * error for level in linear_beta_levels())
+        return {
+            "sigma_max": min(max(LEVEL * error, 2 * prior.sigma_min), prior.sigma_max),
+            "timesteps": max(noisy, FEWEST_TIMESTEPS),
+        }
 
 
 def _described(file: JpegFile) -> dict[str, Any]:

@@ -101,21 +101,19 @@ def test_the_problem_is_of_the_upright_picture(tmp_path, photo, code):
 def test_blocks_over_the_border_that_no_picture_has(tmp_path, photo, kind):
     """An encoder that pads with green: those blocks alone are measured anew."""
     path = tmp_path / "a.jpg"
-    padded = np.full((144, 160, 3), (0, 255, 0), np.uint8)
-    padded[:131, :150] = photo
+    padded = np.full((64, 64, 3), (0, 255, 0), np.uint8)
+    padded[:50, :51] = photo[:50, :51]
     save(path, padded, 90, kind)
-    size = bytes([*(144).to_bytes(2, "big"), *(160).to_bytes(2, "big")])
-    data = path.read_bytes()
-    path.write_bytes(data.replace(size, bytes([0, 131, 0, 150]), 1))
+    path.write_bytes(path.read_bytes().replace(bytes([0, 64, 0, 64]), bytes([0, 50, 0, 51]), 1))
     picture = read_picture(path)
-    assert picture.pixels.shape == (3, 131, 150)
+    assert picture.pixels.shape == (3, 50, 51)
     file = read_jpeg(picture)
     operator = jpeg_operator(file)
     difference = (jpeg_problem(file).y[0] - measured(operator, file)).abs() > 0.01
-    changed = difference.any(-1).any(-1)[: 17 * 19].reshape(17, 19)
-    assert changed[16].float().mean() > 0.9
-    assert changed[:, 18].float().mean() > 0.6
-    assert not changed[:16, :18].any()
+    changed = difference.any(-1).any(-1)[: 7 * 7].reshape(7, 7)
+    assert changed[6].float().mean() > 0.8
+    assert changed[:, 6].float().mean() > 0.8
+    assert not changed[:6, :6].any()
     # The decoded picture is, nearly, a solution.
     assert jpeg_problem(file).inside(torch.from_numpy(picture.pixels)[None]).float().mean() > 0.95
 
