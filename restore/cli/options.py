@@ -165,6 +165,13 @@ class CommonOptions:
         Path | None,
         typer.Option(help="The true picture: scores the result."),
     ] = None
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture of the result's size, from which the method starts instead of the "
+            "classical estimate.",
+        ),
+    ] = None
     simulate: Annotated[
         bool,
         typer.Option(

@@ -24,6 +24,7 @@ from restore.io.picture import Picture, output_format, read_picture, write_pictu
 from restore.methods.registry import find_method, methods
 from restore.metrics import psnr, ssim
 from restore.own import is_own
+from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser
@@ -32,7 +33,7 @@ from restore.tasks.certificate import certify
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import Measurement, Preset, Task
+from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
@@ -63,7 +64,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """A file as it was read (or simulated), what it measures, and the truth where it is known."""
 
     picture: Picture
@@ -118,11 +119,11 @@ class Restorer:
         degraded = output.with_name(
             f"{output.stem.removesuffix(suffix)}_degraded{self.task.degraded_suffix}"
         )
-        case = self._case(source, degraded)
-        prior = _Counted(self._fitted_prior(source, case.measurement))
+        case = self.case(source, degraded)
+        prior = Counted(self.fitted_prior(source, case.measurement))
         preset = self._fitted_preset(case.measurement)
         method = self.settings.method or preset.method
-        parameters = self._parameters(case.measurement, prior, preset)
+        parameters = self.parameters(case.measurement, prior, preset)
         average = self.settings.average or preset.average
         count = self.settings.samples or average
         try:
@@ -168,7 +169,7 @@ class Restorer:
             "metrics": metrics,
             "baseline": baseline,
         }
-        plain = _plain(method, parameters)
+        plain = plain_parameters(method, parameters)
         details = {
             "operator": case.measurement.operator,
             "parameters": plain,
@@ -187,7 +188,7 @@ class Restorer:
         write_sidecar(sidecar, record | details)
         return Result(record, notes, certificate.consistent, [*files, sidecar])
 
-    def _case(self, source: Path, degraded: Path) -> _Case:
+    def case(self, source: Path, degraded: Path) -> Case:
         """Read a file and measure it; with `--simulate`, degrade it to a file before."""
         settings = self.settings
         picture = read_picture(source)
@@ -200,13 +201,15 @@ class Restorer:
             self.task.write_degraded(degraded, pixels, picture, settings)
             picture = read_picture(degraded)
         measurement = self.task.measure(picture, settings, self.device)
+        if settings.init is not None:
+            measurement = _started_from(settings.init, measurement)
         size = measurement.written.operator.domain.shape
         if truth is not None and truth.shape != size:
             raise InputError(
                 f"{settings.reference or source}: the reference is {_size(truth.shape)}, "
                 f"the result {_size(size)}; expected the same"
             )
-        return _Case(picture, measurement, truth)
+        return Case(picture, measurement, truth)
 
     def _fitted_preset(self, measurement: Measurement) -> Preset:
         """The preset, or the verb's own for an operator without the SVD that its method needs."""
@@ -221,7 +224,7 @@ class Restorer:
         )
         return instead
 
-    def _parameters(
+    def parameters(
         self, measurement: Measurement, prior: Denoiser, preset: Preset
     ) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
@@ -238,7 +241,7 @@ class Restorer:
                 chosen.setdefault("sigma_max", START_LEVEL)
         return chosen | self.settings.parameters
 
-    def _fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
+    def fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
         channels, height, width = measurement.start.shape[1:]
         try:
             prior = fit_channels(self.prior, channels)
@@ -252,7 +255,7 @@ class Restorer:
         output: Path,
         best: Tensor,
         x: Tensor,
-        case: _Case,
+        case: Case,
         source: Path,
         quality: int | None,
     ) -> tuple[list[Path], list[str], dict[str, float] | None]:
@@ -300,6 +303,7 @@ class Restorer:
             "mask": settings.mask and settings.mask.absolute(),
             "hints": settings.hints and settings.hints.absolute(),
             "reference": settings.reference and settings.reference.absolute(),
+            "init": settings.init and settings.init.absolute(),
         }
         if not settings.simulate:
             # A simulated measurement gets the noise that was asked for, not what it then had.
@@ -307,29 +311,11 @@ class Restorer:
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
 
 
-def _plain(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
     fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
     values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
     return {name: value for name, value in values.items() if value is not None}
-
-
-class _Counted(Denoiser):
-    """A denoiser that counts its evaluations, one for each picture of a batch."""
-
-    def __init__(self, prior: Denoiser) -> None:
-        self._prior = prior
-        self.calls = 0
-        self.channels = prior.channels
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-        self.centre = prior.centre
-
-    def native_sigmas(self, steps: int) -> list[float] | None:
-        return self._prior.native_sigmas(steps)
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.calls += x.shape[0]
-        return self._prior(x, sigma)
 
 
 def choose_preset(task: Task, settings: Settings) -> Preset:
@@ -368,7 +354,27 @@ def check_method(name: str, task: Task) -> None:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
-def _scores(case: _Case, written: Pixels) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _started_from(path: Path, measurement: Measurement) -> Measurement:
+    """The measurement with the picture of a file in the place of its classical start.
+
+    Raises:
+        InputError: if it has another size than the result.
+    """
+    pixels = pixels_of(read_picture(path), measurement.start.device)
+    size = measurement.written.operator.domain.shape
+    if pixels.shape[1:] != size:
+        raise InputError(
+            f"--init {path}: the picture is {_size(tuple(pixels.shape[1:]))}, "
+            f"the result {_size(size)}; expected the same"
+        )
+    start = measurement.start.clone()
+    # What a solution has around the written picture keeps its classical start.
+    top, left = ((whole - part) // 2 for whole, part in zip(start.shape[2:], size[1:], strict=True))
+    start[..., top : top + size[1], left : left + size[2]] = pixels
+    return dataclasses.replace(measurement, start=start)
+
+
+def _scores(case: Case, written: Pixels) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """PSNR and SSIM of the picture as it was written, and of the classical estimate."""
     if case.truth is None:
         return None, None

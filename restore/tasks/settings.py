@@ -36,6 +36,7 @@ class Settings(BaseModel):
     dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
     tile: int | None = None
     reference: Path | None = None
+    init: Path | None = None
     simulate: bool = False
 
     mask: Path | None = None

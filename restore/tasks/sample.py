@@ -1,0 +1,52 @@
+"""`sample`: a picture that shares the low frequencies of a guide, and is drawn otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators import Mask, Resize
+from restore.errors import InputError
+from restore.io.picture import Picture
+from restore.prior.denoiser import Denoiser
+from restore.problem import Problem
+from restore.tasks.settings import Settings
+from restore.tasks.task import Measurement, Preset, Task, pixels_of
+
+
+class Sample(Task):
+    """A = 0: nothing is measured; the input is the guide of ILVR."""
+
+    name = "sample"
+    presets = {
+        "fast": Preset("ilvr", {"steps": 25}),
+        "default": Preset("ilvr"),
+        "best": Preset("ilvr", {"steps": 250}),
+    }
+    sampling = Preset("ilvr")
+    tuned = {"ilvr": {"phi": "resize", "factor": 8.0}}
+
+    def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
+        """A mask of zeros; the start, which is the reference of ILVR, is the guide."""
+        guide = pixels_of(picture, device)
+        if settings.size is not None:
+            shape = tuple(guide.shape[1:])
+            guide = Resize(shape, settings.size, device=device)(guide).clamp(0, 1)
+        nothing = Mask(torch.zeros(1, 1), tuple(guide.shape[1:]), device=device)
+        return Measurement(
+            problem=Problem(nothing, torch.zeros_like(guide)),
+            start=guide,
+            baseline=("guide", lambda: guide),
+            finish=lambda x: x.clamp(0, 1),
+            operator={"name": "Mask", "hole_pixels": guide.shape[-2] * guide.shape[-1]},
+        )
+
+    def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:  # noqa: ARG002
+        """There is nothing to simulate."""
+        raise InputError("--simulate: nothing is measured; expected it with another verb")
+
+    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:  # noqa: ARG002
+        """From pure noise."""
+        return {"sigma_max": prior.sigma_max}

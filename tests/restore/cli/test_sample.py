@@ -1,0 +1,127 @@
+"""`restore sample` from outside, and `--init` of every verb that restores."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restore.io.picture import read_picture
+from restore.methods.ilvr import low_pass_filter
+from restore.tasks.task import pixels_of
+
+QUICK = ("--steps", 3)
+
+
+def read(path) -> torch.Tensor:
+    return pixels_of(read_picture(path), torch.device("cpu"))
+
+
+def refused(done, *parts):
+    """One line on stderr with all the parts; nothing on stdout."""
+    assert done.code == 2
+    for part in parts:
+        assert part in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.fixture
+def other(tmp_path, photo):
+    """Another picture of the size of the first."""
+    with Image.open(photo) as image:
+        image.transpose(Image.Transpose.ROTATE_180).save(tmp_path / "other.png")
+    return tmp_path / "other.png"
+
+
+class TestSample:
+    def test_the_result_shares_the_low_frequencies_of_the_guide(self, restore, photo):
+        done = restore("sample", "--guide", photo, *QUICK, "--json", "-o", "drawn.png")
+        assert done.code == 0
+        record = done.records[0]
+        assert record["task"] == "sample"
+        assert record["method"] == "ilvr"
+        assert record["steps"] == 3
+        guide, drawn = read(photo), read("drawn.png")
+        space = type("Space", (), {"shape": (3, 30, 40), "dtype": torch.float32})
+        low_pass = low_pass_filter(space, 8.0, torch.device("cpu"))
+        assert (low_pass(drawn) - low_pass(guide)).square().mean().sqrt() < 0.03
+        assert (drawn - guide).abs().max() > 0.02
+        sidecar = json.loads(Path(record["sidecar"]).read_text())
+        assert sidecar["parameters"]["factor"] == 8
+        assert sidecar["parameters"]["phi"] == "resize"
+
+    def test_another_seed_is_another_picture_and_a_sidecar_repeats_it(self, restore, photo):
+        for seed, name in ((1, "one.png"), (2, "two.png")):
+            assert restore("sample", "--guide", photo, *QUICK, "--seed", seed, "-o", name).code == 0
+        assert (
+            restore("sample", "--guide", photo, "--config", "one.json", "-o", "again.png").code == 0
+        )
+        assert torch.equal(read("one.png"), read("again.png"))
+        assert not torch.equal(read("one.png"), read("two.png"))
+
+    def test_size_and_samples(self, restore, photo):
+        done = restore(
+            "sample", "--guide", photo, *QUICK, "--size", "24x16", "--samples", 2, "-o", "out/"
+        )
+        assert done.code == 0, done.err
+        assert read("out/photo_sample_0.png").shape == (1, 3, 16, 24)
+        assert not torch.equal(read("out/photo_sample_0.png"), read("out/photo_sample_1.png"))
+
+    def test_the_prior_alone(self, restore, photo, other):
+        """Not ILVR: nothing of the guide but its size."""
+        for guide, name in ((photo, "one.png"), (other, "two.png")):
+            done = restore("sample", "--guide", guide, "-m", "scoresde", *QUICK, "-o", name)
+            assert done.code == 0, done.err
+        assert (read("one.png") - read("two.png")).abs().mean() < 0.02
+
+    @pytest.mark.parametrize(
+        ("given", "part"),
+        [
+            ((), "--guide"),
+            (("--guide", "absent.png"), "absent.png: no such file"),
+            (("--guide", "text.png"), "text.png:"),
+            (("--guide", "photo.png", "--size", "x"), "--size x: expected WIDTHxHEIGHT"),
+            (("--guide", "photo.png", "--simulate"), "--simulate: nothing is measured"),
+            (("--guide", "photo.png", "-m", "ddrm"), "not for sample; expected one of"),
+            (("--guide", "photo.png", "--set", "factor=0.5"), "factor is 0.5"),
+        ],
+    )
+    def test_refuses(self, restore, tmp_path, photo, given, part):
+        (tmp_path / "text.png").write_text("hello")
+        refused(restore("sample", *given), part)
+        assert not (tmp_path / "photo_sample.png").exists()
+
+
+class TestInit:
+    @pytest.mark.parametrize(
+        ("verb", "options"),
+        [
+            ("inpaint", ("--mask", "mask.png")),
+            ("super-resolve", ("--scale", 2)),
+            ("denoise", ("--sigma", 0.05, "-m", "ccdf")),
+        ],
+    )
+    def test_another_start_is_another_result(self, restore, photo, mask, verb, options):
+        size = (80, 60) if verb == "super-resolve" else (40, 30)
+        Image.fromarray(np.full((size[1], size[0], 3), 40, np.uint8)).save("init.png")
+        common = (verb, photo, *options, *QUICK, "--method", "ccdf", "-o")
+        assert restore(*common, "plain.png").code == 0
+        done = restore(*common, "started.png", "--init", "init.png")
+        assert done.code == 0, done.err
+        same = torch.equal(read("plain.png"), read("started.png"))
+        # Where all is measured to its noise the start has nothing to say.
+        assert same == (verb == "denoise")
+        config = json.loads(Path("started.json").read_text())["config"]
+        assert config["init"].endswith("init.png")
+        assert "init" not in json.loads(Path("plain.json").read_text())["config"]
+        assert restore(verb, photo, "--config", "started.json", "-o", "again.png").code == 0
+        assert torch.equal(read("again.png"), read("started.png"))
+
+    def test_refuses(self, restore, photo):
+        refused(
+            restore("super-resolve", photo, "--scale", 2, "--init", photo),
+            "photo.png: the picture is 40x30 with 3 channels, the result 80x60",
+        )
+        refused(restore("denoise", photo, "--init", "absent.png"), "absent.png: no such file")
