@@ -20,6 +20,7 @@ import operators
 from operators import LinearOperator
 from restore.methods.base import Method
 from restore.noise import Noise
+from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture, dense
 from restore.problem import Problem
@@ -168,7 +169,7 @@ class ExactProblem:
             prior: another denoiser than the right one.
             noise: other noise than standard normal.
         """
-        counted = _Counted(prior or self.prior)
+        counted = Counted(prior or self.prior)
         x = method(self.repeated(samples), counted, noise=noise or normal_noise(seed))
         return self.score(method.name, x, round(counted.calls / len(x)))
 
@@ -292,23 +293,6 @@ def normal_noise(seed: int, scale: float = 1.0) -> Noise:
     """Noise of one generator for the whole batch: quicker than a stream for each chain."""
     generator = _generator(7 + 1000 * seed)
     return lambda like: scale * torch.randn(like.shape, generator=generator, dtype=like.dtype)
-
-
-class _Counted(Denoiser):
-    """A denoiser that counts the pictures it is asked for."""
-
-    def __init__(self, prior: Denoiser) -> None:
-        self._prior = prior
-        self.calls = 0
-        self.channels, self.centre = prior.channels, prior.centre
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-
-    def native_sigmas(self, steps: int) -> list[float] | None:
-        return self._prior.native_sigmas(steps)
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.calls += x.shape[0]
-        return self._prior(x, sigma)
 
 
 def _generator(seed: int) -> torch.Generator:

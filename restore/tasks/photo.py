@@ -229,19 +229,31 @@ class Restorer:
     ) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         method = self.settings.method or preset.method
+        chosen = self.tuned_parameters(method, measurement, prior)
+        if method == preset.method:
+            chosen |= preset.parameters
+        return chosen | self.settings.parameters
+
+    def tuned_parameters(
+        self, method: str, measurement: Measurement, prior: Denoiser
+    ) -> dict[str, Any]:
+        """The parameters with which a method serves the verb best, the start among them."""
         known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
         chosen = dict(self.task.tuned.get(method, {}))
         chosen |= self.task.method_parameters(measurement, prior)
-        if method == preset.method:
-            chosen |= preset.parameters
         chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
-        return chosen | self.settings.parameters
+        return chosen
 
     def fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
+        """The prior for the picture's channels, in tiles where it is large.
+
+        Raises:
+            InputError: if the model cannot serve the picture.
+        """
         channels, height, width = measurement.start.shape[1:]
         try:
             prior = fit_channels(self.prior, channels)
