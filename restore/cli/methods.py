@@ -10,12 +10,20 @@ import typer
 from restore.cli.console import run_command
 
 
+NOISE = {
+    (True, True): "with or without noise",
+    (True, False): "with noise only",
+    (False, True): "without noise only",
+}
+
+
 def methods(
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """List the restoration methods.
 
-    A row says what a method needs of the operator, whether it takes noise, and what it serves.
+    For each: what it needs of the operator and the model, whether it takes measurements with noise
+    and without, whether it draws samples or gives one estimate, and which verbs it serves.
     """
 
     def body() -> int:
@@ -28,6 +36,7 @@ def methods(
                 "reference": method.reference,
                 "needs": list(method.needs),
                 "noise": method.noise,
+                "noiseless": method.noiseless,
                 "samples": method.samples,
                 "tasks": list(method.tasks),
             }
@@ -37,21 +46,14 @@ def methods(
             for row in rows:
                 typer.echo(json.dumps(row))
             return 0
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("name", "title", "needs", "noise", "samples", "tasks", "reference")
-        for method in registry().values():
-            table.add_row(
-                method.name,
-                method.title,
-                ", ".join(method.needs),
-                "yes" if method.noise else "no",
-                "yes" if method.samples else "no",
-                ", ".join(method.tasks),
-                method.reference,
+        for row in rows:
+            kind = "samples" if row["samples"] else "one estimate"
+            serves = ", ".join(row["tasks"])
+            typer.echo(f"{row['name']:16}{row['title']} ({row['reference']})")
+            typer.echo(
+                f"{'':16}needs {', '.join(row['needs']) or 'nothing'}; "
+                f"{NOISE[row['noise'], row['noiseless']]}; {kind}; {serves}"
             )
-        Console().print(table)
         return 0
 
     run_command(body)
