@@ -12,6 +12,7 @@ from restore.cli.methods import methods
 from restore.cli.models import app as models
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
+from restore.cli.sample import sample
 from restore.cli.train import train
 
 app = typer.Typer(
@@ -179,6 +180,31 @@ def deblur(
     run_verb("deblur", inputs, common, lambda: {"kernel": kernel, "border": border})
 
 
+@app.command(
+    epilog=_examples(
+        "restore dejpeg photo.jpg",
+        "restore dejpeg photo.png --simulate --quality 20 -o restored.png",
+    )
+)
+@with_common_options
+def dejpeg(inputs: Inputs, *, common: CommonOptions) -> None:
+    """Take away what JPEG did to a picture.
+
+    Reads the quantisation tables and coefficients of the file itself: each says within half a step
+    what was in the picture, and there the result stays. Of a picture that was saved several times
+    the last tables count, and what was lost before stays lost. Greyscale, YCbCr and RGB,
+    baseline and progressive; the output is a PNG. With --simulate the picture is first written as
+    a JPEG of --quality (10).
+    """
+    run_verb("dejpeg", inputs, common, dict)
+
+
+app.command(
+    epilog=_examples(
+        "restore sample --guide photo.png -o drawn.png",
+        "restore sample --guide photo.png --set factor=16 --samples 4 -o drawn/",
+    )
+)(sample)
 app.command(
     epilog=_examples(
         "restore train pictures/ -o my-model --steps 20000",

@@ -1,0 +1,159 @@
+"""`restore compare`: methods side by side, on pictures or against exact posteriors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restore.cli.console import run_command
+from restore.errors import InputError
+
+
+def compare(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Clean pictures, or folders of them.", metavar="INPUT"),
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="VERB", help="What is compared.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--method",
+            help="A method or classical method; again for each. [default: all that fit]",
+        ),
+    ] = None,
+    nfe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|own",
+            help="Evaluations of the network for a sample, at most; `own` for each method's own "
+            "number. [default: 100]",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples of each method. [default: 1]")
+    ] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=1, help="Only the centre of each picture, of this side.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="The input is measured, and this is the true picture.")
+    ] = None,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="The inputs are measured; there is no truth.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for the pictures and figures; an interrupted comparison goes on there.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="One self-contained page with all pictures."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="The rows.")] = None,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="A JSON object a line on stdout.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("-n", "--model", help="Bundled name or path.")
+    ] = None,
+    sigma: Annotated[
+        list[str] | None,
+        typer.Option(help="Noise of the measurement. With --exact, again for several."),
+    ] = None,
+    sigma_range: Annotated[
+        str, typer.Option(metavar="[0-1|0-255]", help="Units of --sigma.")
+    ] = "0-1",
+    mask: Annotated[Path | None, typer.Option(help="Of inpaint.")] = None,
+    scale: Annotated[str | None, typer.Option(metavar="NUMBER", help="Of super-resolve.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="Of super-resolve and deblur.")] = None,
+    border: Annotated[str | None, typer.Option(help="Of deblur.")] = None,
+    hints: Annotated[Path | None, typer.Option(help="Of colorize.")] = None,
+    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of dejpeg.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A parameter of one method."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="fp32|fp16|bf16", help="[default: fp32]")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Folders at any depth.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in --output.")] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="No pictures: the methods' samples against the exact posterior of a mixture.",
+        ),
+    ] = False,
+    operator: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --exact: mask, downsample, blur, hadamard, colorize, masked-blur; again for "
+            "several. [default: all]"
+        ),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(metavar="far|three|gaussian", help="With --exact. [default: far]"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="With --exact: steps of each method.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Compare methods on the same problems, with the same model, seed and budget.
+
+    Clean pictures are degraded by the verb's options, restored by every method, and scored: PSNR of
+    the mean of the samples and of one of them, SSIM, HaarPSI, how well A x fits y, the share of
+    true pixels within the 90 % interval of the samples (--samples), evaluations of the network,
+    seconds and peak memory.
+    """
+
+    def body() -> int:
+        from restore.cli.comparing import Shown, compare_exactly, compare_pictures
+
+        shown = Shown(report=report, csv=csv, json_lines=json_lines, quiet=quiet)
+        if exact:
+            if inputs or task:
+                raise InputError(
+                    "--exact: has problems of its own; expected no INPUT and no --task"
+                )
+            return compare_exactly(
+                shown, names=method or [], operators=operator or [], sigmas=sigma or [],
+                sigma_range=sigma_range, prior=prior or "far", steps=steps, nfe=nfe,
+                samples=samples, seed=seed or 0,
+            )  # fmt: skip
+        for name, value in (("--operator", operator), ("--prior", prior), ("--steps", steps)):
+            if value:
+                raise InputError(f"{name}: only with --exact")
+        if len(sigma or ()) > 1:
+            raise InputError("--sigma: given several times; expected one level (or --exact)")
+        clean = reference is None and not measured
+        given = {
+            "sigma": sigma[0] if sigma else None, "sigma_range": sigma_range, "model": model,
+            "mask": mask, "scale": scale, "kernel": kernel, "border": border,
+            "hints": hints, "quality": quality, "seed": seed, "batch_size": batch_size,
+            "device": device, "dtype": dtype, "reference": reference, "simulate": clean or None,
+        }  # fmt: skip
+        return compare_pictures(
+            shown, inputs or [], task, given, names=method or [], nfe=nfe, samples=samples,
+            crop=crop, count=count, parameters=set_ or [], recursive=recursive, folder=output,
+            overwrite=overwrite,
+        )  # fmt: skip
+
+    run_command(body, debug=debug)

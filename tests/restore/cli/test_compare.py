@@ -1,0 +1,228 @@
+"""`restore compare`: its figures, its files, its refusals, and going on after an interruption."""
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FAST = ("--nfe", "5", "--crop", "16", "--scale", "2")
+
+
+@pytest.fixture
+def second(tmp_path, photo):
+    path = tmp_path / "second.png"
+    Image.fromarray(np.asarray(Image.open(photo))[::-1]).save(path)
+    return path
+
+
+def _compare(restore, *arguments):
+    return restore("compare", *arguments, "--task", "super-resolve", *FAST)
+
+
+def test_a_line_for_each_input_and_method_then_a_summary(restore, photo, second):
+    done = _compare(restore, photo, second, "-m", "ddrm", "-m", "bicubic", "--json")
+    assert done.code == 0, done.err
+    rows, summary = done.records[:4], done.records[4:]
+    assert [(Path(row["input"]).name, row["method"]) for row in rows] == [
+        ("photo.png", "ddrm"),
+        ("photo.png", "bicubic"),
+        ("second.png", "ddrm"),
+        ("second.png", "bicubic"),
+    ]
+    wanted = {"input", "task", "method", "psnr", "ssim", "residual", "evaluations", "seconds"}
+    assert all(wanted <= row.keys() for row in rows)
+    assert [row["evaluations"] for row in rows] == [5, 0, 5, 0]
+    assert {row["method"] for row in summary} == {"ddrm", "bicubic"}
+    assert all(row["input"] == "*" and row["count"] == 2 for row in summary)
+    for row in summary:
+        levels = [one["psnr"] for one in rows if one["method"] == row["method"]]
+        assert row["psnr"] == pytest.approx(np.mean(levels))
+        assert row["psnr_se"] == pytest.approx(np.std(levels, ddof=1) / 2**0.5)
+
+
+def test_scores_what_the_verb_writes(restore, tmp_path, photo):
+    crop = tmp_path / "crop.png"
+    Image.open(photo).crop((12, 7, 28, 23)).save(crop)
+    parameters = ("--set", "steps=5", "--seed", "3")
+    verb = restore(
+        "super-resolve", crop, "--simulate", "--scale", "2", "-m", "diffpir", *parameters,
+        "--samples", "1", "-o", "out.png", "--json",
+    ).records[0]  # fmt: skip
+    row = _compare(restore, photo, "-m", "diffpir", "--seed", "3", "--json").records[0]
+    assert row["psnr"] == pytest.approx(verb["metrics"]["psnr"])
+    assert row["ssim"] == pytest.approx(verb["metrics"]["ssim"])
+    assert row["residual"] == pytest.approx(verb["residual"])
+
+
+def test_samples_are_averaged_and_calibrated(restore, photo):
+    methods = ("-m", "ddrm", "-m", "pnp", "-m", "bicubic")
+    rows = _compare(restore, photo, *methods, "--samples", "4", "--json").records[:3]
+    ddrm, pnp, bicubic = rows
+    assert ddrm["psnr"] > ddrm["psnr_sample"]
+    assert 0 < ddrm["calibration"] <= 1
+    assert pnp["calibration"] is bicubic["calibration"] is None
+    assert pnp["psnr"] == pnp["psnr_sample"]
+
+
+def test_all_that_fit_by_default(restore, photo):
+    from restore.methods import methods
+
+    done = restore("compare", photo, "--task", "denoise", "--sigma", "0.1", "--crop", "8",
+                   "--nfe", "60", "--json")  # fmt: skip
+    names = {row["method"] for row in done.records}
+    serving = {name for name, method in methods().items() if "denoise" in method.tasks}
+    assert serving | {"non-local-means", "tv"} <= names
+
+
+def test_a_failing_method_is_a_row_that_says_why(restore, photo):
+    done = _compare(restore, photo, "-m", "snips", "-m", "bicubic", "--json")
+    assert done.code == 1
+    failed, good = done.records[:2]
+    assert "evaluations or more" in failed["error"]
+    assert good["psnr"] > 0
+    summary = {row["method"]: row for row in done.records[2:]}
+    assert (summary["snips"]["count"], summary["snips"]["failed"]) == (0, 1)
+    assert summary["snips"]["psnr"] is None
+
+
+def test_a_bad_input_does_not_stop_the_others(restore, tmp_path, photo):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    done = _compare(restore, tmp_path / "bad.png", photo, "-m", "bicubic", "--json")
+    assert done.code == 1
+    assert "bad.png" in done.records[0]["error"]
+    assert done.records[1]["psnr"] > 0
+    alone = _compare(restore, tmp_path / "bad.png", "-m", "bicubic")
+    assert alone.code == 2
+    assert len(alone.err.splitlines()) == 1
+    assert "bad.png" in alone.err
+
+
+def test_goes_on_where_it_stopped(restore, photo, monkeypatch):
+    from restore.tasks import compare
+
+    arguments = (photo, "-m", "ddrm", "-m", "bicubic", "-o", "done", "--json")
+    solve = compare.solve
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "solve", interrupted)
+    assert _compare(restore, photo, "-m", "bicubic", "-m", "ddrm", "-o", "done").code == 130
+    kept = Path("done/rows.jsonl").read_text()
+    assert [json.loads(line)["method"] for line in kept.splitlines()] == ["bicubic"]
+    # As a kill in the middle of a line leaves it.
+    Path("done/rows.jsonl").write_text(kept + '{"input": "pho')
+
+    calls = []
+    monkeypatch.setattr(compare, "solve", lambda *a, **k: calls.append(1) or solve(*a, **k))
+    first = _compare(restore, *arguments)
+    assert first.code == 0, first.err
+    assert calls == [1]
+    again = _compare(restore, *arguments)
+    assert (again.code, calls) == (0, [1])
+    assert again.records == first.records
+    assert first.records[1] == json.loads(kept)
+    assert sorted(path.name for path in Path("done/photo").iterdir()) == [
+        "bicubic.png", "clean.png", "ddrm.png", "measured.png",
+    ]  # fmt: skip
+
+
+def test_another_comparison_in_the_folder_is_refused(restore, photo):
+    assert _compare(restore, photo, "-m", "bicubic", "-o", "done").code == 0
+    other = _compare(restore, photo, "-m", "bicubic", "-o", "done", "--samples", "2")
+    assert other.code == 2
+    assert len(other.err.splitlines()) == 1
+    assert "another samples (1, now 2)" in other.err
+    assert _compare(
+        restore, photo, "-m", "bicubic", "-o", "done", "--samples", "2", "--overwrite"
+    ).code == 0  # fmt: skip
+
+
+def test_a_measured_picture_with_and_without_its_truth(restore, tmp_path, photo):
+    small = tmp_path / "small.png"
+    Image.open(photo).resize((20, 15), Image.Resampling.BICUBIC).save(small)
+    options = ("--task", "super-resolve", "--scale", "2", "-m", "bicubic", "-m", "ddrm", "--nfe",
+               "4", "--json")  # fmt: skip
+    scored = restore("compare", small, "--reference", photo, *options)
+    assert scored.code == 0, scored.err
+    assert all(row["psnr"] > 20 for row in scored.records)
+    blind = restore("compare", small, "--measured", *options)
+    assert blind.code == 0, blind.err
+    assert all(row["psnr"] is None and row["residual"] is not None for row in blind.records)
+
+
+class _Sources(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("src", "href")]
+
+
+def test_report_and_csv(restore, photo, second):
+    methods = ("-m", "ddrm", "-m", "snips", "-m", "bicubic")
+    done = _compare(
+        restore, photo, second, *methods, "--samples", "2", "--report", "page.html", "--csv",
+        "rows.csv",
+    )  # fmt: skip
+    assert done.code == 1
+    assert "PSNR" in done.out
+    parser = _Sources()
+    page = Path("page.html").read_text()
+    parser.feed(page)
+    assert all(source.startswith(("data:", "#")) for source in parser.found)
+    assert "photo.png" in page
+    assert "evaluations or more" in page
+    with Path("rows.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["method"] for row in rows] == ["ddrm", "snips", "bicubic"] * 2
+    assert float(rows[0]["psnr"]) > 0
+
+
+def test_exact(restore):
+    done = restore(
+        "compare", "--exact", "-m", "ddrm", "-m", "ddrm-cg", "--operator", "downsample", "--sigma",
+        "0", "--sigma", "0.05", "--steps", "10", "--samples", "20", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert [(row["method"], row["noise_std"]) for row in done.records] == [
+        ("ddrm", 0.0), ("ddrm-cg", 0.0), ("ddrm", 0.05), ("ddrm-cg", 0.05),
+    ]  # fmt: skip
+    keys = {
+        "method", "operator", "noise_std", "steps", "mean_error", "std_ratio_observed",
+        "std_ratio_null", "sliced_w2", "samples",
+    }  # fmt: skip
+    assert all(keys <= row.keys() and row["steps"] == 10 for row in done.records)
+    shown = restore("compare", "--exact", "-m", "ddrm", "--operator", "mask", "--samples", "10")
+    assert shown.code == 0
+    assert "exact" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--task", "denoise"), ("INPUT",)),
+        (("PHOTO",), ("--task", "expected one of", "denoise")),
+        (("PHOTO", "--task", "denoize"), ("--task denoize", "denoise")),
+        (("PHOTO", "--task", "denoise", "-m", "ddrn"), ("ddrn", "ddrm")),
+        (("PHOTO", "--task", "denoise", "-m", "biharmonic"), ("biharmonic", "non-local-means")),
+        (("PHOTO", "--task", "denoise", "--nfe", "0"), ("--nfe 0", "own")),
+        (("PHOTO", "--task", "denoise", "--crop", "1000"), ("photo.png", "40x30", "1000")),
+        (("PHOTO", "--task", "denoise", "--set", "eta=1"), ("METHOD.NAME=VALUE",)),
+        (("PHOTO", "--task", "denoise", "--operator", "mask"), ("--operator", "--exact")),
+        (("PHOTO", "--exact"), ("--exact", "INPUT")),
+        (("--exact", "--operator", "hose"), ("--operator hose", "mask")),
+        (("--exact", "-m", "nothing"), ("nothing",)),
+        (("--exact", "--sigma", "auto"), ("--sigma auto",)),
+    ],
+)
+def test_refusals(restore, photo, arguments, parts):
+    done = restore("compare", *(photo if one == "PHOTO" else one for one in arguments))
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1, done.err
+    assert all(part in done.err for part in parts), done.err
