@@ -13,7 +13,6 @@ from restore.cli.models import app as models
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
 from restore.cli.sample import sample
-from restore.cli.sample import sample
 from restore.cli.train import train
 
 app = typer.Typer(
@@ -200,12 +199,6 @@ def dejpeg(inputs: Inputs, *, common: CommonOptions) -> None:
     run_verb("dejpeg", inputs, common, dict)
 
 
-app.command(
-    epilog=_examples(
-        "restore sample --guide photo.png -o drawn.png",
-        "restore sample --guide photo.png --set factor=16 --samples 4 -o drawn/",
-    )
-)(sample)
 app.command(
     epilog=_examples(
         "restore sample --guide photo.png -o drawn.png",

@@ -8,7 +8,6 @@ from restore.tasks.dejpeg import Dejpeg
 from restore.tasks.denoise import Denoise
 from restore.tasks.inpaint import Inpaint
 from restore.tasks.sample import Sample
-from restore.tasks.sample import Sample
 from restore.tasks.super_resolve import SuperResolve
 from restore.tasks.task import Task
 
