@@ -1,0 +1,34 @@
+"""HaarPSI against piq 0.8.0 (values of make_haarpsi.py)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from restore.metrics import haarpsi
+
+HERE = Path(__file__).parent
+EXPECTED = json.loads((HERE / "haarpsi.json").read_text())
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = _module("haarpsi_cases").cases()
+
+
+def test_every_case_is_stored() -> None:
+    assert CASES.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("key", EXPECTED)
+def test_agrees_with_piq(key: str) -> None:
+    assert haarpsi(*CASES[key]) == pytest.approx(EXPECTED[key], abs=1e-5)
