@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from restore.cli.compare import compare
 from restore.cli.doctor import doctor
 from restore.cli.methods import methods
 from restore.cli.models import app as models
@@ -205,6 +206,12 @@ app.command(
         "restore sample --guide photo.png --set factor=16 --samples 4 -o drawn/",
     )
 )(sample)
+app.command(
+    epilog=_examples(
+        "restore compare photo.png --task super-resolve --scale 4 -m ddrm -m pigdm -m bicubic",
+        "restore compare --exact -m ddrm -m ddrm-cg --operator blur --sigma 0.05",
+    )
+)(compare)
 app.command(
     epilog=_examples(
         "restore train pictures/ -o my-model --steps 20000",

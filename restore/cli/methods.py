@@ -9,7 +9,6 @@ import typer
 
 from restore.cli.console import run_command
 
-
 NOISE = {
     (True, True): "with or without noise",
     (True, False): "with noise only",
