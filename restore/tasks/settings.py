@@ -86,7 +86,7 @@ def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> S
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise InputError(f"--set {pair}: expected NAME=VALUE")
-        parameters[name.replace("-", "_")] = _scalar(text)
+        parameters[name.replace("-", "_")] = scalar(text)
     fields = {n: v for n, v in given.items() if n in Settings.model_fields}
     if "sigma" in fields:
         fields["sigma"] = parse_sigma(given["sigma"], given.get("sigma_range", "0-1"))
@@ -179,7 +179,7 @@ def _read_config(path: Path, task: str) -> dict[str, Any]:
     return config
 
 
-def _scalar(text: str) -> Scalar:
+def scalar(text: str) -> Scalar:
     """A parameter as typed: a number, true or false, or a word."""
     if text in ("true", "false"):
         return text == "true"
