@@ -156,7 +156,7 @@ class CCDF(Method):
         rho = (self.rcond * norm_of(operator)).square()
         rho = rho.clamp_min((problem.noise_std / PIXEL_STD) ** 2)
         space = operator.domain
-        flat = torch.full((1, *space.shape), centre, dtype=space.dtype, device=y.device)
+        flat = torch.full((problem.batch, *space.shape), centre, dtype=space.dtype, device=y.device)
         return flat + damped_pinv(operator, y - operator(flat), rho)
 
     def _pulled(self, problem: Problem) -> Consistency:

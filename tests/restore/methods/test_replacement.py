@@ -92,6 +92,8 @@ class Half(Denoiser):
 class Plain(LinearOperator):
     """An operator that does not tell its SVD."""
 
+    _real_matrix = False  # the inner one takes complex arrays as they are
+
     def __init__(self, inner: LinearOperator) -> None:
         super().__init__(inner.domain, inner.codomain)
         self._inner = inner
@@ -342,7 +344,7 @@ def test_the_noise_of_a_blur_is_not_amplified_unless_as_published(method):
 
 
 @pytest.mark.parametrize("name", ["downsample", "masked-blur"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["ilvr", "scoresde-pc", "ccdf-near"])
 def test_a_sample_depends_on_its_seed_not_on_its_batch(method, name):
     operator = (OPERATORS | NO_SVD)[name]()
     problem = _problem(operator, _mixture().sample(3, torch.Generator().manual_seed(5)), 0.05)
