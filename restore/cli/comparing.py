@@ -140,7 +140,7 @@ def compare_exactly(
     Raises:
         InputError: one line that names the option.
     """
-    from restore.methods.registry import methods
+    from restore.methods.registry import find_method, methods
     from restore.tasks.exact import NOISES, OPERATORS, PRIORS, exact_rows
 
     for operator in operators:
@@ -166,9 +166,10 @@ def compare_exactly(
         rows.append(row)
         if shown.json_lines and row.method != EXACT:
             typer.echo(json.dumps(row.as_dict()))
-    missing = {*names} - {row.method for row in rows}
+    made = {row.method for row in rows}
+    missing = [name for name in names if find_method(name).name not in made]
     if missing:
-        raise InputError(f"--method {', '.join(sorted(missing))}: fits none of these problems")
+        raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
     if shown.csv is not None:
         _write_csv(shown.csv, [row.as_dict() for row in rows])
     if not (shown.json_lines or shown.quiet):
@@ -283,10 +284,9 @@ def _print_table(
         table.add_row(
             *(str(row[key]) for key in keys), *(_cell(row, name, columns[name][1]) for name in used)
         )
-    console = Console()
-    # Not wrapped where it is read by a program, or the terminal is narrow.
-    width = console.measure(table).maximum
-    Console(width=max(width, console.width)).print(table)
+    # As wide as it is: a terminal scrolls or wraps lines, and a program reads them whole.
+    width = Console(width=1000).measure(table).maximum
+    Console(width=width).print(table)
 
 
 def _cell(row: Row, name: str, form: str) -> str:

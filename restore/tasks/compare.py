@@ -162,7 +162,7 @@ class Comparison:
                 )
             summary |= {"count": len(good), "failed": len(rows) - len(good)}
             summaries.append(summary)
-        return sorted(summaries, key=lambda row: -math.inf if row["psnr"] is None else -row["psnr"])
+        return sorted(summaries, key=lambda row: (row["psnr"] is None, -(row["psnr"] or 0)))
 
     def picture(self, name: str, method: str) -> Path:
         """Where the picture of a method is; `measured` for the measurement."""
