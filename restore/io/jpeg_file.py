@@ -84,7 +84,7 @@ def read_jpeg(picture: Picture) -> JpegFile:
 
 
 def write_jpeg(path: Path, levels: NDArray[Any], quality: int) -> None:
-    """Writes 8-bit levels [H, W, 1 or 3] as most encoders do: the usual tables, 4:2:0, without metadata."""
+    """Writes 8-bit levels [H, W, 1 or 3] as most encoders do: usual tables, 4:2:0, no metadata."""
     from PIL import Image
 
     out = io.BytesIO()
