@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +28,7 @@ def methods(
     def body() -> int:
         from restore.methods.registry import methods as registry
 
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "name": method.name,
                 "title": method.title,

@@ -280,9 +280,7 @@ class Comparison:
         return None
 
     def _keep(self, row: Row) -> Row:
-        key = (row["input"], row["method"])
-        self.rows = [old for old in self.rows if (old["input"], old["method"]) != key]
-        self.rows.append(row)
+        self._remember(row)
         with (self.folder / ROWS).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row) + "\n")
         return row
@@ -314,15 +312,17 @@ class Comparison:
         lines = self.folder / ROWS
         for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ():
             try:
-                row = json.loads(line)
+                self._remember(json.loads(line))
             except ValueError:
                 continue  # the line that an interrupted run was writing
-            self.rows = [
-                old
-                for old in self.rows
-                if (old["input"], old["method"]) != (row["input"], row["method"])
-            ]
-            self.rows.append(row)
+        with atomic_path(lines) as temporary:
+            text = "".join(json.dumps(row) + "\n" for row in self.rows)
+            temporary.write_text(text, encoding="utf-8")
+
+    def _remember(self, row: Row) -> None:
+        key = (row["input"], row["method"])
+        self.rows = [old for old in self.rows if (old["input"], old["method"]) != key]
+        self.rows.append(row)
 
 
 def fitting(task: Task) -> tuple[str, ...]:
