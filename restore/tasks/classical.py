@@ -1,0 +1,87 @@
+"""Classical methods by the names of the command line, to compare samplers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from operators import Blur, Resize
+from restore.tasks.baselines import bicubic, biharmonic, non_local_means, wiener
+from restore.tasks.task import Measurement
+from restore.tasks.total_variation import total_variation
+
+
+@dataclass(frozen=True)
+class Classical:
+    """A method without a network.
+
+    Attributes:
+        name: on the command line.
+        title: what it is, in a few words.
+        tasks: the verbs that it serves.
+        estimate: from the measurement of one of these to a picture [1, C, H, W] in [0, 1].
+    """
+
+    name: str
+    title: str
+    tasks: tuple[str, ...]
+    estimate: Callable[[Measurement], Tensor]
+
+
+def _bicubic(measurement: Measurement) -> Tensor:
+    problem = measurement.problem
+    _, height, width = problem.operator.domain.shape
+    return bicubic(problem.y, (height, width)).clamp(0, 1)
+
+
+def _lanczos(measurement: Measurement) -> Tensor:
+    y = measurement.problem.y
+    _, height, width = measurement.problem.operator.domain.shape
+    shape, size = tuple(y.shape[1:]), (height, width)
+    return Resize(shape, size, "lanczos", dtype=y.dtype, device=y.device)(y).clamp(0, 1)
+
+
+def _biharmonic(measurement: Measurement) -> Tensor:
+    assert measurement.hole is not None
+    return biharmonic(measurement.problem.y, measurement.hole).clamp(0, 1)
+
+
+def _non_local_means(measurement: Measurement) -> Tensor:
+    problem = measurement.problem
+    return non_local_means(problem.y, problem.noise_std).clamp(0, 1)
+
+
+def _wiener(measurement: Measurement) -> Tensor:
+    blur = measurement.problem.operator
+    assert isinstance(blur, Blur)
+    return measurement.finish(wiener(measurement.problem, blur.kernel))
+
+
+def _grey(measurement: Measurement) -> Tensor:
+    luma = measurement.problem.y[:, :1]
+    return luma.expand(-1, 3, -1, -1).clamp(0, 1)
+
+
+def _total_variation(measurement: Measurement) -> Tensor:
+    return measurement.finish(total_variation(measurement.problem, measurement.start))
+
+
+_METHODS = (
+    Classical("bicubic", "bicubic enlargement (Pillow)", ("super-resolve",), _bicubic),
+    Classical("lanczos", "Lanczos enlargement (Pillow)", ("super-resolve",), _lanczos),
+    Classical("biharmonic", "biharmonic filling (scikit-image)", ("inpaint",), _biharmonic),
+    Classical("non-local-means", "non-local means (scikit-image)", ("denoise",), _non_local_means),
+    Classical("wiener", "Wiener's filter with the spectrum of photographs", ("deblur",), _wiener),
+    Classical("grey", "the luma alone", ("colorize",), _grey),
+    Classical("decoded", "the file as it is decoded", ("dejpeg",), lambda m: m.start),
+    Classical(
+        "tv",
+        "least total variation (ODL, scikit-image)",
+        ("super-resolve", "inpaint", "denoise", "deblur"),
+        _total_variation,
+    ),
+)
+
+CLASSICAL: dict[str, Classical] = {method.name: method for method in _METHODS}
