@@ -64,6 +64,7 @@ def _grey(measurement: Measurement) -> Tensor:
     return luma.expand(-1, 3, -1, -1).clamp(0, 1)
 
 
+# Not for `colorize`: colours that vary less than grey at the same luma are those of green alone.
 def _total_variation(measurement: Measurement) -> Tensor:
     return measurement.finish(total_variation(measurement.problem, measurement.start))
 

@@ -47,6 +47,9 @@ def total_variation(
 
     Returns:
         [B, C, H, W] in [0, 1], on the device of y.
+
+    Raises:
+        ValueError: if A is not the identity and a picture is one pixel high or wide (ODL's).
     """
     weight = weight_of(problem) if weight is None else weight
     if isinstance(problem.operator, Identity):
@@ -133,7 +136,7 @@ def _wrapped(
             self.forward = forward
 
         def _call(self, x: Any) -> NDArray[np.float32]:
-            tensor = torch.from_numpy(x.data).to(operator.device)
+            tensor = torch.from_numpy(x.data).to(operator.device, operator.domain.dtype)
             apply = operator if self.forward else operator.adjoint
             return scale * _array(apply(tensor))
 

@@ -118,6 +118,19 @@ def test_pictures_of_a_batch_do_not_meet(operator: LinearOperator) -> None:
     torch.testing.assert_close(both[1:], single, atol=1e-5, rtol=0)
 
 
+def test_double_precision_in_and_out() -> None:
+    operator = Downsample((1, 8, 8), 2, dtype=torch.float64)
+    y = torch.linspace(0, 1, 16, dtype=torch.float64).reshape(1, 1, 4, 4)
+    start = torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
+    assert total_variation(Problem(operator, y, 0.05), start, iterations=5).dtype == torch.float64
+
+
+def test_a_line_is_refused() -> None:
+    y = torch.zeros(1, 1, 1, 5)
+    with pytest.raises(ValueError, match="at least two elements required"):
+        total_variation(Problem(Mask(torch.ones(1, 5), (1, 1, 5)), y, 0.1), y)
+
+
 def test_importing_odl_changes_nothing_else() -> None:
     program = (
         "import os, numpy as np\n"
