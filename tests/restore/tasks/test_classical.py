@@ -15,7 +15,7 @@ from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement
 
 CPU = torch.device("cpu")
-PAIRS = [(name, task) for name, one in CLASSICAL.items() for task in one.tasks]
+PAIRS = [(name, task) for name, one in CLASSICAL.items() for task in one.tasks if name != "tv"]
 # The verb's own classical method.
 OWN = {
     "super-resolve": "bicubic",
@@ -101,8 +101,12 @@ def test_verbs_are_compared_with_their_own_classical_method(
 @pytest.mark.parametrize("task", CLASSICAL["tv"].tasks)
 def test_total_variation_is_better_than_where_it_starts(task: str, tmp_path: Path) -> None:
     measurement, clean = made(task, tmp_path)
-    start = measurement.finish(measurement.start)
-    assert error(CLASSICAL["tv"].estimate(measurement), clean) < 0.95 * error(start, clean)
+    x = CLASSICAL["tv"].estimate(measurement)
+    assert x.shape == clean.shape
+    assert 0 <= x.min() <= x.max() <= 1
+    assert error(x, clean) < 0.95 * error(measurement.finish(measurement.start), clean)
+    if measurement.hole is not None:
+        assert torch.equal(x[..., ~measurement.hole], clean[..., ~measurement.hole])
 
 
 def test_lanczos_is_pillows(tmp_path: Path) -> None:
@@ -111,10 +115,3 @@ def test_lanczos_is_pillows(tmp_path: Path) -> None:
     expected = np.asarray(red.resize((40, 48), Image.Resampling.LANCZOS)).clip(0, 1)
     x = CLASSICAL["lanczos"].estimate(measurement)
     np.testing.assert_allclose(x[0, 0].numpy(), expected, atol=1e-5)
-
-
-def test_total_variation_keeps_what_is_known(tmp_path: Path) -> None:
-    measurement, clean = made("inpaint", tmp_path)
-    assert measurement.hole is not None
-    x = CLASSICAL["tv"].estimate(measurement)
-    assert torch.equal(x[..., ~measurement.hole], clean[..., ~measurement.hole])
