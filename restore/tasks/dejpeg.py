@@ -85,7 +85,12 @@ class Dejpeg(Task):
         quality = settings.quality or SIMULATED_QUALITY
         write_jpeg(path, to_integer(pixels.movedim(0, -1).numpy(), 8), quality)
 
-    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
+    def method_parameters(
+        self,
+        method: str,  # noqa: ARG002
+        measurement: Measurement,
+        prior: Denoiser,
+    ) -> dict[str, Any]:
         """Levels about the error of the decoded picture."""
         error = float(measurement.operator["typical_error"])
         noisy = sum(level <= SAMPLED_LEVEL * error for level in linear_beta_levels())

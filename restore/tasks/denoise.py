@@ -13,9 +13,19 @@ from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
+from restore.tasks.task import (
+    START_LEVEL,
+    Measurement,
+    Preset,
+    Task,
+    add_noise,
+    noise_level,
+    pixels_of,
+)
 
 SIMULATED_NOISE = 25 / 255
+# Methods whose state at level σ_y is the measurement itself.
+STATE_IS_MEASURED = ("ddrm", "ddnm", "pnp", "scoresde", "ilvr", "ccdf")
 
 
 class Denoise(Task):
@@ -46,6 +56,13 @@ class Denoise(Task):
             noisy = settings.model_copy(update={"sigma": SIMULATED_NOISE})
         return add_noise(torch.as_tensor(picture.pixels), noisy), settings
 
-    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:
-        """The input already is at level σ_y: that is where the sampler starts."""
-        return {"sigma_max": max(measurement.problem.noise_std, prior.sigma_min)}
+    def method_parameters(
+        self, method: str, measurement: Measurement, prior: Denoiser
+    ) -> dict[str, Any]:
+        """The input already is at level σ_y: there a method starts that puts it into its state.
+
+        Others put noise on it, and start where that is the most of it.
+        """
+        noise_std = measurement.problem.noise_std
+        level = noise_std if method in STATE_IS_MEASURED else max(START_LEVEL, 3 * noise_std)
+        return {"sigma_max": min(max(level, prior.sigma_min), prior.sigma_max)}

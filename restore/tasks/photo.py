@@ -33,14 +33,12 @@ from restore.tasks.certificate import certify
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import Measurement, Preset, Task, pixels_of
+from restore.tasks.task import START_LEVEL, TUNED, Measurement, Preset, Task, pixels_of
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
 TILE_PIXELS = 2**21
 TILE = 768
-# The first level of a method that starts from the classical estimate and is not tuned for the verb.
-START_LEVEL = 0.3
 
 StepCallback = Callable[[int, int, Tensor], None]
 Pixels = NDArray[np.float32]
@@ -239,8 +237,8 @@ class Restorer:
     ) -> dict[str, Any]:
         """The parameters with which a method serves the verb best, the start among them."""
         known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
-        chosen = dict(self.task.tuned.get(method, {}))
-        chosen |= self.task.method_parameters(measurement, prior)
+        chosen = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
+        chosen |= self.task.method_parameters(method, measurement, prior)
         chosen = {name: value for name, value in chosen.items() if name in known}
         if "start" in known:
             chosen["start"] = measurement.start

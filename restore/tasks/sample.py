@@ -47,6 +47,11 @@ class Sample(Task):
         """There is nothing to simulate."""
         raise InputError("--simulate: nothing is measured; expected it with another verb")
 
-    def method_parameters(self, measurement: Measurement, prior: Denoiser) -> dict[str, Any]:  # noqa: ARG002
+    def method_parameters(
+        self,
+        method: str,  # noqa: ARG002
+        measurement: Measurement,  # noqa: ARG002
+        prior: Denoiser,
+    ) -> dict[str, Any]:
         """From pure noise."""
         return {"sigma_max": prior.sigma_max}

@@ -18,6 +18,14 @@ from restore.problem import Problem
 from restore.tasks.settings import Settings
 
 PROJECTIONS = 10
+# The first level of a method that starts from the classical estimate and is not tuned for the verb.
+START_LEVEL = 0.3
+# What serves every verb with a prior of patches; a verb's own parameters come before them.
+TUNED: Mapping[str, Mapping[str, Any]] = {
+    "scoresde": {"predictor": "ancestral", "corrector": "none"},
+    "ddnm": {"eta": 1.0},
+    "daps": {"spread": 0.3},
+}
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ class Task(ABC):
 
     def method_parameters(
         self,
+        method: str,  # noqa: ARG002
         measurement: Measurement,  # noqa: ARG002
         prior: Denoiser,  # noqa: ARG002
     ) -> dict[str, Any]:

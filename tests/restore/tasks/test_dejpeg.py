@@ -131,7 +131,7 @@ def test_levels_follow_the_tables(tmp_path, photo):
         path = tmp_path / "a.jpg"
         photo.crop((0, 0, 64, 64)).save(path, quality=quality)
         measurement = task.measure(read_picture(path), Settings(), torch.device("cpu"))
-        found.append(task.method_parameters(measurement, Prior()))
+        found.append(task.method_parameters("ddrm-jpeg", measurement, Prior()))
     levels, timesteps = ([one[name] for one in found] for name in ("sigma_max", "timesteps"))
     assert levels[0] > levels[1] > levels[2] > 0.01
     assert timesteps[0] > timesteps[1] > timesteps[2] == 20
