@@ -17,10 +17,12 @@ import typer
 from restore.cli.console import SOME_FAILED, print_error, progress_bar
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.report.columns import COLUMNS, Column, used
 from restore.tasks.settings import parse_scale, parse_sigma, resolve_settings, scalar
 
 if TYPE_CHECKING:
     from restore.methods.base import Method
+    from restore.report.comparison import Input
     from restore.tasks.compare import Comparison, Row
     from restore.tasks.exact import ExactRow
     from restore.tasks.task import Task
@@ -30,26 +32,14 @@ DEFAULT_BUDGET = 100
 EXACT_SAMPLES = 250
 EXACT = "exact"
 
-# Column heads and formats of the tables, by the key of the row.
-PICTURE_COLUMNS = {
-    "psnr": ("PSNR", "{:.2f}"),
-    "psnr_sample": ("one sample", "{:.2f}"),
-    "ssim": ("SSIM", "{:.4f}"),
-    "haarpsi": ("HaarPSI", "{:.4f}"),
-    "residual": ("residual", "{:.2g}"),
-    "calibration": ("in 90 %", "{:.3f}"),
-    "evaluations": ("evaluations", "{:.0f}"),
-    "seconds": ("seconds", "{:.1f}"),
-    "memory": ("memory", "{:.0f} MB"),
-}
 EXACT_COLUMNS = {
-    "steps": ("evaluations", "{}"),
-    "mean_error": ("mean error", "{:.3f}"),
-    "std_ratio_observed": ("std observed", "{:.3f}"),
-    "std_ratio_null": ("std null", "{:.3f}"),
-    "sliced_w2": ("sliced W2", "{:.3f}"),
-    "weight": ("weight", "{:.3f}"),
-    "residual": ("residual", "{:.2g}"),
+    "steps": Column("evaluations", "{}"),
+    "mean_error": Column("mean error", "{:.3f}"),
+    "std_ratio_observed": Column("std observed", "{:.3f}"),
+    "std_ratio_null": Column("std null", "{:.3f}"),
+    "sliced_w2": Column("sliced W2", "{:.3f}"),
+    "weight": Column("weight", "{:.3f}"),
+    "residual": Column("residual", "{:.2g}"),
 }
 
 
@@ -109,16 +99,16 @@ def compare_pictures(
     with _folder(folder) as place:
         comparison = Comparison(task, plan, place, overwrite=overwrite)
         failed = _run(comparison, sources, shown)
-        summary = comparison.summary()
+        summary = comparison.summary(sources)
         if shown.csv is not None:
-            _write_csv(shown.csv, comparison.rows)
+            _write_csv(shown.csv, comparison.rows(sources))
         if shown.report is not None:
             _write_report(shown.report, comparison, sources, summary)
     if shown.json_lines:
         for row in summary:
             typer.echo(json.dumps(row))
     elif not shown.quiet:
-        _print_table(summary, ("method",), PICTURE_COLUMNS)
+        _print_table(summary, ("method",), COLUMNS)
     return SOME_FAILED if failed else 0
 
 
@@ -269,36 +259,23 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
     return failed
 
 
-def _print_table(
-    rows: Sequence[Row], keys: Sequence[str], columns: Mapping[str, tuple[str, str]]
-) -> None:
+def _print_table(rows: Sequence[Row], keys: Sequence[str], columns: Mapping[str, Column]) -> None:
     """A table of the columns that have any value; means with their standard errors."""
     from rich.console import Console
     from rich.table import Table
 
-    used = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    columns = used(columns, rows)
     table = Table(*(key.replace("_std", "") for key in keys))
-    for name in used:
-        table.add_column(columns[name][0], justify="right")
+    for column in columns.values():
+        table.add_column(column.head, justify="right")
     for row in rows:
         table.add_row(
-            *(str(row[key]) for key in keys), *(_cell(row, name, columns[name][1]) for name in used)
+            *(str(row[key]) for key in keys),
+            *(column.text(row, name) for name, column in columns.items()),
         )
     # As wide as it is: a terminal scrolls or wraps lines, and a program reads them whole.
     width = Console(width=1000).measure(table).maximum
     Console(width=width).print(table)
-
-
-def _cell(row: Row, name: str, form: str) -> str:
-    value, error = row.get(name), row.get(f"{name}_se")
-    if value is None:
-        return "–"
-    if name == "memory":
-        return form.format(value / 1e6)
-    text = form.format(value)
-    if error is None or name in ("evaluations", "seconds"):
-        return text
-    return f"{text} ± {form.format(error)}"
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -314,31 +291,36 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
 def _write_report(
     path: Path, comparison: Comparison, sources: Sequence[Path], summary: Sequence[Row]
 ) -> None:
+    from restore.report.comparison import write_comparison
+    from restore.tasks.sidecar import software
+
+    title = f"restore compare: {comparison.task.name}"
+    configuration = comparison.configuration | {"versions": software()}
+    write_comparison(path, title, _shown(comparison, sources), summary, configuration)
+
+
+def _shown(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input]:
+    """The inputs with all pictures, read one input at a time."""
     import numpy as np
 
     from restore.io.picture import read_picture
-    from restore.report.comparison import Input, write_comparison
-    from restore.report.comparison import Shown as ShownMethod
+    from restore.report.comparison import Input, ShownMethod
     from restore.tasks.compare import input_names
 
-    pages = []
     for source, name in zip(sources, input_names(sources), strict=True):
         methods = []
-        for row in comparison.rows:
-            if row["input"] != str(source):
-                continue
+        for row in comparison.rows([source]):
+            there = "error" not in row
             picture = comparison.picture(name, row["method"])
             spread = comparison.spread(name, row["method"])
-            there = "error" not in row
+            several = there and row["samples"] > 1
             methods.append(
                 ShownMethod(
                     method=row["method"],
                     picture=read_picture(picture).pixels if there else None,
-                    std=np.load(spread, allow_pickle=False) if there and spread.exists() else None,
+                    std=np.load(spread, allow_pickle=False) if several else None,
                     row=row,
                 )
             )
         measured, truth = comparison.shown(source, name)
-        pages.append(Input(name=source.name, measured=measured, truth=truth, shown=methods))
-    title = f"restore compare: {comparison.task.name}"
-    write_comparison(path, title, pages, summary, comparison.configuration)
+        yield Input(name=source.name, measured=measured, truth=truth, shown=methods)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.io.atomic import atomic_path
-from restore.io.levels import to_integer
 from restore.io.picture import read_picture
+from restore.report.inline import png_uri
 
 if TYPE_CHECKING:
     from restore.tasks.photo import Result
@@ -71,17 +69,11 @@ def _section(result: Result) -> str:
 
 def _figure(path: Path) -> str:
     """The picture as a PNG inside the page."""
-    from PIL import Image
-
-    levels = to_integer(read_picture(path).pixels, 8)
-    image = Image.fromarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
-    stream = BytesIO()
-    image.save(stream, "PNG")
-    data = base64.b64encode(stream.getvalue()).decode()
+    pixels = read_picture(path).pixels
     name = html.escape(path.name)
-    caption = f"{name}, {image.width}×{image.height}"
+    caption = f"{name}, {pixels.shape[2]}×{pixels.shape[1]}"
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{name}">'
+        f'<figure><img src="{png_uri(pixels)}" alt="{name}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

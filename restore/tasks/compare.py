@@ -24,6 +24,7 @@ from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.own import is_own
 from restore.prior.counted import Counted
+from restore.prior.models import sha256_of
 from restore.solve import misfit, solve
 from restore.tasks.classical import CLASSICAL
 from restore.tasks.memory import peak_memory
@@ -44,6 +45,8 @@ FIGURES = (
     "seconds",
     "memory",
 )
+# Settings that name files: a comparison is of their content.
+_FILES = ("mask", "hints", "reference")
 # What a method may raise on a problem that it was not made for.
 FAILURES = (InputError, ValueError, ArithmeticError, RuntimeError, NotImplementedError, MemoryError)
 
@@ -94,21 +97,23 @@ class Comparison:
         for name in plan.names:
             _check_name(name, task)
         self.restorer = Restorer(task, plan.settings)
-        self.rows: list[Row] = []
+        self._rows: dict[tuple[str, str], Row] = {}
         self._open(overwrite)
 
     @property
     def configuration(self) -> dict[str, Any]:
         """What the figures depend on, besides the inputs and the choice of methods."""
-        plan, model = self.plan, self.restorer.model
-        settings = plan.settings.model_dump(mode="json", exclude_none=True)
+        plan, model, settings = self.plan, self.restorer.model, self.plan.settings
         return {
             "task": self.task.name,
-            "settings": settings,
+            "settings": settings.model_dump(mode="json", exclude_none=True),
             "nfe": plan.nfe,
             "samples": plan.samples,
             "crop": plan.crop,
             "parameters": {name: dict(values) for name, values in plan.parameters.items()},
+            "files_sha256": {
+                name: _content(path) for name in _FILES if (path := getattr(settings, name))
+            },
             "model_sha256": model.card.sha256 if model else None,
             "device": str(self.restorer.device),
         }
@@ -118,8 +123,8 @@ class Comparison:
     ) -> Iterator[tuple[Row, bool]]:
         """Yield a row for each input and method, and whether it was there already.
 
-        A method that fails is a row with `error`; a row of an earlier run that failed is made
-        again.
+        A method that fails is a row with `error`; a row of an earlier run that failed, or of an
+        input with another content, is made again.
 
         Args:
             inputs: pictures.
@@ -129,7 +134,8 @@ class Comparison:
             InputError: if the only input is bad.
         """
         for source, name in zip(inputs, input_names(inputs), strict=True):
-            wanted = [m for m in self.plan.names if self._done(source, m) is None]
+            content = _content(source)
+            wanted = [m for m in self.plan.names if self._done(source, m, content) is None]
             case = None
             if wanted:
                 try:
@@ -140,18 +146,24 @@ class Comparison:
                     yield self._keep(self._row(source, "*", error=str(error))), False
                     continue
             for method in self.plan.names:
-                done = self._done(source, method)
+                done = self._done(source, method, content)
                 if done is not None:
                     yield done, True
                 elif case is not None:
-                    yield self._keep(self._compared(source, name, method, case, on_step)), False
+                    row = self._compared(source, name, method, case, on_step)
+                    yield self._keep(row | {"input_sha256": content}), False
 
-    def summary(self) -> list[Row]:
+    def rows(self, inputs: Sequence[Path]) -> list[Row]:
+        """The rows of these inputs, each method in its place; of one that was not read one row."""
+        keys = [(str(source), method) for source in inputs for method in ("*", *self.plan.names)]
+        return [self._rows[key] for key in keys if key in self._rows]
+
+    def summary(self, inputs: Sequence[Path]) -> list[Row]:
         """A row for each method: means over the inputs and standard errors, the best first."""
-        summaries = []
+        rows, summaries = self.rows(inputs), []
         for method in self.plan.names:
-            rows = [row for row in self.rows if row["method"] == method]
-            good = [row for row in rows if "error" not in row]
+            mine = [row for row in rows if row["method"] == method]
+            good = [row for row in mine if "error" not in row]
             summary: Row = {"input": "*", "task": self.task.name, "method": method}
             for name in FIGURES:
                 values = [row[name] for row in good if row[name] is not None]
@@ -160,7 +172,8 @@ class Comparison:
                 summary[f"{name}_se"] = (
                     statistics.stdev(values) / math.sqrt(len(values)) if several else None
                 )
-            summary |= {"count": len(good), "failed": len(rows) - len(good)}
+            summary["samples"] = good[0]["samples"] if good else None
+            summary |= {"count": len(good), "failed": len(mine) - len(good)}
             summaries.append(summary)
         return sorted(summaries, key=lambda row: (row["psnr"] is None, -(row["psnr"] or 0)))
 
@@ -174,17 +187,12 @@ class Comparison:
 
     def shown(self, source: Path, name: str) -> tuple[Pixels | None, Pixels | None]:
         """The measurement of an input as a picture, and the truth where it is known."""
-        if not self.plan.settings.simulate:
-            truth = self.plan.settings.reference
-            return read_picture(source).pixels, None if truth is None else read_picture(
-                truth
-            ).pixels
-        # Of an input that could not be read there are neither.
-        measured, clean = (
-            read_picture(path).pixels if path.exists() else None
-            for path in (self._measured(name), self._clean(source, name))
-        )
-        return measured, clean
+        if (str(source), "*") in self._rows:  # it could not be read
+            return None, None
+        settings = self.plan.settings
+        simulated = (self._measured(name), self._clean(source, name))
+        measured, truth = simulated if settings.simulate else (source, settings.reference)
+        return read_picture(measured).pixels, None if truth is None else read_picture(truth).pixels
 
     def _measured(self, name: str) -> Path:
         return self.folder / name / f"measured{self.task.degraded_suffix}"
@@ -218,6 +226,7 @@ class Comparison:
             method,
             **_scores(written, as_written(as_array(x[0]), bits), spread, case.truth),
             residual=float(residual),
+            samples=len(x),
             evaluations=evaluations,
             seconds=round(seconds, 3),
             memory=used,
@@ -272,12 +281,10 @@ class Comparison:
             row |= dict.fromkeys(FIGURES)
         return row | values
 
-    def _done(self, source: Path, method: str) -> Row | None:
-        for row in self.rows:
-            same = row["input"] == str(source) and row["method"] == method
-            if same and "error" not in row:
-                return row
-        return None
+    def _done(self, source: Path, method: str, content: str | None) -> Row | None:
+        row = self._rows.get((str(source), method))
+        good = row is not None and "error" not in row and row.get("input_sha256") == content
+        return row if good else None
 
     def _keep(self, row: Row) -> Row:
         self._remember(row)
@@ -316,13 +323,17 @@ class Comparison:
             except ValueError:
                 continue  # the line that an interrupted run was writing
         with atomic_path(lines) as temporary:
-            text = "".join(json.dumps(row) + "\n" for row in self.rows)
+            text = "".join(json.dumps(row) + "\n" for row in self._rows.values())
             temporary.write_text(text, encoding="utf-8")
 
     def _remember(self, row: Row) -> None:
-        key = (row["input"], row["method"])
-        self.rows = [old for old in self.rows if (old["input"], old["method"]) != key]
-        self.rows.append(row)
+        # An input either has rows or one that says why it could not be read.
+        source, method = row["input"], row["method"]
+        if method == "*":
+            self._rows = {key: old for key, old in self._rows.items() if key[0] != source}
+        else:
+            self._rows.pop((source, "*"), None)
+        self._rows[source, method] = row
 
 
 def fitting(task: Task) -> tuple[str, ...]:
@@ -374,6 +385,14 @@ def _scores(
         "haarpsi": haarpsi(mean, truth),
         "calibration": None if samples is None else coverage(samples, truth),
     }
+
+
+def _content(path: Path) -> str | None:
+    """The hash of a file; None where it cannot be read, which its reader explains better."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
 
 
 def _short(value: object) -> str:
