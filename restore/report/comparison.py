@@ -21,8 +21,14 @@ Pixels = NDArray[np.float32]
 Row = Mapping[str, Any]
 
 TRUTH, MEASURED = "truth", "measured"
-# The white of a map, so that a few pixels do not darken all others; one grey level at least.
+# The white of a map: a few pixels do not darken all others, and it is one grey level at least.
 _QUANTILE, _LEAST_WHITE = 0.995, 1 / 255
+# Of the figures those that stand below a picture.
+_CAPTION = ("psnr", "ssim", "haarpsi", "residual", "calibration", "evaluations", "seconds")
+_PLOT_CAPTION = (
+    "<p>Large dots: the mean of all samples, at the evaluations of all of them, and one standard "
+    "error up and down. Small dots: one sample. Dashed: no network.</p>"
+)
 # The page may load nothing, whatever a file is called.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -81,14 +87,21 @@ def write_comparison(
     """
     assets = Path(__file__)
     rows: list[Row] = []
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as page:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open(
+            "w",
+            encoding="utf-8",
+            errors="replace",  # a name of a file may be no text
+        ) as page,
+    ):
         page.write(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
             f"<title>{html.escape(title)}</title>"
             f"<style>{assets.with_suffix('.css').read_text(encoding='utf-8')}</style></head>"
-            f"<body><h1>{html.escape(title)}</h1>{_figures(summary)}{quality_plot(summary)}"
+            f"<body><h1>{html.escape(title)}</h1>{_figures(summary)}"
         )
         for one in inputs:
             page.write(_section(one))
@@ -108,6 +121,7 @@ def _figures(summary: Sequence[Row]) -> str:
     heads = "".join(f'<th scope="col">{html.escape(one.head)}</th>' for one in columns.values())
     failed = any(row["failed"] for row in summary)
     body = "".join(_line(row, columns, failed=failed) for row in summary)
+    plot = quality_plot(summary)
     meanings = "".join(
         f"<dt>{html.escape(one.head)}</dt><dd>{html.escape(one.meaning)}</dd>"
         for one in columns.values()
@@ -117,7 +131,7 @@ def _figures(summary: Sequence[Row]) -> str:
         f'<div class="wide"><table><thead><tr><th scope="col">method</th>{heads}{last}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         "<p>Means over the inputs, ± their standard error.</p>"
-        f"<dl>{meanings}</dl>"
+        f"{plot and plot + _PLOT_CAPTION}<dl>{meanings}</dl>"
     )
 
 
@@ -136,22 +150,25 @@ def _section(one: Input) -> str:
     pictures = {TRUTH: one.truth, MEASURED: one.measured}
     pictures |= {shown.method: shown.picture for shown in one.shown}
     known = {name: pixels for name, pixels in pictures.items() if pixels is not None}
-    of_result = next((pixels for name, pixels in known.items() if name != MEASURED), None)
-    shape = of_result if of_result is not None else next(iter(known.values()), np.ones((1, 1, 1)))
-    ratio = shape.shape[-1] / shape.shape[-2]
     maps = {shown.method: _maps(shown, one.truth) for shown in one.shown}
     white = _white(maps.values())
-    figures = "".join(
-        _figure(name, "", _image(name, pixels, name))
-        for name, pixels in list(pictures.items())[:2]
-        if pixels is not None
-    ) + "".join(_method_figure(shown, maps[shown.method], white) for shown in one.shown)
+    given = [
+        _figure(name, "", _image(name, known[name])) for name in (TRUTH, MEASURED) if name in known
+    ]
+    made = [_method_figure(shown, maps[shown.method], white) for shown in one.shown]
     stage = _stage(known, _best(one.shown)) if len(known) > 1 else ""
     return (
-        f'<section class="input" style="--ratio:{ratio:.6g};--zoom:1;--x:0;--y:0">'
+        f'<section class="input" style="--ratio:{_ratio(known):.6g};--zoom:1;--x:0;--y:0">'
         f"<h2>{html.escape(one.name)}</h2>{stage}{_controls(maps.values(), white)}"
-        f'<div class="grid">{figures}</div></section>'
+        f'<div class="grid">{"".join(given + made)}</div></section>'
     )
+
+
+def _ratio(known: Mapping[str, Pixels]) -> float:
+    """Width over height of the results; the measurement may have another size."""
+    results = [pixels.shape for name, pixels in known.items() if name != MEASURED]
+    shapes = results or [pixels.shape for pixels in known.values()] or [(1, 1, 1)]
+    return shapes[0][-1] / shapes[0][-2]
 
 
 def _stage(known: Mapping[str, Pixels], best: str | None) -> str:
@@ -199,18 +216,19 @@ def _method_figure(shown: ShownMethod, maps: Mapping[str, Pixels], white: float)
     if shown.picture is None:
         why = f'<span class="none picture error spread failed">{html.escape(row["error"])}</span>'
         return _figure(name, "failed", why)
-    layers = _image(name, shown.picture, name)
+    layers = _image(name, shown.picture)
     for kind, title, missing in (
         ("error", "error", "the truth is not known"),
         ("spread", "standard deviation", "one estimate: no spread"),
     ):
         if kind in maps:
-            alt = html.escape(f"{title} of {name}", quote=True)
-            uri = map_uri(maps[kind], white)
-            layers += f'<img class="{kind}" src="{uri}" alt="{alt}" draggable="false" hidden>'
+            layers += (
+                f'<img class="{kind}" src="{map_uri(maps[kind], white)}" '
+                f'alt="{title} of {html.escape(name)}" draggable="false" hidden>'
+            )
         else:
             layers += f'<span class="none {kind}" hidden>{missing}</span>'
-    columns = used(COLUMNS, [row])
+    columns = used({key: COLUMNS[key] for key in _CAPTION}, [row])
     figures = " · ".join(f"{one.head} {one.text(row, key)}" for key, one in columns.items())
     return _figure(name, figures, layers)
 
@@ -223,12 +241,13 @@ def _figure(name: str, caption: str, layers: str) -> str:
     )
 
 
-def _image(name: str, pixels: Pixels, alt: str) -> str:
+def _image(name: str, pixels: Pixels) -> str:
     # What has no map stays when maps are shown.
     always = " error spread" if name in (TRUTH, MEASURED) else ""
+    escaped = html.escape(name)
     return (
-        f'<img class="picture{always}" data-name="{html.escape(name)}" src="{png_uri(pixels)}" '
-        f'alt="{html.escape(alt)}" draggable="false">'
+        f'<img class="picture{always}" data-name="{escaped}" src="{png_uri(pixels)}" '
+        f'alt="{escaped}" draggable="false">'
     )
 
 
@@ -243,9 +262,12 @@ def _maps(shown: ShownMethod, truth: Pixels | None) -> dict[str, Pixels]:
 
 
 def _white(maps: Iterable[Mapping[str, Pixels]]) -> float:
-    """One white for all maps of an input: a spread of the size of the error looks like it."""
+    """One white for all maps of an input: a spread of the size of the error looks like it.
+
+    The median over the maps: a method that fails badly does not darken those of the others.
+    """
     tops = [float(np.quantile(one, _QUANTILE)) for of_method in maps for one in of_method.values()]
-    return max([_LEAST_WHITE, *tops])
+    return max(_LEAST_WHITE, float(np.median(tops))) if tops else _LEAST_WHITE
 
 
 def _best(shown: Sequence[ShownMethod]) -> str | None:

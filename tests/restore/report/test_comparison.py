@@ -1,0 +1,172 @@
+"""The page of a comparison: everything inside it, nothing of a name taken for HTML."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restore.report.comparison import Input
+from restore.report.inline import map_uri
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, its texts, and its scripts by id."""
+
+    VOID = ("meta", "link", "img", "input", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: dict[str | None, str] = {}
+        self.open: list[str] = []
+        self._script: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "script":
+            self._script = dict(attrs).get("id")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[self._script] = data
+        else:
+            self.texts.append(data)
+
+    def all(self, tag, **attributes):
+        return [
+            found
+            for name, found in self.elements
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
+        ]
+
+    def images(self, kind):
+        return [one for one in self.all("img") if kind in (one["class"] or "").split()]
+
+
+@pytest.fixture
+def page(write, inputs) -> Page:
+    return Page(write(inputs).read_text(encoding="utf-8"))
+
+
+def pixels(uri: str) -> np.ndarray:
+    """[C, H, W] in [0, 1] of a `data:` address."""
+    head, _, data = uri.partition(",")
+    assert head == "data:image/png;base64"
+    image = Image.open(BytesIO(base64.b64decode(data)))
+    array = np.asarray(image.convert("RGB" if image.mode == "P" else image.mode)) / 255
+    return np.moveaxis(array, -1, 0)
+
+
+def test_every_element_is_closed(page):
+    assert page.open == []
+    assert [tag for tag, _ in page.elements].count("section") == 2
+
+
+def test_nothing_comes_from_elsewhere(page, write, inputs):
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "action", "poster"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+    text = write(inputs).read_text(encoding="utf-8")
+    assert re.search(r"https?:|@import|url\(", text) is None
+    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy["content"].startswith("default-src 'none'; img-src data:;")
+
+
+def test_pictures_are_those_of_the_methods(page, inputs, truth):
+    found = {one["data-name"]: pixels(one["src"]) for one in page.images("picture")[:4]}
+    assert list(found) == ["truth", "measured", "ddrm", "bicubic"]
+    np.testing.assert_allclose(found["truth"], truth, atol=0.51 / 255)
+    np.testing.assert_allclose(found["measured"], truth[:, ::2, ::2], atol=0.51 / 255)
+    np.testing.assert_allclose(found["bicubic"], inputs[0].shown[1].picture, atol=0.51 / 255)
+
+
+def test_maps_share_a_scale_that_is_said(page):
+    # Errors of 0.1 and 0.2 and a spread of 0.05: white is their median.
+    errors = [one for one in page.images("error") if "picture" not in one["class"]]
+    spreads = [one for one in page.images("spread") if "picture" not in one["class"]]
+    assert [one["alt"] for one in errors] == ["error of ddrm", "error of bicubic"]
+    assert [one["alt"] for one in spreads] == ["standard deviation of ddrm"] * 2
+    assert all("hidden" in one for one in errors + spreads)
+    assert any("0.1 (25.5 of 255) and more" in text for text in page.texts)
+    assert np.all(pixels(errors[0]["src"]) == 1)
+    # Half of white, but for rounding to 63 steps: red full, green half, no blue.
+    np.testing.assert_allclose(pixels(spreads[0]["src"])[:, 0, 0], (1, 0.5, 0), atol=0.03)
+
+
+def test_what_there_is_no_map_of_is_said(page):
+    assert page.texts.count("one estimate: no spread") == 1
+    assert page.texts.count("the truth is not known") == 1
+
+
+def test_colours_of_a_map_go_from_black_over_red_and_yellow_to_white():
+    colours = pixels(map_uri(np.array([[0.0, 1 / 3, 2 / 3, 1.0, 5.0]]), 1.0))[:, 0].T
+    expected = [(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 1, 1)]
+    np.testing.assert_allclose(colours, expected, atol=1 / 255)
+
+
+def test_the_configuration_and_the_rows_come_back(page, inputs, configuration):
+    data = json.loads(page.scripts["data"])
+    assert data["configuration"] == configuration
+    assert data["rows"] == [one.row for each in inputs for one in each.shown]
+    assert [row["method"] for row in data["summary"]] == ["ddrm", "bicubic", "snips"]
+    assert json.loads(page.texts[page.texts.index("Configuration") + 1]) == configuration
+
+
+def test_a_name_stays_a_name(page, inputs):
+    assert inputs[0].name in page.texts
+    assert "restore compare: <denoise>" in page.texts
+    assert len(page.all("script")) == 2
+
+
+def test_a_failure_says_why_in_its_place_and_in_the_table(page):
+    assert "needs <38> evaluations" in page.texts
+    assert "2 of 2" in page.texts
+
+
+def test_the_slider_chooses_among_the_pictures_that_there_are(page):
+    at = page.texts.index("left ")
+    assert page.texts[at + 1 : at + 5] == ["truth", "measured", "ddrm", "bicubic"]
+    assert page.texts[at + 5] == "right "
+    selects = [i for i, (tag, _) in enumerate(page.elements) if tag == "select"]
+    chosen = []
+    for i in selects[:2]:
+        options = [attributes for _, attributes in page.elements[i + 1 : i + 5]]
+        chosen.append(["selected" in one for one in options])
+    # The measurement, and the best of the methods.
+    assert chosen == [[False, True, False, False], [False, False, True, False]]
+
+
+def test_an_input_without_any_picture(write, failed):
+    text = write([Input("gone.png", None, None, [failed("*", "gone.png: not found")])]).read_text()
+    assert Page(text).open == []
+    assert "gone.png: not found" in text
+    assert 'class="stage"' not in text
+
+
+def test_a_name_that_is_no_text_does_not_stop_the_page(write, truth, shown):
+    path = write([Input("\udcff.png", truth, truth, [shown(truth, "ddrm", 0.1)])])
+    assert "?.png" in path.read_text(encoding="utf-8")
+
+
+def test_a_failure_while_writing_leaves_nothing(write, tmp_path):
+    def broken():
+        yield Input("a.png", None, None, [])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(broken())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import pytest
+
+from restore.report.plot import HEIGHT, WIDTH, quality_plot
+
+
+def drawn(*rows) -> ET.Element:
+    return ET.fromstring(quality_plot(rows))
+
+
+def dots(svg: ET.Element, name: str) -> list[tuple[float, float, float]]:
+    """(x, y, radius) of the dots of a method."""
+    for group in svg.iter("g"):
+        if group.find("title").text.startswith(f"{name}:"):
+            return [tuple(float(c.get(k)) for k in ("cx", "cy", "r")) for c in group.iter("circle")]
+    raise AssertionError(name)
+
+
+def test_one_sample_and_the_mean_at_what_each_costs(summary_row):
+    svg = drawn(
+        summary_row("a", 30.0, samples=4, evaluations=20, psnr_sample=28.0),
+        summary_row("b", 28.0, evaluations=80),
+    )
+    (one, mean), (other,) = dots(svg, "a"), dots(svg, "b")
+    assert one[2] < mean[2]
+    assert mean[0] == other[0]  # 4 times 20 evaluations are 80
+    assert one[1] == other[1]  # 28 dB
+    assert one[0] < mean[0]
+    assert mean[1] < one[1]  # up is better
+
+
+def test_without_a_network_a_line(summary_row):
+    svg = drawn(summary_row("a", 30.0, evaluations=20), summary_row("bicubic", 27.0))
+    assert dots(svg, "bicubic") == []
+    assert len([path for path in svg.iter("path") if path.get("class") == "classical"]) == 1
+
+
+def test_labels_do_not_overlap_and_everything_is_inside(summary_row):
+    names = [f"method-{i}" for i in range(16)]
+    svg = drawn(
+        *(summary_row(name, 30 + i / 1000, evaluations=100) for i, name in enumerate(names))
+    )
+    places = sorted(float(text.get("y")) for text in svg.iter("text") if text.text in names)
+    assert len(places) == 16
+    assert all(b - a >= 14.9 for a, b in pairwise(places))
+    assert 0 < places[0] <= places[-1] < HEIGHT
+    ticks = [text for text in svg.iter("text") if re.fullmatch(r"[\d.]+", text.text)]
+    assert len(ticks) >= 3
+    for text in ticks:
+        assert 0 <= float(text.get("x")) <= WIDTH
+        assert 0 <= float(text.get("y")) <= HEIGHT
+
+
+@pytest.mark.parametrize("evaluations", [1, 7, 100, 1000])
+def test_one_method_alone(summary_row, evaluations):
+    svg = drawn(summary_row("a", 30.0, psnr_se=None, evaluations=evaluations))
+    ((x, y, _),) = dots(svg, "a")
+    assert 0 < x < WIDTH
+    assert 0 < y < HEIGHT
+
+
+def test_names_are_escaped_and_unknown_levels_left_out(summary_row):
+    svg = drawn(summary_row("own:<b>", 30.0), summary_row("failed", None))
+    assert "own:<b>" in [text.text for text in svg.iter("text")]
+    assert "failed" not in [text.text for text in svg.iter("text")]
+    assert quality_plot([summary_row("failed", None)]) == ""
