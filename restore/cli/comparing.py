@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from restore.tasks.settings import parse_scale, parse_sigma, resolve_settings, s
 if TYPE_CHECKING:
     from restore.methods.base import Method
     from restore.report.comparison import Input
-    from restore.tasks.compare import Comparison, Row
+    from restore.tasks.compare import Comparison
     from restore.tasks.exact import ExactRow
+    from restore.tasks.record import Row
     from restore.tasks.task import Task
 
 OWN_BUDGET = "own"
@@ -32,6 +34,7 @@ DEFAULT_BUDGET = 100
 EXACT_SAMPLES = 250
 EXACT = "exact"
 
+FAILED = Column("failed", "{:.0f}")
 EXACT_COLUMNS = {
     "steps": Column("evaluations", "{}"),
     "mean_error": Column("mean error", "{:.3f}"),
@@ -78,6 +81,7 @@ def compare_pictures(
     from restore.tasks.compare import Comparison, Plan, fitting
 
     task = _task(verb)
+    _check_places(shown)
     if not inputs:
         raise InputError("no INPUT; expected clean pictures or a folder of them (or --exact)")
     values = {name: value for name, value in given.items() if value is not None}
@@ -108,7 +112,8 @@ def compare_pictures(
         for row in summary:
             typer.echo(json.dumps(row))
     elif not shown.quiet:
-        _print_table(summary, ("method",), COLUMNS)
+        rows = [row | {"failed": row["failed"] or None} for row in summary]
+        _print_table(rows, ("method",), COLUMNS | {"failed": FAILED})
     return SOME_FAILED if failed else 0
 
 
@@ -140,6 +145,7 @@ def compare_exactly(
         raise InputError(f"--prior {prior}: expected one of {', '.join(PRIORS)}")
     if shown.report is not None:
         raise InputError("--report: of pictures; expected --csv or --json with --exact")
+    _check_places(shown)
     levels = [parse_sigma(text, sigma_range) for text in sigmas]
     if "auto" in levels:
         raise InputError("--sigma auto: nothing to estimate; expected a level with --exact")
@@ -166,6 +172,14 @@ def compare_exactly(
         keys = ("operator", "noise_std", "method")
         _print_table([row.as_dict() for row in rows], keys, EXACT_COLUMNS)
     return 0
+
+
+def _check_places(shown: Shown) -> None:
+    from restore.io.files import check_place
+
+    for path in (shown.report, shown.csv):
+        if path is not None:
+            check_place(path)
 
 
 def _task(verb: str | None) -> Task:
@@ -196,7 +210,10 @@ def _parameters(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
         method, dot, name = left.rpartition(".")
         if not (equals and dot and method and name):
             raise InputError(f"--set {pair}: expected METHOD.NAME=VALUE, such as ddrm.eta=1")
-        parameters.setdefault(method, {})[name.replace("-", "_")] = scalar(text)
+        value = scalar(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--set {pair}: expected a finite number")
+        parameters.setdefault(method, {})[name.replace("-", "_")] = value
     return parameters
 
 
@@ -305,14 +322,13 @@ def _shown(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input]:
 
     from restore.io.picture import read_picture
     from restore.report.comparison import Input, ShownMethod
-    from restore.tasks.compare import input_names
 
-    for source, name in zip(sources, input_names(sources), strict=True):
+    for source in sources:
         methods = []
         for row in comparison.rows([source]):
             there = "error" not in row
-            picture = comparison.picture(name, row["method"])
-            spread = comparison.spread(name, row["method"])
+            picture = comparison.picture(source, row["method"])
+            spread = comparison.spread(source, row["method"])
             several = there and row["samples"] > 1
             methods.append(
                 ShownMethod(
@@ -322,5 +338,5 @@ def _shown(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input]:
                     row=row,
                 )
             )
-        measured, truth = comparison.shown(source, name)
+        measured, truth = comparison.shown(source)
         yield Input(name=source.name, measured=measured, truth=truth, shown=methods)

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -74,16 +73,11 @@ def _run(verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str
 
 def _wanted(output: Path, common: CommonOptions) -> bool:
     """Whether to make this output; what cannot be written is refused before any work is done."""
-    from restore.io.files import may_write
+    from restore.io.files import check_place, may_write
     from restore.io.picture import output_format
 
     output_format(output)
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    try:
-        TemporaryFile(dir=folder).close()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"{output}: {folder}: {reason}; expected a writable folder") from None
+    check_place(output)
     return may_write(output, overwrite=common.overwrite, skip_existing=common.skip_existing)
 
 

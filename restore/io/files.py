@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from restore.errors import InputError
@@ -113,6 +114,20 @@ def plan_outputs(
             )
         made[target] = source.path
     return list(made)
+
+
+def check_place(output: Path) -> None:
+    """Refuse an output where nothing can be written, before any work is done.
+
+    Raises:
+        InputError: likewise.
+    """
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{output}: {folder}: {reason}; expected a writable folder") from None
 
 
 def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = False) -> bool:

@@ -167,8 +167,8 @@ def _section(one: Input) -> str:
 def _ratio(known: Mapping[str, Pixels]) -> float:
     """Width over height of the results; the measurement may have another size."""
     results = [pixels.shape for name, pixels in known.items() if name != MEASURED]
-    shapes = results or [pixels.shape for pixels in known.values()] or [(1, 1, 1)]
-    return shapes[0][-1] / shapes[0][-2]
+    _, height, width = [*results, *(pixels.shape for pixels in known.values()), (1, 1, 1)][0]
+    return float(width / height)
 
 
 def _stage(known: Mapping[str, Pixels], best: str | None) -> str:

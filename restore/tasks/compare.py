@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,14 @@ from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.own import is_own
 from restore.prior.counted import Counted
-from restore.prior.models import sha256_of
 from restore.solve import misfit, solve
 from restore.tasks.classical import CLASSICAL
 from restore.tasks.memory import peak_memory
 from restore.tasks.photo import Case, Pixels, Restorer, StepCallback, as_array, check_method
+from restore.tasks.record import UNREAD, Record, Row, content_of
 from restore.tasks.settings import Scalar, Settings
-from restore.tasks.sidecar import software
 from restore.tasks.task import Task
 
-ROWS, CONFIGURATION = "rows.jsonl", "configuration.json"
 FIGURES = (
     "psnr",
     "psnr_sample",
@@ -47,10 +44,8 @@ FIGURES = (
 )
 # Settings that name files: a comparison is of their content.
 _FILES = ("mask", "hints", "reference")
-# What a method may raise on a problem that it was not made for.
-FAILURES = (InputError, ValueError, ArithmeticError, RuntimeError, NotImplementedError, MemoryError)
-
-Row = dict[str, Any]
+# Errors whose message says all; others are shown with their kind.
+_PLAIN = (InputError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -93,12 +88,13 @@ class Comparison:
     """
 
     def __init__(self, task: Task, plan: Plan, folder: Path, *, overwrite: bool = False) -> None:
-        self.task, self.plan, self.folder = task, plan, folder
+        self.task, self.plan = task, plan
         for name in plan.names:
             _check_name(name, task)
+        for name, values in plan.parameters.items():
+            _check_parameters(name, values, plan.names)
         self.restorer = Restorer(task, plan.settings)
-        self._rows: dict[tuple[str, str], Row] = {}
-        self._open(overwrite)
+        self._record = Record(folder, self.configuration, overwrite=overwrite)
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -112,7 +108,7 @@ class Comparison:
             "crop": plan.crop,
             "parameters": {name: dict(values) for name, values in plan.parameters.items()},
             "files_sha256": {
-                name: _content(path) for name in _FILES if (path := getattr(settings, name))
+                name: content_of(path) for name in _FILES if (path := getattr(settings, name))
             },
             "model_sha256": model.card.sha256 if model else None,
             "device": str(self.restorer.device),
@@ -133,30 +129,28 @@ class Comparison:
         Raises:
             InputError: if the only input is bad.
         """
-        for source, name in zip(inputs, input_names(inputs), strict=True):
-            content = _content(source)
-            wanted = [m for m in self.plan.names if self._done(source, m, content) is None]
+        for source in inputs:
+            done = self._record.done(source, self.plan.names)
             case = None
-            if wanted:
+            if len(done) < len(self.plan.names):
                 try:
-                    case = self._case(source, name)
+                    case = self._case(source)
                 except InputError as error:
                     if len(inputs) == 1:
                         raise
-                    yield self._keep(self._row(source, "*", error=str(error))), False
+                    row = self._row(source, UNREAD, error=str(error))
+                    yield self._record.keep(source, row), False
                     continue
             for method in self.plan.names:
-                done = self._done(source, method, content)
-                if done is not None:
-                    yield done, True
+                if method in done:
+                    yield done[method], True
                 elif case is not None:
-                    row = self._compared(source, name, method, case, on_step)
-                    yield self._keep(row | {"input_sha256": content}), False
+                    row = self._compared(source, method, case, on_step)
+                    yield self._record.keep(source, row), False
 
     def rows(self, inputs: Sequence[Path]) -> list[Row]:
         """The rows of these inputs, each method in its place; of one that was not read one row."""
-        keys = [(str(source), method) for source in inputs for method in ("*", *self.plan.names)]
-        return [self._rows[key] for key in keys if key in self._rows]
+        return self._record.rows(inputs, self.plan.names)
 
     def summary(self, inputs: Sequence[Path]) -> list[Row]:
         """A row for each method: means over the inputs and standard errors, the best first."""
@@ -174,48 +168,50 @@ class Comparison:
                 )
             summary["samples"] = good[0]["samples"] if good else None
             summary |= {"count": len(good), "failed": len(mine) - len(good)}
+            if mine and not good:
+                summary["error"] = mine[0]["error"]
             summaries.append(summary)
         return sorted(summaries, key=lambda row: (row["psnr"] is None, -(row["psnr"] or 0)))
 
-    def picture(self, name: str, method: str) -> Path:
-        """Where the picture of a method is; `measured` for the measurement."""
-        return self.folder / name / f"{method.replace(':', '_')}.png"
+    def picture(self, source: Path, method: str) -> Path:
+        """Where the picture is that a method made of an input."""
+        return self._record.place(source) / f"{method.replace(':', '_')}.png"
 
-    def spread(self, name: str, method: str) -> Path:
+    def spread(self, source: Path, method: str) -> Path:
         """Where the standard deviation of a method's samples is, if there are several."""
-        return self.picture(name, method).with_name(f"{method.replace(':', '_')}_std.npy")
+        return self.picture(source, method).with_name(f"{method.replace(':', '_')}_std.npy")
 
-    def shown(self, source: Path, name: str) -> tuple[Pixels | None, Pixels | None]:
+    def shown(self, source: Path) -> tuple[Pixels | None, Pixels | None]:
         """The measurement of an input as a picture, and the truth where it is known."""
-        if (str(source), "*") in self._rows:  # it could not be read
+        if any(row["method"] == UNREAD for row in self.rows([source])):
             return None, None
         settings = self.plan.settings
-        simulated = (self._measured(name), self._clean(source, name))
+        simulated = (self._measured(source), self._clean(source))
         measured, truth = simulated if settings.simulate else (source, settings.reference)
         return read_picture(measured).pixels, None if truth is None else read_picture(truth).pixels
 
-    def _measured(self, name: str) -> Path:
-        return self.folder / name / f"measured{self.task.degraded_suffix}"
+    def _measured(self, source: Path) -> Path:
+        return self._record.place(source) / f"measured{self.task.degraded_suffix}"
 
-    def _clean(self, source: Path, name: str) -> Path:
-        return source if self.plan.crop is None else self.folder / name / "clean.png"
+    def _clean(self, source: Path) -> Path:
+        return source if self.plan.crop is None else self._record.place(source) / "clean.png"
 
-    def _compared(
-        self, source: Path, name: str, method: str, case: Case, on_step: StepCallback | None
-    ) -> Row:
+    def _compared(self, source: Path, method: str, case: Case, on_step: StepCallback | None) -> Row:
         began = time.perf_counter()
         memory = peak_memory(self.restorer.device)
         try:
             x, evaluations = self._estimates(source, method, case, on_step)
-        except FAILURES as error:
-            return self._row(source, method, error=" ".join(str(error).split()))
+            if not bool(torch.isfinite(x).all()):
+                raise ArithmeticError("the picture has values that are not finite")
+        except Exception as error:  # whatever it is, the other methods go on
+            return self._row(source, method, error=_said(error))
         seconds, used = time.perf_counter() - began, memory()
         best, bits = x.mean(dim=0), case.picture.bits
         written = as_written(as_array(best), bits)
-        write_picture(self.picture(name, method), written)
+        write_picture(self.picture(source, method), written)
         spread = None
         if len(x) > 1:
-            with atomic_path(self.spread(name, method)) as temporary:
+            with atomic_path(self.spread(source, method)) as temporary:
                 np.save(temporary, as_array(x.std(dim=0)), allow_pickle=False)
             spread = as_array(x)
         problem = case.measurement.written
@@ -260,8 +256,8 @@ class Comparison:
         )[:, 0]
         return measurement.finish(x), prior.calls // count
 
-    def _case(self, source: Path, name: str) -> Case:
-        clean = self._clean(source, name)
+    def _case(self, source: Path) -> Case:
+        clean = self._clean(source)
         if self.plan.crop is not None:
             picture = read_picture(source)
             side = self.plan.crop
@@ -273,7 +269,7 @@ class Comparison:
             top, left = (picture.height - side) // 2, (picture.width - side) // 2
             crop = picture.pixels[:, top : top + side, left : left + side]
             write_picture(clean, crop, picture)
-        return self.restorer.case(clean, self._measured(name))
+        return self.restorer.case(clean, self._measured(source))
 
     def _row(self, source: Path, method: str, **values: Any) -> Row:
         row: Row = {"input": str(source), "task": self.task.name, "method": method}
@@ -281,77 +277,11 @@ class Comparison:
             row |= dict.fromkeys(FIGURES)
         return row | values
 
-    def _done(self, source: Path, method: str, content: str | None) -> Row | None:
-        row = self._rows.get((str(source), method))
-        good = row is not None and "error" not in row and row.get("input_sha256") == content
-        return row if good else None
-
-    def _keep(self, row: Row) -> Row:
-        self._remember(row)
-        with (self.folder / ROWS).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(row) + "\n")
-        return row
-
-    def _open(self, overwrite: bool) -> None:
-        path = self.folder / CONFIGURATION
-        if path.exists() and not overwrite:
-            self._resume(path)
-        else:
-            (self.folder / ROWS).unlink(missing_ok=True)
-        with atomic_path(path) as temporary:
-            content = self.configuration | {"versions": software()}
-            temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-    def _resume(self, path: Path) -> None:
-        try:
-            before = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: {error}; expected the configuration of a comparison, or --overwrite"
-            ) from error
-        for name, value in self.configuration.items():
-            if before.get(name) != value:
-                raise InputError(
-                    f"{self.folder}: holds a comparison with another {name} "
-                    f"({_short(before.get(name))}, now {_short(value)}); expected the same, "
-                    "another folder, or --overwrite"
-                )
-        lines = self.folder / ROWS
-        for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ():
-            try:
-                self._remember(json.loads(line))
-            except ValueError:
-                continue  # the line that an interrupted run was writing
-        with atomic_path(lines) as temporary:
-            text = "".join(json.dumps(row) + "\n" for row in self._rows.values())
-            temporary.write_text(text, encoding="utf-8")
-
-    def _remember(self, row: Row) -> None:
-        # An input either has rows or one that says why it could not be read.
-        source, method = row["input"], row["method"]
-        if method == "*":
-            self._rows = {key: old for key, old in self._rows.items() if key[0] != source}
-        else:
-            self._rows.pop((source, "*"), None)
-        self._rows[source, method] = row
-
 
 def fitting(task: Task) -> tuple[str, ...]:
     """Every classical method and every method that serves a task."""
     classical = [name for name, one in CLASSICAL.items() if task.name in one.tasks]
     return (*classical, *(name for name, cls in methods().items() if task.name in cls.tasks))
-
-
-def input_names(inputs: Sequence[Path]) -> list[str]:
-    """A folder name for each input: its stem, numbered where that is taken."""
-    names: list[str] = []
-    for path in inputs:
-        name, number = path.stem, 1
-        while name in names:
-            number += 1
-            name = f"{path.stem}-{number}"
-        names.append(name)
-    return names
 
 
 def _check_name(name: str, task: Task) -> None:
@@ -367,6 +297,26 @@ def _check_name(name: str, task: Task) -> None:
     raise InputError(
         f"--method {name}: unknown; did you mean {near[0]}? Those for {task.name}: {', '.join(fit)}"
     )
+
+
+def _check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        raise InputError(f"--set {name}: is not compared; did you mean {near[0]}?")
+    known = []
+    if name not in CLASSICAL:
+        known = [f.name for f in fields(find_method(name)) if f.name != "start"]  # type: ignore[arg-type]
+    for parameter in values:
+        if parameter not in known:
+            raise InputError(
+                f"--set {name}.{parameter}: unknown; expected one of {', '.join(known) or 'none'}"
+            )
+
+
+def _said(error: Exception) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"
 
 
 def _scores(
@@ -385,16 +335,3 @@ def _scores(
         "haarpsi": haarpsi(mean, truth),
         "calibration": None if samples is None else coverage(samples, truth),
     }
-
-
-def _content(path: Path) -> str | None:
-    """The hash of a file; None where it cannot be read, which its reader explains better."""
-    try:
-        return sha256_of(path)
-    except OSError:
-        return None
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

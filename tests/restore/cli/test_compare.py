@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -95,6 +96,9 @@ def test_a_bad_input_does_not_stop_the_others(restore, tmp_path, photo):
     assert done.code == 1
     assert "bad.png" in done.records[0]["error"]
     assert done.records[1]["psnr"] > 0
+    shown = _compare(restore, tmp_path / "bad.png", photo, "-m", "bicubic", "--report", "page.html")
+    assert shown.code == 1
+    assert done.records[0]["error"] in Path("page.html").read_text()
     alone = _compare(restore, tmp_path / "bad.png", "-m", "bicubic")
     assert alone.code == 2
     assert len(alone.err.splitlines()) == 1
@@ -153,6 +157,77 @@ def test_a_measured_picture_with_and_without_its_truth(restore, tmp_path, photo)
     blind = restore("compare", small, "--measured", *options)
     assert blind.code == 0, blind.err
     assert all(row["psnr"] is None and row["residual"] is not None for row in blind.records)
+
+
+OWN = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from restore.methods import Method
+
+
+@dataclass(frozen=True)
+class Own(Method):
+    steps: int = 1
+    how: str = "fill"
+    name: ClassVar[str] = "own"
+    title: ClassVar[str] = "One value, or no value, or none at all"
+    reference: ClassVar[str] = "none"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, problem, prior, *, noise, on_step=None):
+        x = prior(problem.operator.adjoint(problem.y) * 0 + 0.5, 0.1)
+        return {"fill": x, "divide": x / 0 * 0}[self.how]
+"""
+
+
+@pytest.fixture
+def _own_method(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.usefixtures("_own_method")
+@pytest.mark.parametrize(
+    ("how", "error"), [("divide", "not finite"), ("raise", "KeyError: 'raise'"), ("fill", None)]
+)
+def test_whatever_fails_in_a_method_of_ones_own_is_a_row(restore, photo, how, error):
+    done = _compare(restore, photo, "-m", "mine:Own", "-m", "bicubic", "--json", "--set",
+                    f"mine:Own.how={how}", "-o", "done")  # fmt: skip
+    assert done.code == (1 if error else 0)
+    own, bicubic, *summary = done.records
+    assert bicubic["psnr"] > 0
+    if error is None:
+        assert own["evaluations"] == 1
+        return
+    assert error in own["error"]
+    assert error in summary[1]["error"]
+    assert "error" not in summary[0]
+    shown = _compare(restore, photo, "-m", "mine:Own", "-o", "done", "--set", f"mine:Own.how={how}")
+    assert "failed" in shown.out
+    assert error in shown.err
+
+
+def test_only_these_inputs_count(restore, photo, second):
+    both = _compare(restore, photo, second, "-m", "bicubic", "-o", "done", "--json").records
+    one = _compare(
+        restore, second, "-m", "bicubic", "-o", "done", "--json", "--csv", "rows.csv"
+    ).records
+    assert [row["input"] for row in one] == [str(second), "*"]
+    assert one[1]["count"] == 1
+    assert one[1]["psnr"] == one[0]["psnr"] == both[1]["psnr"]
+    assert len(Path("rows.csv").read_text().splitlines()) == 2
+
+
+def test_an_input_that_has_changed_is_done_again(restore, photo, second):
+    run = ("-m", "bicubic", "-o", "done", "--json")
+    before = _compare(restore, photo, *run).records[0]
+    Image.open(second).point(lambda level: level // 2).save(photo)
+    after = _compare(restore, photo, *run).records[0]
+    assert after["psnr"] != before["psnr"]
+    assert after == _compare(restore, photo, *run).records[0]
 
 
 class _Sources(HTMLParser):
@@ -214,6 +289,24 @@ def test_exact(restore):
         (("PHOTO", "--task", "denoise", "--nfe", "0"), ("--nfe 0", "own")),
         (("PHOTO", "--task", "denoise", "--crop", "1000"), ("photo.png", "40x30", "1000")),
         (("PHOTO", "--task", "denoise", "--set", "eta=1"), ("METHOD.NAME=VALUE",)),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "ddrm", "--set", "pnp.steps=3"),
+            ("--set pnp", "ddrm"),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "ddrm", "--set", "ddrm.etta=1"),
+            ("--set ddrm.etta", "eta"),
+        ),
+        (("PHOTO", "--task", "denoise", "--set", "ddrm.eta=nan"), ("ddrm.eta=nan", "finite")),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "tv", "--set", "tv.x=1"),
+            ("--set tv.x", "none"),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "ddrm", "--report", "photo.png/page.html"),
+            ("photo.png/page.html", "writable folder"),
+        ),
+        (("--exact", "--csv", "photo.png/rows.csv"), ("photo.png/rows.csv", "writable folder")),
         (("PHOTO", "--task", "denoise", "--operator", "mask"), ("--operator", "--exact")),
         (("PHOTO", "--exact"), ("--exact", "INPUT")),
         (("--exact", "--operator", "hose"), ("--operator hose", "mask")),

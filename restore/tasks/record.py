@@ -1,0 +1,134 @@
+"""The folder of a comparison: its configuration, a line for each row, a folder for each input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from restore.errors import InputError
+from restore.io.atomic import atomic_path
+from restore.prior.models import sha256_of
+from restore.tasks.sidecar import software
+
+ROWS, CONFIGURATION = "rows.jsonl", "configuration.json"
+UNREAD = "*"
+"""Stands for a method in the row of an input that could not be read."""
+
+Row = dict[str, Any]
+
+
+class Record:
+    """What is done already. A row has `input` and `method`, and `error` where that failed.
+
+    `rows.jsonl` gets a line as each row is made, so that what an interruption costs is at most the
+    row at hand. With a row its input's SHA-256 is kept, and the name of the folder of its pictures.
+
+    Args:
+        folder: made when missing.
+        configuration: what the rows depend on besides input and method; JSON.
+        overwrite: begin anew whatever is there.
+
+    Raises:
+        InputError: if the folder holds rows of another configuration.
+    """
+
+    def __init__(
+        self, folder: Path, configuration: Mapping[str, Any], *, overwrite: bool = False
+    ) -> None:
+        self.folder = folder
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._places: dict[str, str] = {}
+        path = folder / CONFIGURATION
+        if path.exists() and not overwrite:
+            self._check(path, configuration)
+            self._read()
+        else:
+            (folder / ROWS).unlink(missing_ok=True)
+        with atomic_path(path) as temporary:
+            content = dict(configuration) | {"versions": software()}
+            temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def place(self, source: Path) -> Path:
+        """The folder of an input: called by its stem, numbered where another input has that."""
+        name, number = source.stem, 1
+        while self._places.setdefault(name, str(source)) != str(source):
+            number += 1
+            name = f"{source.stem}-{number}"
+        return self.folder / name
+
+    def done(self, source: Path, methods: Sequence[str]) -> dict[str, Row]:
+        """The rows of an input as it is now, by method; those that failed are not done."""
+        content = content_of(source)
+        return {
+            row["method"]: row
+            for row in self.rows([source], methods)
+            if "error" not in row and row["input_sha256"] == content
+        }
+
+    def keep(self, source: Path, row: Row) -> Row:
+        """Add a row; returns it as it was kept."""
+        row = row | {"input_sha256": content_of(source), "folder": self.place(source).name}
+        self._remember(row)
+        with (self.folder / ROWS).open("a", encoding="utf-8") as lines:
+            lines.write(_line(row))
+        return row
+
+    def rows(self, inputs: Sequence[Path], methods: Sequence[str]) -> list[Row]:
+        """The rows of these, in this order; of an input that could not be read one row."""
+        keys = [(str(source), method) for source in inputs for method in (UNREAD, *methods)]
+        return [self._rows[key] for key in keys if key in self._rows]
+
+    def _check(self, path: Path, configuration: Mapping[str, Any]) -> None:
+        try:
+            before = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: {error}; expected the configuration of a comparison, or --overwrite"
+            ) from error
+        for name, value in configuration.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"{self.folder}: holds a comparison with another {name} "
+                    f"({_short(before.get(name))}, now {_short(value)}); expected the same, "
+                    "another folder, or --overwrite"
+                )
+
+    def _read(self) -> None:
+        path = self.folder / ROWS
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                self._remember(json.loads(line))
+            except ValueError:
+                continue  # the line that an interrupted run was writing
+        with atomic_path(path) as temporary:
+            text = "".join(map(_line, self._rows.values()))
+            temporary.write_text(text, encoding="utf-8")
+
+    def _remember(self, row: Row) -> None:
+        # An input either has rows or one that says why it could not be read.
+        source, method = row["input"], row["method"]
+        if method == UNREAD:
+            self._rows = {key: old for key, old in self._rows.items() if key[0] != source}
+        else:
+            self._rows.pop((source, UNREAD), None)
+        self._rows[source, method] = row
+        self._places[row["folder"]] = source
+
+
+def content_of(path: Path) -> str | None:
+    """The hash of a file; None where it cannot be read, which its reader explains better."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
