@@ -22,6 +22,7 @@ def compare(
         typer.Option(
             "-m",
             "--method",
+            metavar="NAME",
             help="A method or classical method; again for each. [default: all that fit]",
         ),
     ] = None,
@@ -43,9 +44,14 @@ def compare(
     reference: Annotated[
         Path | None, typer.Option(help="The input is measured, and this is the true picture.")
     ] = None,
-    measured: Annotated[
-        bool, typer.Option("--measured", help="The inputs are measured; there is no truth.")
-    ] = False,
+    simulate: Annotated[
+        bool | None,
+        typer.Option(
+            "--simulate/--measured",
+            help="Whether the inputs are clean, to be degraded and scored, or measured already. "
+            "[default: simulate, unless there is a --reference]",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -143,7 +149,9 @@ def compare(
                 raise InputError(f"{name}: only with --exact")
         if len(sigma or ()) > 1:
             raise InputError("--sigma: given several times; expected one level (or --exact)")
-        clean = reference is None and not measured
+        if simulate and reference is not None:
+            raise InputError("--simulate: the inputs are clean, so expected no --reference")
+        clean = reference is None if simulate is None else simulate
         given = {
             "sigma": sigma[0] if sigma else None, "sigma_range": sigma_range, "model": model,
             "mask": mask, "scale": scale, "kernel": kernel, "border": border,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 
+import torch
 from torch import Tensor
 
 from operators import Blur, Resize
@@ -22,12 +25,19 @@ class Classical:
         title: what it is, in a few words.
         tasks: the verbs that it serves.
         estimate: from the measurement of one of these to a picture [1, C, H, W] in [0, 1].
+        package: what the user must have installed for it, being no dependency of ours.
     """
 
     name: str
     title: str
     tasks: tuple[str, ...]
     estimate: Callable[[Measurement], Tensor]
+    package: str | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether its package is there."""
+        return self.package is None or find_spec(self.package) is not None
 
 
 def _bicubic(measurement: Measurement) -> Tensor:
@@ -53,6 +63,15 @@ def _non_local_means(measurement: Measurement) -> Tensor:
     return non_local_means(problem.y, problem.noise_std).clamp(0, 1)
 
 
+def _bm3d(measurement: Measurement) -> Tensor:
+    package = import_module("bm3d")
+    problem = measurement.problem
+    denoise = package.bm3d if problem.y.shape[1] == 1 else package.bm3d_rgb
+    picture = problem.y[0].permute(1, 2, 0).cpu().double().numpy()
+    denoised = torch.from_numpy(denoise(picture, problem.noise_std)).to(problem.y)
+    return denoised.reshape(*picture.shape).permute(2, 0, 1)[None].clamp(0, 1)
+
+
 def _wiener(measurement: Measurement) -> Tensor:
     blur = measurement.problem.operator
     assert isinstance(blur, Blur)
@@ -74,6 +93,8 @@ _METHODS = (
     Classical("lanczos", "Lanczos enlargement (Pillow)", ("super-resolve",), _lanczos),
     Classical("biharmonic", "biharmonic filling (scikit-image)", ("inpaint",), _biharmonic),
     Classical("non-local-means", "non-local means (scikit-image)", ("denoise",), _non_local_means),
+    # For non-commercial use only: never a dependency.
+    Classical("bm3d", "BM3D (the user's own package)", ("denoise",), _bm3d, package="bm3d"),
     Classical("wiener", "Wiener's filter with the spectrum of photographs", ("deblur",), _wiener),
     Classical("grey", "the luma alone", ("colorize",), _grey),
     Classical("decoded", "the file as it is decoded", ("dejpeg",), lambda m: m.start),

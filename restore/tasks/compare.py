@@ -279,8 +279,8 @@ class Comparison:
 
 
 def fitting(task: Task) -> tuple[str, ...]:
-    """Every classical method and every method that serves a task."""
-    classical = [name for name, one in CLASSICAL.items() if task.name in one.tasks]
+    """Every classical method that is at hand and every method, of those that serve a task."""
+    classical = [n for n, one in CLASSICAL.items() if task.name in one.tasks and one.available]
     return (*classical, *(name for name, cls in methods().items() if task.name in cls.tasks))
 
 
@@ -288,6 +288,11 @@ def _check_name(name: str, task: Task) -> None:
     fit = fitting(task)
     if name in fit:
         return
+    if name in CLASSICAL and task.name in CLASSICAL[name].tasks:
+        raise InputError(
+            f"--method {name}: needs the package {CLASSICAL[name].package}, which is not installed "
+            f"and never comes with this one; those at hand are {', '.join(fit)}"
+        )
     if name in CLASSICAL:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {', '.join(fit)}")
     if name in methods() or is_own(name):

@@ -278,6 +278,20 @@ def test_exact(restore):
     assert "exact" in shown.out
 
 
+def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monkeypatch):
+    from restore.tasks import classical
+
+    options = ("--task", "denoise", "--crop", "8", "-m")
+    monkeypatch.setattr(classical, "find_spec", lambda name: None)
+    done = restore("compare", photo, *options, "bm3d")
+    assert done.code == 2
+    assert "needs the package bm3d, which is not installed" in done.err
+    assert "at hand are non-local-means" in done.err
+    monkeypatch.setattr(classical, "find_spec", lambda name: object())
+    nearest = restore("compare", photo, *options, "bm3b")
+    assert "did you mean bm3d?" in nearest.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -286,6 +300,11 @@ def test_exact(restore):
         (("PHOTO", "--task", "denoize"), ("--task denoize", "denoise")),
         (("PHOTO", "--task", "denoise", "-m", "ddrn"), ("ddrn", "ddrm")),
         (("PHOTO", "--task", "denoise", "-m", "biharmonic"), ("biharmonic", "non-local-means")),
+        (("PHOTO", "--task", "inpaint", "-m", "bm3d"), ("bm3d: not for inpaint", "biharmonic")),
+        (
+            ("PHOTO", "--task", "denoise", "--simulate", "--reference", "PHOTO"),
+            ("--simulate", "--reference"),
+        ),
         (("PHOTO", "--task", "denoise", "--nfe", "0"), ("--nfe 0", "own")),
         (("PHOTO", "--task", "denoise", "--crop", "1000"), ("photo.png", "40x30", "1000")),
         (("PHOTO", "--task", "denoise", "--set", "eta=1"), ("METHOD.NAME=VALUE",)),

@@ -1,21 +1,31 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from operators import Identity
 from restore.io.picture import read_picture, write_picture
+from restore.problem import Problem
 from restore.tasks.classical import CLASSICAL
 from restore.tasks.registry import TASKS
 from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement
 
 CPU = torch.device("cpu")
-PAIRS = [(name, task) for name, one in CLASSICAL.items() for task in one.tasks if name != "tv"]
+PAIRS = [
+    (name, task)
+    for name, one in CLASSICAL.items()
+    for task in one.tasks
+    if name != "tv" and one.available
+]
 # The verb's own classical method.
 OWN = {
     "super-resolve": "bicubic",
@@ -115,3 +125,23 @@ def test_lanczos_is_pillows(tmp_path: Path) -> None:
     expected = np.asarray(red.resize((40, 48), Image.Resampling.LANCZOS)).clip(0, 1)
     x = CLASSICAL["lanczos"].estimate(measurement)
     np.testing.assert_allclose(x[0, 0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bm3d_is_the_users_own_package(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one that says what it was given: rows, columns, and channels last; σ in [0, 1]."""
+    y = truth()[None, :channels]
+    given = []
+
+    def denoise(picture: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+        given.append((picture.shape, sigma))
+        return 2 * picture.squeeze()
+
+    package = ModuleType("bm3d")
+    setattr(package, "bm3d" if channels == 1 else "bm3d_rgb", denoise)
+    monkeypatch.setitem(sys.modules, "bm3d", package)
+    problem = Problem(Identity((channels, 48, 40)), y, 0.1)
+    measurement = Measurement(problem, y, ("", lambda: y), lambda x: x, {})
+    x = CLASSICAL["bm3d"].estimate(measurement)
+    assert given == [((48, 40, channels), 0.1)]
+    torch.testing.assert_close(x, (2 * y).clamp(0, 1))
