@@ -123,11 +123,12 @@ class Chain:
         x_bar = torch.lerp(x_hat_bar, self.x_bar, kept / sigma).add_(z_bar, alpha=fresh)
         known = torch.lerp(x_hat_bar, at.y_bar, eta_b).addcmul_(at.deviation(lower, eta_b), z_bar)
         if at.noise_std > 0:
-            noisier = torch.addcmul(at.uty, at.s, x_hat_bar, value=-1).mul_(kept / at.noise_std)
+            noisier = (at.y_bar - x_hat_bar).mul_(at.s).mul_(kept / at.noise_std)
             noisier.add_(x_hat_bar).add_(z_bar, alpha=fresh)
-            known = torch.where(at.s * lower >= at.noise_std, known, noisier)
+            torch.where(at.s * lower >= at.noise_std, known, noisier, out=known)
         if at.complete:
-            self.x_bar = torch.where(at.measured > 0, known, x_bar)
+            self.x_bar = torch.where(at.measured, known, x_bar, out=x_bar)
+            del known, x_bar, x_hat_bar, z_bar, z  # before the transform needs memory of its own
             return at.svd.v(self.x_bar)
         x = torch.lerp(x_hat, x, kept / sigma).add_(z, alpha=fresh)
         x, self.x_bar = at.replaced(x, x_bar, known, at.measured)

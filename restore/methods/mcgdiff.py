@@ -124,6 +124,7 @@ class _Chain:
 
     def __init__(self, cloud: Particles, spectrum: Spectrum) -> None:
         self.cloud, self.spectrum = cloud, spectrum
+        self.y_std = spectrum.y_std
         self.log_potential = torch.zeros_like(spectrum.y_bar.real)
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
@@ -141,8 +142,8 @@ class _Chain:
     def proposed(self, mean: Tensor, std: float, sigma: float) -> Tensor:
         """Weigh, resample and draw x at σ, that the reverse chain takes from N(mean, std²I)."""
         at = self.spectrum
-        is_open = (at.measured > 0) & (at.y_std <= sigma)
-        potential = sigma**2 - at.y_std.square() + KAPPA * (0.25 + at.y_std.square())
+        is_open = at.measured & (self.y_std <= sigma)
+        potential = sigma**2 - self.y_std.square() + KAPPA * (0.25 + self.y_std.square())
         potential = torch.where(is_open, potential, 1)
         apart = at.y_bar - at.svd.vt(mean)
         log_mean = -0.5 * apart.abs().square() / (std**2 + potential)

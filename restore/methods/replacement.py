@@ -93,8 +93,8 @@ class SpectralReplacement(Replacement):
         missing = at.y_bar - at.svd.vt(x)
         if sigma > 0:
             missing.addcmul_(at.deviation(sigma), at.svd.vt(self.noise(x)))
-        cleaner = (at.s * sigma >= at.noise_std).to(at.s)
-        return at.svd.v(missing.mul_(at.measured * cleaner))
+        cleaner = at.s * sigma >= at.noise_std
+        return at.svd.v(missing.mul_(at.measured & cleaner))
 
 
 class MatrixFreeReplacement(Replacement):

@@ -192,7 +192,7 @@ class _Chain:
         """w = min(r, 1) and √(1 - min(r, 1/r))."""
         at = self.spectrum
         if at.noise_std == 0:
-            return at.measured, torch.ones_like(at.measured)
+            return at.measured.to(at.s), torch.ones_like(at.s)
         r = (at.s * (sigma / at.noise_std)).square()
         return r.clamp_max(1), (1 - torch.minimum(r, 1 / r)).sqrt()
 

@@ -17,10 +17,8 @@ class Spectrum:
     Attributes:
         svd: of the operator, truncated at rcond.
         s: singular values, of the spectral shape (0 where nothing is measured).
-        measured: 1 where s > 0, otherwise 0.
-        uty: Uᴴy.
+        measured: whether s > 0.
         y_bar: ȳ = S⁺Uᴴy; 0 where nothing is measured.
-        y_std: σ_y/s, the standard deviation of ȳ; 0 where nothing is measured.
         noise_std: σ_y.
         complete: whether the columns of V are a basis of the whole picture space.
 
@@ -37,11 +35,8 @@ class Spectrum:
         self.noise_std = problem.noise_std
         self.svd: ThinSVD = problem.operator.svd().truncated(rcond)
         self.s = self.svd.singular_values
-        self.measured = (self.s > 0).to(self.s)
-        self.uty = self.svd.ut(problem.y)
-        inverse_s = self.svd.inverse_values()
-        self.y_bar = inverse_s * self.uty
-        self.y_std = inverse_s * self.noise_std
+        self.measured = self.s > 0
+        self.y_bar = self.svd.inverse_values() * self.svd.ut(problem.y)
         spectral, pictures = self.svd.right.domain, problem.operator.domain
         self.complete = spectral.numel == pictures.numel and spectral.dtype == pictures.dtype
 
@@ -60,19 +55,27 @@ class Spectrum:
         """
         x, z = start_from(self.problem, start, sigma, noise)
         known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
-        where = (self.s * sigma > self.noise_std).to(self.s)
+        where = self.s * sigma > self.noise_std
         # A copy, since Vᴴx is x itself for V = I.
         return self.replaced(x, self.svd.vt(x).clone(), known, where)
 
+    @property
+    def y_std(self) -> Tensor:
+        """σ_y/s, the standard deviation of ȳ; 0 where nothing is measured."""
+        return self.svd.inverse_values() * self.noise_std
+
     def deviation(self, sigma: float, share: float = 1.0) -> Tensor:
         """√(σ² - share²σ_y²/s²), 0 where rounding or a noisier measurement makes it negative."""
-        if self.noise_std == 0:
+        variance = (share * self.noise_std) ** 2
+        if variance == 0:
             return self.s.new_full((), sigma)
-        return (self.y_std * share).square_().neg_().add_(sigma**2).clamp_min_(0).sqrt_()
+        # In place, and 0 where s = 0.
+        noise = self.s.square().reciprocal_().mul_(-variance)
+        return noise.add_(sigma**2).clamp_min_(0).sqrt_()
 
     def replaced(
         self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return x and x_bar = Vᴴx with the part `known` where that is 1; all written in place."""
+        """Return x and x_bar = Vᴴx with the part `known` where that is true, written in place."""
         change = known.sub_(x_bar).mul_(where)
         return x.add_(self.svd.v(change)), x_bar.add_(change)

@@ -165,7 +165,7 @@ def test_methods_are_registered_once_with_what_the_command_line_prints():
         assert cls.name == name
         assert cls.title
         assert cls.reference
-        assert set(cls.needs) <= {"svd", "adjoint", "gradient"}
+        assert set(cls.needs) <= {"svd", "adjoint", "gradient", "intervals"}
         assert isinstance(cls.noise, bool)
         assert cls.tasks
         assert dataclasses.is_dataclass(cls)
