@@ -40,13 +40,13 @@ class Record:
         self.folder = folder
         self._rows: dict[tuple[str, str], Row] = {}
         self._places: dict[str, str] = {}
-        path = folder / CONFIGURATION
-        if path.exists() and not overwrite:
-            self._check(path, configuration)
-            self._read()
-        else:
+        if overwrite:
             (folder / ROWS).unlink(missing_ok=True)
-        with atomic_path(path) as temporary:
+        # Without a row nothing depends on the configuration that is there.
+        elif (folder / ROWS).exists():
+            self._check(folder / CONFIGURATION, configuration)
+            self._read(folder / ROWS)
+        with atomic_path(folder / CONFIGURATION) as temporary:
             content = dict(configuration) | {"versions": software()}
             temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
@@ -95,9 +95,8 @@ class Record:
                     "another folder, or --overwrite"
                 )
 
-    def _read(self) -> None:
-        path = self.folder / ROWS
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    def _read(self, path: Path) -> None:
+        for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 self._remember(json.loads(line))
             except ValueError:

@@ -91,8 +91,15 @@ def test_another_configuration_is_refused_unless_it_may_begin_anew(
     assert json.loads((tmp_path / "done" / "configuration.json").read_text())["versions"]
 
 
-def test_a_folder_with_another_configuration_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "done").mkdir()
+def test_without_rows_any_configuration_will_do(tmp_path: Path) -> None:
+    opened(tmp_path)
+    Record(tmp_path / "done", {"task": "deblur"})
+    kept = json.loads((tmp_path / "done" / "configuration.json").read_text())
+    assert kept["task"] == "deblur"
+
+
+def test_a_folder_with_another_configuration_file_is_refused(tmp_path: Path, source: Path) -> None:
+    opened(tmp_path).keep(source, row(source, "a"))
     (tmp_path / "done" / "configuration.json").write_text("{")
     with pytest.raises(InputError, match="configuration of a comparison"):
         opened(tmp_path)
