@@ -111,7 +111,7 @@ def compare_pictures(
     if shown.json_lines:
         for row in summary:
             typer.echo(json.dumps(row))
-    elif not shown.quiet:
+    elif not shown.quiet and any(row["count"] for row in summary):
         rows = [row | {"failed": row["failed"] or None} for row in summary]
         _print_table(rows, ("method",), COLUMNS | {"failed": FAILED})
     return SOME_FAILED if failed else 0
