@@ -126,6 +126,38 @@ function choose(section) {
   });
 }
 
+// A click on the head of a column sorts by it, the largest first; a second click turns it around.
+function sortable(table) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+
+  // Names by the alphabet; figures that are missing come last, whichever way.
+  function order(column, sign) {
+    if (column === 0) {
+      return (a, b) => sign * a.cells[0].textContent.localeCompare(b.cells[0].textContent);
+    }
+    const value = (row) => row.cells[column].dataset.value;
+    return (a, b) => {
+      const [left, right] = [value(a), value(b)];
+      if (left === undefined || right === undefined) {
+        return (left === undefined) - (right === undefined);
+      }
+      return sign * (left - right);
+    };
+  }
+
+  heads.forEach((head, column) => {
+    head.firstElementChild.addEventListener("click", () => {
+      const now = head.ariaSort ?? (column === 0 ? "descending" : "ascending");
+      const next = now === "ascending" ? "descending" : "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", next);
+      body.append(...[...body.rows].sort(order(column, next === "ascending" ? 1 : -1)));
+    });
+  });
+}
+
+document.querySelectorAll("table").forEach(sortable);
 for (const section of document.querySelectorAll("section.input")) {
   const { drag, show } = follow(section);
   show();

@@ -118,7 +118,7 @@ def write_comparison(
 def _figures(summary: Sequence[Row]) -> str:
     """The table of the methods, and what its columns mean."""
     columns = used(COLUMNS, summary)
-    heads = "".join(f'<th scope="col">{html.escape(one.head)}</th>' for one in columns.values())
+    heads = "".join(_head(one.head) for one in columns.values())
     failed = any(row["failed"] for row in summary)
     body = "".join(_line(row, columns, failed=failed) for row in summary)
     plot = quality_plot(summary)
@@ -126,24 +126,32 @@ def _figures(summary: Sequence[Row]) -> str:
         f"<dt>{html.escape(one.head)}</dt><dd>{html.escape(one.meaning)}</dd>"
         for one in columns.values()
     )
-    last = '<th scope="col">failed</th>' if failed else ""
+    last = _head("failed") if failed else ""
     return (
-        f'<div class="wide"><table><thead><tr><th scope="col">method</th>{heads}{last}</tr></thead>'
+        f'<div class="wide"><table><thead><tr>{_head("method")}{heads}{last}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         "<p>Means over the inputs, ± their standard error.</p>"
         f"{plot and plot + _PLOT_CAPTION}<dl>{meanings}</dl>"
     )
 
 
+def _head(title: str) -> str:
+    return f'<th scope="col"><button type="button">{html.escape(title)}</button></th>'
+
+
 def _line(row: Row, columns: Mapping[str, Column], *, failed: bool) -> str:
-    cells = "".join(f"<td>{html.escape(one.text(row, name))}</td>" for name, one in columns.items())
+    cells = "".join(_cell(row.get(name), one.text(row, name)) for name, one in columns.items())
     last = ""
     if failed:
         total = row["count"] + row["failed"]
-        last = (
-            f'<td class="error">{row["failed"]} of {total}</td>' if row["failed"] else "<td></td>"
-        )
+        last = _cell(row["failed"], f"{row['failed']} of {total}" if row["failed"] else "", "error")
     return f'<tr><th scope="row">{html.escape(row["method"])}</th>{cells}{last}</tr>'
+
+
+def _cell(value: float | None, text: str, kind: str = "") -> str:
+    """A figure as text, and as the number that the table is sorted by."""
+    number = "" if value is None else f' data-value="{value!r}"'
+    return f"<td{kind and f' class={kind}'}{number}>{html.escape(text)}</td>"
 
 
 def _section(one: Input) -> str:

@@ -141,3 +141,22 @@ def test_maps_take_the_place_of_the_pictures(page):
     assert visible() == ["truth", "measured", "standard deviation of ddrm"]
     assert section.get_by_text("one estimate: no spread").is_visible()
     assert section.get_by_text("needs <38> evaluations").is_visible()
+
+
+def test_the_table_is_sorted_by_a_click_or_a_key(page):
+    def names() -> list[str]:
+        return page.locator("tbody th").all_inner_texts()
+
+    head = page.get_by_role("columnheader", name="PSNR", exact=True)
+    assert names() == ["ddrm", "bicubic", "snips"]
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert names() == ["ddrm", "bicubic", "snips"]
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert names() == ["bicubic", "ddrm", "snips"]  # what is missing stays last
+    page.get_by_role("columnheader", name="method").locator("button").click()
+    assert names() == ["bicubic", "ddrm", "snips"]
+    assert head.get_attribute("aria-sort") is None
+    page.get_by_role("columnheader", name="failed").locator("button").click()
+    assert names()[0] == "snips"
