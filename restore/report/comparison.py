@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from restore.io.atomic import atomic_path
 from restore.report.columns import COLUMNS, Column, used
-from restore.report.inline import MAP_GRADIENT, map_uri, png_uri
+from restore.report.inline import MAP_GRADIENT, map_uri, png_uri, shrunk
 from restore.report.plot import quality_plot
 
 Pixels = NDArray[np.float32]
@@ -157,7 +157,8 @@ def _cell(value: float | None, text: str, kind: str = "") -> str:
 def _section(one: Input) -> str:
     pictures = {TRUTH: one.truth, MEASURED: one.measured}
     pictures |= {shown.method: shown.picture for shown in one.shown}
-    known = {name: pixels for name, pixels in pictures.items() if pixels is not None}
+    full = {name: pixels for name, pixels in pictures.items() if pixels is not None}
+    known = {name: shrunk(pixels) for name, pixels in full.items()}
     maps = {shown.method: _maps(shown, one.truth) for shown in one.shown}
     white = _white(maps.values())
     given = [
@@ -167,9 +168,22 @@ def _section(one: Input) -> str:
     stage = _stage(known, _best(one.shown)) if len(known) > 1 else ""
     return (
         f'<section class="input" style="--ratio:{_ratio(known):.6g};--zoom:1;--x:0;--y:0">'
-        f"<h2>{html.escape(one.name)}</h2>{stage}{_controls(maps.values(), white)}"
+        f"<h2>{html.escape(one.name)}</h2>{_sizes(full, known)}{stage}"
+        f"{_controls(maps.values(), white)}"
         f'<div class="grid">{"".join(given + made)}</div></section>'
     )
+
+
+def _sizes(full: Mapping[str, Pixels], known: Mapping[str, Pixels]) -> str:
+    """What is shown smaller than it is, if anything."""
+    smaller = {
+        (full[name].shape[2], full[name].shape[1], pixels.shape[2], pixels.shape[1])
+        for name, pixels in known.items()
+        if pixels.shape != full[name].shape
+    }
+    texts = (f"{w}×{h} pixels are shown as {c}×{r}" for w, h, c, r in sorted(smaller))
+    text = "; ".join(texts)
+    return text and f"<p>{text}, by the mean over areas. All figures are of the full size.</p>"
 
 
 def _ratio(known: Mapping[str, Pixels]) -> float:
@@ -224,7 +238,7 @@ def _method_figure(shown: ShownMethod, maps: Mapping[str, Pixels], white: float)
     if shown.picture is None:
         why = f'<span class="none picture error spread failed">{html.escape(row["error"])}</span>'
         return _figure(name, "failed", why)
-    layers = _image(name, shown.picture)
+    layers = _image(name, shrunk(shown.picture))
     for kind, title, missing in (
         ("error", "error", "the truth is not known"),
         ("spread", "standard deviation", "one estimate: no spread"),
@@ -266,7 +280,7 @@ def _maps(shown: ShownMethod, truth: Pixels | None) -> dict[str, Pixels]:
         maps["error"] = shown.picture - truth
     if shown.std is not None:
         maps["spread"] = shown.std
-    return {kind: np.sqrt(np.square(values).mean(axis=0)) for kind, values in maps.items()}
+    return {kind: shrunk(np.sqrt(np.square(values).mean(axis=0))) for kind, values in maps.items()}
 
 
 def _white(maps: Iterable[Mapping[str, Pixels]]) -> float:

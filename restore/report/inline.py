@@ -20,6 +20,27 @@ MAP_GRADIENT = "linear-gradient(to right, #000, #f00 33.3%, #ff0 66.7%, #fff)"
 """The colours of a map from 0 to its white, as CSS has them."""
 
 
+LONGEST = 1024
+"""The most pixels of a side on a page; what is larger is shown smaller."""
+
+
+def shrunk(pixels: ArrayLike) -> NDArray[np.float32]:
+    """Pictures or maps [..., H, W] with no side over `LONGEST`, by the mean over areas."""
+    from PIL import Image
+
+    values = np.asarray(pixels, dtype=np.float32)
+    height, width = values.shape[-2:]
+    scale = LONGEST / max(height, width)
+    if scale >= 1:
+        return values
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    planes = [
+        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
+        for plane in values.reshape(-1, height, width)
+    ]
+    return np.stack(planes).reshape(*values.shape[:-2], size[1], size[0])
+
+
 def png_uri(pixels: ArrayLike) -> str:
     """A picture [1 or 3, H, W] in [0, 1] as a `data:` address of an 8-bit PNG.
 

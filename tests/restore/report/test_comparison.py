@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from restore.report.comparison import Input
-from restore.report.inline import map_uri
+from restore.report.inline import LONGEST, map_uri, shrunk
 
 
 class Page(HTMLParser):
@@ -68,7 +69,7 @@ def pixels(uri: str) -> np.ndarray:
     assert head == "data:image/png;base64"
     image = Image.open(BytesIO(base64.b64decode(data)))
     array = np.asarray(image.convert("RGB" if image.mode == "P" else image.mode)) / 255
-    return np.moveaxis(array, -1, 0)
+    return np.moveaxis(np.atleast_3d(array), -1, 0)
 
 
 def test_every_element_is_closed(page):
@@ -170,3 +171,32 @@ def test_a_failure_while_writing_leaves_nothing(write, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write(broken())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_large_pictures_are_shown_smaller_and_it_is_said(write, shown):
+    truth = np.zeros((1, 8, 2 * LONGEST), np.float32)
+    truth[:, :, ::2] = 0.6  # pairs of columns have the mean 0.3
+    made = replace(shown(truth, "a", 0.1), std=np.full_like(truth, 0.05))
+    page = Page(write([Input("wide.png", truth[..., ::4], truth, [made])]).read_text())
+    sizes = [pixels(one["src"]).shape[1:] for one in page.all("img")]
+    half = (4, LONGEST)
+    assert sizes == [half, (8, LONGEST // 2), half, half, half]
+    np.testing.assert_allclose(pixels(page.images("picture")[0]["src"]), 0.3, atol=0.51 / 255)
+    assert any("2048×8 pixels are shown as 1024×4" in text for text in page.texts)
+
+
+def test_pictures_that_fit_are_shown_as_they_are(page, truth):
+    assert shrunk(truth) is truth
+    assert not any("are shown as" in text for text in page.texts)
+
+
+def test_grey_and_error_at_a_pixel(write, shown):
+    truth = np.full((1, 5, 7), 0.25, np.float32)
+    one = shown(truth, "a", 0.0)
+    one.picture[0, 3, 2] = 0.75
+    page = Page(write([Input("grey.png", None, truth, [one])]).read_text())
+    grey = pixels(page.images("picture")[-1]["src"])
+    (error,) = [pixels(one["src"]) for one in page.images("error") if one["class"] == "error"]
+    assert grey[..., 3, 2] == pytest.approx(0.75, abs=0.51 / 255)
+    assert np.argwhere(error.any(axis=0)).tolist() == [[3, 2]]
+    assert error[:, 3, 2].tolist() == [1, 1, 1]
