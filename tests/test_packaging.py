@@ -66,6 +66,7 @@ def test_wheel_holds_packages_models_and_licence(wheel: Path) -> None:
     assert {"restore/py.typed", "operators/py.typed"} <= set(names)
     assert "restore/data/models/photo/model.safetensors" in names
     assert "restore/data/models/photo/card.json" in names
+    assert {"restore/report/comparison.css", "restore/report/comparison.js"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.partition("/")[0] for name in names} == {
         "operators",
