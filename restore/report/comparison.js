@@ -11,6 +11,8 @@ function follow(section) {
     for (const name of ["zoom", "x", "y"]) {
       section.style.setProperty(`--${name}`, view[name]);
     }
+    // Unless there is something to move, a finger on a pane scrolls the page.
+    section.classList.toggle("zoomed", view.zoom > 1);
     zoom.value = Math.log2(view.zoom);
     section.querySelector("output.zoom").textContent = `${view.zoom.toFixed(1)}×`;
   }

@@ -121,7 +121,8 @@ def _figures(summary: Sequence[Row]) -> str:
     heads = "".join(_head(one.head) for one in columns.values())
     failed = any(row["failed"] for row in summary)
     body = "".join(_line(row, columns, failed=failed) for row in summary)
-    plot = quality_plot(summary)
+    drawn = quality_plot(summary)
+    plot = f'<div class="wide">{drawn}</div>{_PLOT_CAPTION}' if drawn else ""
     meanings = "".join(
         f"<dt>{html.escape(one.head)}</dt><dd>{html.escape(one.meaning)}</dd>"
         for one in columns.values()
@@ -131,7 +132,7 @@ def _figures(summary: Sequence[Row]) -> str:
         f'<div class="wide"><table><thead><tr>{_head("method")}{heads}{last}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         "<p>Means over the inputs, ± their standard error.</p>"
-        f"{plot and plot + _PLOT_CAPTION}<dl>{meanings}</dl>"
+        f"{plot}<dl>{meanings}</dl>"
     )
 
 
@@ -227,6 +228,7 @@ def _controls(maps: Iterable[Mapping[str, Pixels]], white: float) -> str:
         f'<div class="bar"><label>below <select class="kind">{options}</select></label>'
         '<label>zoom <input class="zoom" type="range" min="0" max="5" step="any" value="0"></label>'
         '<output class="zoom">1.0×</output><button class="reset" type="button">whole</button>'
+        '<span class="hint">drag to move, Ctrl and wheel or + and − to zoom</span>'
         '<span class="legend" hidden>0 '
         f'<span class="scale" style="background:{MAP_GRADIENT}"></span> '
         f"{white:.3g} ({255 * white:.1f} of 255) and more</span></div>"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 760, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 16, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 36, 48
 # Least distance of two labels, in pixels.
 _LINE = 15
 _TICKS = 6
@@ -59,9 +59,10 @@ def quality_plot(summary: Sequence[Mapping[str, Any]]) -> str:
     labels = zip(curves, ends, _apart(ends), strict=True)
     parts = [*_axes(scale), *(_drawn(curve, scale, at) for curve, _, at in labels)]
     title = "PSNR against evaluations of the network"
+    head = f'<text class="title" x="{_LEFT}" y="18">{title}</text>'
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
-        f"{''.join(parts)}</svg>"
+        f"{head}{''.join(parts)}</svg>"
     )
 
 

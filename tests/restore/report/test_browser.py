@@ -160,3 +160,13 @@ def test_the_table_is_sorted_by_a_click_or_a_key(page):
     assert head.get_attribute("aria-sort") is None
     page.get_by_role("columnheader", name="failed").locator("button").click()
     assert names()[0] == "snips"
+
+
+def test_on_a_phone_the_page_is_as_wide_as_the_screen_and_scrolls(page):
+    page.set_viewport_size({"width": 360, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    pane, action = first(page, "figure .pane"), "e => getComputedStyle(e).touchAction"
+    assert pane.bounding_box()["width"] < 180  # two beside each other
+    assert pane.evaluate(action) == "pan-y pinch-zoom"
+    first(page, "input.zoom").fill("1")
+    assert pane.evaluate(action) == "none"

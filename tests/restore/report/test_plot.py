@@ -69,3 +69,9 @@ def test_names_are_escaped_and_unknown_levels_left_out(summary_row):
     assert "own:<b>" in [text.text for text in svg.iter("text")]
     assert "failed" not in [text.text for text in svg.iter("text")]
     assert quality_plot([summary_row("failed", None)]) == ""
+
+
+def test_it_has_a_title_and_names_of_its_axes(summary_row):
+    texts = [text.text for text in drawn(summary_row("a", 30.0, evaluations=20)).iter("text")]
+    assert texts[0] == "PSNR against evaluations of the network"
+    assert {"evaluations for an input", "PSNR, dB"} <= set(texts)
