@@ -131,7 +131,9 @@ def compare(
     """
 
     def body() -> int:
-        from restore.cli.comparing import Shown, compare_exactly, compare_pictures
+        from restore.cli.comparing import compare_pictures
+        from restore.cli.exactly import compare_exactly
+        from restore.cli.figures import Shown
 
         shown = Shown(report=report, csv=csv, json_lines=json_lines, quiet=quiet)
         if exact:

@@ -205,7 +205,10 @@ def test_whatever_fails_in_a_method_of_ones_own_is_a_row(restore, photo, how, er
     assert error in own["error"]
     assert error in summary[1]["error"]
     assert "error" not in summary[0]
-    shown = _compare(restore, photo, "-m", "mine:Own", "-o", "done", "--set", f"mine:Own.how={how}")
+    shown = _compare(
+        restore, photo, "-m", "mine:Own", "-m", "bicubic", "-o", "done", "--set",
+        f"mine:Own.how={how}",
+    )  # fmt: skip
     assert "failed" in shown.out
     assert error in shown.err
 
@@ -276,6 +279,26 @@ def test_exact(restore):
     shown = restore("compare", "--exact", "-m", "ddrm", "--operator", "mask", "--samples", "10")
     assert shown.code == 0
     assert "exact" in shown.out
+
+
+@pytest.mark.usefixtures("_own_method")
+def test_exact_goes_on_after_a_failure(restore):
+    """One too few steps, one of one's own that divides by zero, one with too small a budget."""
+    problem = ("compare", "--exact", "--operator", "mask", "--sigma", "0.05", "--samples", "4")
+    methods = ("-m", "snips", "-m", "mine:Own", "-m", "ddrm")
+    done = restore(*problem, *methods, "--steps", "3", "--json")
+    assert done.code == 1
+    snips, own, ddrm = done.records
+    assert (snips["method"], snips["operator"], snips["noise_std"]) == ("snips", "mask", 0.05)
+    assert "steps is 3" in snips["error"]
+    assert own["mean_error"] > 0
+    assert ddrm["steps"] == 3
+    shown = restore(*problem, "-m", "tds", "-m", "ddrm", "--nfe", "3", "--csv", "rows.csv")
+    assert shown.code == 1
+    assert "mask, noise 0.05: tds: tds with 16 particles needs" in shown.err
+    assert "tds" not in shown.out
+    with Path("rows.csv").open(newline="") as lines:
+        assert [row["method"] for row in csv.DictReader(lines)] == ["exact", "tds", "ddrm"]
 
 
 def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monkeypatch):

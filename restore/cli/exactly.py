@@ -1,0 +1,149 @@
+"""How `restore compare --exact` runs: methods against exact posteriors, without pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from restore.cli.console import SOME_FAILED, print_error, progress_bar
+from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
+from restore.errors import InputError
+from restore.report.columns import Column
+from restore.tasks.settings import parse_sigma
+
+if TYPE_CHECKING:
+    from restore.methods.base import Method
+    from restore.tasks.exact import ExactProblem
+
+SAMPLES = 250
+EXACT = "exact"
+COLUMNS = {
+    "steps": Column("evaluations", "{:.0f}"),
+    "mean_error": Column("mean error", "{:.3f}"),
+    "std_ratio_observed": Column("std observed", "{:.3f}"),
+    "std_ratio_null": Column("std null", "{:.3f}"),
+    "sliced_w2": Column("sliced W2", "{:.3f}"),
+    "weight": Column("weight", "{:.3f}"),
+    "residual": Column("residual", "{:.2g}"),
+}
+
+Row = dict[str, Any]
+
+
+def compare_exactly(
+    shown: Shown,
+    *,
+    names: Sequence[str],
+    operators: Sequence[str],
+    sigmas: Sequence[str],
+    sigma_range: str,
+    prior: str,
+    steps: int | None,
+    nfe: str | None,
+    samples: int | None,
+    seed: int,
+) -> int:
+    """Compare with exact posteriors; returns the exit code.
+
+    Raises:
+        InputError: one line that names the option.
+    """
+    from restore.methods.registry import find_method, methods
+    from restore.tasks.exact import NOISES, OPERATORS, PRIORS, ExactProblem
+
+    for operator in operators:
+        if operator not in OPERATORS:
+            raise InputError(f"--operator {operator}: expected one of {', '.join(OPERATORS)}")
+    if prior not in PRIORS:
+        raise InputError(f"--prior {prior}: expected one of {', '.join(PRIORS)}")
+    if shown.report is not None:
+        raise InputError("--report: of pictures; expected --csv or --json with --exact")
+    shown.check()
+    levels = [parse_sigma(text, sigma_range) for text in sigmas]
+    if "auto" in levels:
+        raise InputError("--sigma auto: nothing to estimate; expected a level with --exact")
+    noises = [float(level) for level in levels] or NOISES
+    budget = evaluations_of(nfe)
+    chosen = dict(_method(name, steps, budget) for name in names or methods())
+
+    rows: list[Row] = []
+    problems = [(name, noise) for name in operators or OPERATORS for noise in noises]
+    with progress_bar(visible=not (shown.quiet or shown.json_lines)) as progress:
+        bar = progress.add_task("methods", total=len(problems) * len(chosen), note="")
+        for name, noise_std in problems:
+            problem = ExactProblem(name, noise_std, prior)
+            rows.append(problem.exact(samples or SAMPLES).as_dict())
+            for row in _rows(problem, chosen, samples or SAMPLES, seed):
+                progress.update(bar, advance=1, note=f"{name} {noise_std:g}")
+                if row is None:
+                    continue
+                rows.append(row)
+                if shown.json_lines:
+                    typer.echo(json.dumps(row))
+                elif "error" in row:
+                    print_error(f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}")
+    made = {row["method"] for row in rows}
+    missing = [name for name in names if find_method(name).name not in made]
+    if missing:
+        raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
+    if shown.csv is not None:
+        write_csv(shown.csv, rows)
+    if not (shown.json_lines or shown.quiet):
+        good = [row for row in rows if "error" not in row]
+        print_table(good, ("operator", "noise_std", "method"), COLUMNS)
+    return SOME_FAILED if any("error" in row for row in rows) else 0
+
+
+def _method(
+    name: str, steps: int | None, budget: int | None
+) -> tuple[str, Method | TypeError | ValueError]:
+    """The method's name, and with its steps, or why it cannot have so many.
+
+    Raises:
+        InputError: if there is no such method.
+    """
+    from restore.methods.registry import find_method
+
+    try:
+        cls = find_method(name)
+    except ValueError as error:
+        raise InputError(f"--method {name}: {error}") from error
+    try:
+        method = cls()
+        if steps is not None:
+            return cls.name, dataclasses.replace(method, steps=steps)  # type: ignore[type-var]
+        return cls.name, method if budget is None else method.within(budget)
+    except (TypeError, ValueError) as error:
+        return cls.name, error
+
+
+def _rows(
+    problem: ExactProblem,
+    chosen: Mapping[str, Method | TypeError | ValueError],
+    samples: int,
+    seed: int,
+) -> Iterator[Row | None]:
+    """A row for each method, with `error` where it failed; None where it does not fit."""
+    from restore.solve import misfit
+
+    for name, method in chosen.items():
+        failed = {"method": name, "operator": problem.name, "noise_std": problem.noise_std}
+        if isinstance(method, TypeError | ValueError):
+            yield failed | {"error": str(method)}
+            continue
+        if misfit(method, problem.repeated(1)) is not None:
+            yield None
+            continue
+        try:
+            row = problem.run(method, samples, seed=seed).as_dict()
+            if not math.isfinite(row["mean_error"]):
+                raise ArithmeticError("the samples have values that are not finite")
+        except Exception as error:  # whatever it is, the other methods go on
+            yield failed | {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        else:
+            yield row
