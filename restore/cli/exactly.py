@@ -130,11 +130,12 @@ def _rows(
 ) -> Iterator[Row | None]:
     """A row for each method, with `error` where it failed; None where it does not fit."""
     from restore.solve import misfit
+    from restore.tasks.compare import said
 
     for name, method in chosen.items():
         failed = {"method": name, "operator": problem.name, "noise_std": problem.noise_std}
         if isinstance(method, TypeError | ValueError):
-            yield failed | {"error": str(method)}
+            yield failed | {"error": said(method)}
             continue
         if misfit(method, problem.repeated(1)) is not None:
             yield None
@@ -144,6 +145,6 @@ def _rows(
             if not math.isfinite(row["mean_error"]):
                 raise ArithmeticError("the samples have values that are not finite")
         except Exception as error:  # whatever it is, the other methods go on
-            yield failed | {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+            yield failed | {"error": said(error)}
         else:
             yield row

@@ -204,7 +204,7 @@ class Comparison:
             if not bool(torch.isfinite(x).all()):
                 raise ArithmeticError("the picture has values that are not finite")
         except Exception as error:  # whatever it is, the other methods go on
-            return self._row(source, method, error=_said(error))
+            return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
         best, bits = x.mean(dim=0), case.picture.bits
         written = as_written(as_array(best), bits)
@@ -318,8 +318,8 @@ def _check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[s
             )
 
 
-def _said(error: Exception) -> str:
-    """An error in one line."""
+def said(error: Exception) -> str:
+    """An error in one line, with its kind where the message alone may not tell."""
     text = " ".join(str(error).split())
     return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"
 
