@@ -77,6 +77,7 @@ def test_all_that_fit_by_default(restore, photo):
     names = {row["method"] for row in done.records}
     serving = {name for name, method in methods().items() if "denoise" in method.tasks}
     assert serving | {"non-local-means", "tv"} <= names
+    assert all((row.get("evaluations") or 0) <= 60 for row in done.records)
 
 
 def test_a_failing_method_is_a_row_that_says_why(restore, photo):
