@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
-from restore.io.picture import read_picture, write_picture
+from restore.io.picture import Picture, read_picture, write_picture
 from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.own import is_own
@@ -42,8 +42,9 @@ FIGURES = (
     "seconds",
     "memory",
 )
-# Settings that name files: a comparison is of their content.
-_FILES = ("mask", "hints", "reference")
+# Settings that name files, by whose content comparisons differ; the first belong to the pictures.
+_PICTURES = ("mask", "hints")
+_FILES = (*_PICTURES, "reference")
 # Errors whose message says all; others are shown with their kind.
 _PLAIN = (InputError, ValueError)
 
@@ -57,7 +58,8 @@ class Plan:
         settings: of the task; `simulate` where the inputs are clean.
         nfe: evaluations of the network for a sample, at most; None for each method's own number.
         samples: for each method that draws them.
-        crop: side of the centre crop of clean inputs; None for the whole picture.
+        crop: side of the centre crop of clean inputs, and of a mask or hints that have the size of
+            an input; None for the whole picture.
         parameters: of single methods, by name: over the tuned ones of the task.
     """
 
@@ -257,19 +259,34 @@ class Comparison:
         return measurement.finish(x), prior.calls // count
 
     def _case(self, source: Path) -> Case:
-        clean = self._clean(source)
+        clean, settings = self._clean(source), self.plan.settings
         if self.plan.crop is not None:
             picture = read_picture(source)
-            side = self.plan.crop
-            if side > min(picture.height, picture.width):
+            whole = picture.pixels.shape[1:]
+            if self.plan.crop > min(whole):
                 raise InputError(
                     f"{source}: the picture is {picture.width}x{picture.height}; "
-                    f"expected at least --crop {side}"
+                    f"expected at least --crop {self.plan.crop}"
                 )
-            top, left = (picture.height - side) // 2, (picture.width - side) // 2
-            crop = picture.pixels[:, top : top + side, left : left + side]
-            write_picture(clean, crop, picture)
-        return self.restorer.case(clean, self._measured(source))
+            self._write_centre(picture, clean)
+            # A mask of the whole picture goes with it; one of the centre's size is for the centre.
+            for name in _PICTURES:
+                path = getattr(settings, name)
+                if path is not None and (other := read_picture(path)).pixels.shape[1:] == whole:
+                    centre = clean.with_name(f"{name}.png")
+                    self._write_centre(other, centre)
+                    settings = settings.model_copy(update={name: centre})
+        return self.restorer.case(clean, self._measured(source), settings)
+
+    def _write_centre(self, picture: Picture, path: Path) -> None:
+        side = self.plan.crop
+        assert side is not None
+        rows, columns = (
+            slice((n - side) // 2, (n - side) // 2 + side) for n in picture.pixels.shape[1:]
+        )
+        alpha = None if picture.alpha is None else picture.alpha[:, rows, columns]
+        centre = replace(picture, pixels=picture.pixels[:, rows, columns], alpha=alpha)
+        write_picture(path, centre.pixels, centre)
 
     def _row(self, source: Path, method: str, **values: Any) -> Row:
         row: Row = {"input": str(source), "task": self.task.name, "method": method}

@@ -186,9 +186,18 @@ class Restorer:
         write_sidecar(sidecar, record | details)
         return Result(record, notes, certificate.consistent, [*files, sidecar])
 
-    def case(self, source: Path, degraded: Path) -> Case:
-        """Read a file and measure it; with `--simulate`, degrade it to a file before."""
-        settings = self.settings
+    def case(self, source: Path, degraded: Path, settings: Settings | None = None) -> Case:
+        """Read a file and measure it; with `--simulate`, degrade it to a file before.
+
+        Args:
+            source: the file.
+            degraded: what `--simulate` writes.
+            settings: instead of the restorer's own, for files that go with this one alone.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+        settings = settings or self.settings
         picture = read_picture(source)
         truth = None
         if settings.reference is not None:

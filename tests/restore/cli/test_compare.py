@@ -160,6 +160,27 @@ def test_a_measured_picture_with_and_without_its_truth(restore, tmp_path, photo)
     assert all(row["psnr"] is None and row["residual"] is not None for row in blind.records)
 
 
+def test_a_mask_is_cropped_with_its_picture(restore, tmp_path, photo, mask):
+    Image.open(photo).crop((12, 7, 28, 23)).save(tmp_path / "small.png")
+    Image.open(mask).crop((12, 7, 28, 23)).save(tmp_path / "small_mask.png")
+    run = ("--task", "inpaint", "-m", "biharmonic", "--json", "--mask")
+    found = [
+        restore("compare", *arguments).records[0]["psnr"]
+        for arguments in (
+            ("small.png", *run, "small_mask.png"),
+            (photo, "--crop", "16", *run, mask),
+            (photo, "--crop", "16", *run, "small_mask.png"),
+        )
+    ]
+    assert found[0] == found[1] == found[2] > 20
+    # So is a hole in the picture's own alpha.
+    holed = Image.open(photo).convert("RGBA")
+    holed.putalpha(Image.open(mask).point(lambda level: 255 - level))
+    holed.save(tmp_path / "holed.png")
+    row = restore("compare", "holed.png", "--crop", "16", *run[:-1]).records[0]
+    assert row["psnr"] == found[0]
+
+
 OWN = """
 from dataclasses import dataclass
 from typing import ClassVar
