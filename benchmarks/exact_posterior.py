@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from operators import LinearOperator, NoFastSVD
 from restore.methods import Method, methods
 from restore.methods.registry import find_method
 from restore.solve import misfit
@@ -99,14 +98,6 @@ def budgets(cls: type[Method], *, published: bool) -> Iterator[Method]:
         yield cls()
 
 
-def has_svd(operator: LinearOperator) -> bool:
-    try:
-        operator.svd()
-    except NoFastSVD:
-        return False
-    return True
-
-
 def measure(name: str, prior: str, *, quick: bool) -> list[dict[str, Any]]:
     """All rows of a method; of the exact sampler where that is its name."""
     rows = []
@@ -117,7 +108,7 @@ def measure(name: str, prior: str, *, quick: bool) -> list[dict[str, Any]]:
                 rows.append(problem.exact(SAMPLES))
             elif misfit(find_method(name), problem.repeated(1)) is None:
                 # By conjugate gradients a thousand steps take hours.
-                published = not quick and has_svd(problem.operator)
+                published = not quick and problem.operator.svd_or_none() is not None
                 rows += runs(problem, budgets(find_method(name), published=published))
     return [row.as_dict() for row in rows]
 

@@ -32,7 +32,7 @@ from restore.io.atomic import atomic_path
 from restore.io.picture import read_picture
 from restore.methods import Method, methods
 from restore.metrics import psnr, ssim
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Denoiser, Wrapped
 from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
@@ -147,13 +147,11 @@ PROBLEMS: dict[str, tuple[str, str, Callable[[Tensor, int], Case]]] = {
 }
 
 
-class Timed(Denoiser):
+class Timed(Wrapped):
     """The denoiser, with its evaluations and the CPU time in it."""
 
     def __init__(self, prior: Denoiser) -> None:
-        self._prior = prior
-        self.channels, self.centre = prior.channels, prior.centre
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
+        super().__init__(prior)
         self.calls, self.seconds = 0, 0.0
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:

@@ -285,7 +285,7 @@ class Composition(LinearOperator):
         for position, factor in enumerate(factors):
             after = [operator._isometry for operator in factors[:position]]
             before = [operator._coisometry for operator in factors[position + 1 :]]
-            svd = factor._svd_or_none()
+            svd = factor.svd_or_none()
             if svd is not None and all(after) and all(before):
                 return _inherited(svd, factors[:position], factors[position + 1 :])
         raise NoFastSVD(

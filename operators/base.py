@@ -222,7 +222,8 @@ class LinearOperator(abc.ABC):
             "conjugate gradients, or a method that needs the adjoint only"
         )
 
-    def _svd_or_none(self) -> ThinSVD | None:
+    def svd_or_none(self) -> ThinSVD | None:
+        """Return the thin SVD, None where there is no fast one."""
         try:
             return self.svd()
         except NoFastSVD:
@@ -252,7 +253,7 @@ class LinearOperator(abc.ABC):
         self._check(b, self.domain, "right-hand side", self._domain_text())
         if not isinstance(rho, Tensor) and not rho > 0:
             raise ValueError(f"{self.name}: solve_normal needs rho > 0, not {rho}; use pinv(y)")
-        svd = self._svd_or_none()
+        svd = self.svd_or_none()
         if svd is not None:
             return svd.solve_normal(b, rho)
         shift = per_image(rho, self.domain.ndim)
@@ -289,7 +290,7 @@ class LinearOperator(abc.ABC):
             ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
         """
         self._check(y, self.codomain, "measurement", self._codomain_text())
-        svd = self._svd_or_none()
+        svd = self.svd_or_none()
         if svd is not None:
             return svd.pinv(y, rcond)
         shift = 0.0 if rcond is None else (rcond * self.norm()).square()
@@ -307,7 +308,7 @@ class LinearOperator(abc.ABC):
 
         By the SVD, otherwise by 30 power iterations, which come from below to a few per cent.
         """
-        svd = self._svd_or_none()
+        svd = self.svd_or_none()
         if svd is not None:
             largest = svd.largest()
             batch = largest.shape[: largest.ndim - svd.right.domain.ndim]

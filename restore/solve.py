@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from operators import NoFastSVD
 from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method, methods
 from restore.noise import NoiseSource
@@ -125,11 +124,8 @@ def misfit(method: Method | type[Method], problem: Problem) -> str | None:
     """What a method needs that a problem has not, in words; None where it fits."""
     if "intervals" in method.needs and not isinstance(problem, QuantisedProblem):
         return "intervals, of a quantised measurement"
-    if "svd" in method.needs:
-        try:
-            problem.operator.svd()
-        except NoFastSVD:
-            return f"a fast SVD, which {problem.operator.name} has not"
+    if "svd" in method.needs and problem.operator.svd_or_none() is None:
+        return f"a fast SVD, which {problem.operator.name} has not"
     if problem.noise_std > 0 and not method.noise:
         return "noise_std = 0"
     if problem.noise_std == 0 and not method.noiseless:

@@ -14,10 +14,16 @@ numbers are torch's own, seeded by ours: a run can be repeated, but not batch by
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from restore.methods import Method, StepCallback
 from restore.noise import Noise
+from restore.prior.denoiser import Denoiser
+from restore.problem import Problem
 
 # torchvision's compiled operations do not load beside the CPU build of torch. Kept alive here.
 _LIBRARY = torch.library.Library("torchvision", "DEF")
@@ -25,6 +31,24 @@ for _operation in ("nms", "qnms"):
     _LIBRARY.define(_operation + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-def seed_torch(noise: Noise, y: Tensor) -> None:
-    """Seed torch's generator by the method's noise."""
-    torch.manual_seed(int(noise(y).abs().sum().double() * 1e6) % 2**31)
+@dataclass(frozen=True)
+class Peer(Method):
+    """A method of another library. A subclass says in `_sample` how it is called."""
+
+    steps: int = 100
+
+    @abstractmethod
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
+        """One sample for each measurement, with torch's own random numbers."""
+
+    def __call__(
+        self,
+        problem: Problem,
+        prior: Denoiser,
+        *,
+        noise: Noise,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """One sample for each measurement."""
+        torch.manual_seed(int(noise(problem.y).abs().sum().double() * 1e6) % 2**31)
+        return self._sample(problem, prior, on_step)

@@ -13,9 +13,8 @@ import azula.sample
 import torch
 from torch import Tensor
 
-from benchmarks.peers import seed_torch
-from restore.methods import Method, StepCallback
-from restore.noise import Noise
+from benchmarks.peers import Peer
+from restore.methods import StepCallback
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 
@@ -45,9 +44,7 @@ class _Denoiser(azula.denoise.Denoiser):
 
 
 @dataclass(frozen=True)
-class _Peer(Method):
-    steps: int = 100
-
+class _Peer(Peer):
     reference: ClassVar[str] = "azula 0.11.1"
     needs: ClassVar[tuple[str, ...]] = ("adjoint", "gradient")
 
@@ -67,16 +64,7 @@ class DPS(_Peer):
     name: ClassVar[str] = "azula:dps"
     title: ClassVar[str] = "DPS of azula"
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         denoiser = _Denoiser(prior, on_step, self.steps)
         sampler = azula.guidance.DPSSampler(
             denoiser, problem.y, problem.operator, self.zeta, steps=self.steps, silent=True
@@ -94,16 +82,7 @@ class PGDM(_Peer):
     name: ClassVar[str] = "azula:pgdm"
     title: ClassVar[str] = "ΠGDM of azula"
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         sampler = azula.guidance.PGDMSampler(
             _Denoiser(prior, on_step, self.steps),
             problem.y,
@@ -127,16 +106,7 @@ class MMPS(_Peer):
     title: ClassVar[str] = "MMPS of azula"
     noiseless: ClassVar[bool] = False
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         shape = problem.operator.domain.shape
         variance = torch.tensor(problem.noise_std**2, device=problem.y.device)
         guided = azula.guidance.MMPSDenoiser(

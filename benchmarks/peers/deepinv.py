@@ -9,9 +9,8 @@ import deepinv as dinv
 import torch
 from torch import Tensor
 
-from benchmarks.peers import seed_torch
-from restore.methods import Method, StepCallback
-from restore.noise import Noise
+from benchmarks.peers import Peer
+from restore.methods import StepCallback
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import karras
 from restore.problem import Problem
@@ -66,9 +65,7 @@ class _Decomposed(dinv.physics.DecomposablePhysics):
 
 
 @dataclass(frozen=True)
-class _Peer(Method):
-    steps: int = 100
-
+class _Peer(Peer):
     reference: ClassVar[str] = "deepinv 0.5.0"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
 
@@ -85,16 +82,7 @@ class DDRM(_Peer):
     title: ClassVar[str] = "DDRM of deepinv"
     needs: ClassVar[tuple[str, ...]] = ("svd",)
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         sigmas = karras(self.steps, prior.sigma_min, prior.sigma_max)[:-1]
         denoiser = _Denoiser(prior, on_step, self.steps)
         method = dinv.sampling.DDRM(denoiser, sigmas=sigmas, eta=self.eta, etab=self.eta_b)
@@ -112,16 +100,7 @@ class DiffPIR(_Peer):
     name: ClassVar[str] = "deepinv:diffpir"
     title: ClassVar[str] = "DiffPIR of deepinv"
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         method = dinv.sampling.DiffPIR(
             model=_Denoiser(prior, on_step, self.steps),
             data_fidelity=dinv.optim.data_fidelity.L2(),
@@ -147,16 +126,7 @@ class DPS(_Peer):
     title: ClassVar[str] = "DPS of deepinv"
     needs: ClassVar[tuple[str, ...]] = ("adjoint", "gradient")
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
-        seed_torch(noise, problem.y)
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         method = dinv.sampling.DPS(
             _Denoiser(prior, on_step, self.steps),
             num_steps=self.steps + 1,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from restore.tasks.exact import ExactProblem
 
 SAMPLES = 250
-EXACT = "exact"
 COLUMNS = {
     "steps": Column("evaluations", "{:.0f}"),
     "mean_error": Column("mean error", "{:.3f}"),

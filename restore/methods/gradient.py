@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Wrapped
 
 # Pixels (without channels) whose graph is kept: four, or thirty-two, pictures of 256x256. For the
 # bundled model that is 0.14 GB a picture.
@@ -14,7 +14,7 @@ _CPU_PIXELS = 2**18
 _ACCELERATOR_PIXELS = 2**21
 
 
-class Differentiable(Denoiser):
+class Differentiable(Wrapped):
     """D(x, σ) with the product (∂x̂/∂x)ᴴ v at its last call.
 
     The graph is kept from a call to the next. A batch too large for that (many particles) is cut
@@ -27,15 +27,6 @@ class Differentiable(Denoiser):
     Args:
         prior: a denoiser of differentiable operations.
     """
-
-    def __init__(self, prior: Denoiser) -> None:
-        self._prior = prior
-        self.channels, self.centre = prior.channels, prior.centre
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-
-    def native_sigmas(self, steps: int) -> list[float] | None:
-        """Those of the denoiser."""
-        return self._prior.native_sigmas(steps)
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x₀ | x] of [B, C, H, W] at one level σ."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from operators import LinearOperator, NoFastSVD
+from operators import LinearOperator
 from operators.svd import per_image
 
 
@@ -34,9 +34,8 @@ def damped_pinv(
     """
     if not isinstance(rho, Tensor) and rho == 0:
         return operator.pinv(y, tolerance=tolerance, max_iterations=max_iterations)
-    try:
-        svd = operator.svd()
-    except NoFastSVD:
+    svd = operator.svd_or_none()
+    if svd is None:
         return operator.solve_normal(
             operator.adjoint(y), rho, tolerance=tolerance, max_iterations=max_iterations
         )

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-from operators import NoFastSVD
 from operators.svd import per_image
 from restore.methods.base import start_from
 from restore.methods.likelihood import damped_pinv
@@ -191,7 +190,6 @@ def replacement(
     """
     if noise_aware is False:
         problem = Problem(problem.operator, problem.y)
-    try:
-        return SpectralReplacement(problem, noise, strength, rcond)
-    except NoFastSVD:
-        return MatrixFreeReplacement(problem, noise, strength, rcond)
+    spectral = problem.operator.svd_or_none() is not None
+    rule = SpectralReplacement if spectral else MatrixFreeReplacement
+    return rule(problem, noise, strength, rcond)

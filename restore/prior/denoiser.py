@@ -46,6 +46,23 @@ class Denoiser(ABC):
         return None
 
 
+class Wrapped(Denoiser):
+    """A denoiser around another one, with its channels, levels and centre.
+
+    Args:
+        prior: the inner denoiser.
+    """
+
+    def __init__(self, prior: Denoiser) -> None:
+        self._prior = prior
+        self.channels, self.centre = prior.channels, prior.centre
+        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
+
+    def native_sigmas(self, steps: int) -> list[float] | None:
+        """Those of the inner denoiser."""
+        return self._prior.native_sigmas(steps)
+
+
 class FunctionDenoiser(Denoiser):
     """A function D(x, σ) as a denoiser of any number of channels.
 

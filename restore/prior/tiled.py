@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from restore.prior.denoiser import Denoiser, sigma_column
+from restore.prior.denoiser import Denoiser, Wrapped, sigma_column
 
 OVERLAP = 64
 
 
-class TiledDenoiser(Denoiser):
+class TiledDenoiser(Wrapped):
     """D(x, σ) tile by tile, the overlaps blended with half-sine weights.
 
     Only the denoiser is tiled, anew at every step of a sampler; the operator stays whole, so
@@ -24,16 +24,9 @@ class TiledDenoiser(Denoiser):
     """
 
     def __init__(self, prior: Denoiser, tile: int) -> None:
-        self._prior = prior
+        super().__init__(prior)
         self.tile = tile
         self.overlap = min(OVERLAP, tile // 4)
-        self.channels = prior.channels
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-        self.centre = prior.centre
-
-    def native_sigmas(self, steps: int) -> list[float] | None:
-        """Those of the tile's denoiser."""
-        return self._prior.native_sigmas(steps)
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x₀ | x] of [B, C, H, W]."""

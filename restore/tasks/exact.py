@@ -8,7 +8,7 @@ tells them apart, and a sampler has to find all of them in the right shares.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture, dense
 from restore.problem import Problem
-from restore.solve import misfit
 
 NOISES = (0.0, 0.05, 0.2)
 GREY, COLOUR = (1, 8, 8), (3, 8, 8)
@@ -253,40 +252,6 @@ class ExactProblem:
         corners = corners / corners.norm(dim=1, keepdim=True)
         offsets: Tensor = OFFSET * math.sqrt(size) * corners @ directions.T
         return offsets
-
-
-def exact_rows(
-    methods: Iterable[Method],
-    operator_names: Iterable[str] = tuple(OPERATORS),
-    noises: Iterable[float] = NOISES,
-    *,
-    prior: str = "far",
-    measurements: int = 6,
-    samples: int = 250,
-    seed: int = 0,
-) -> Iterator[ExactRow]:
-    """Yield the exact sampler's row and that of every method that fits, problem by problem.
-
-    Args:
-        methods: with their hyperparameters.
-        operator_names: out of `OPERATORS`.
-        noises: values of σ_y.
-        prior: out of `PRIORS`.
-        measurements: pictures measured.
-        samples: for each measurement.
-        seed: of the methods' noise.
-
-    Raises:
-        ValueError: if a name is unknown.
-    """
-    methods, noises = list(methods), list(noises)
-    for name in operator_names:
-        for noise_std in noises:
-            problem = ExactProblem(name, noise_std, prior, measurements)
-            yield problem.exact(samples)
-            for method in methods:
-                if misfit(method, problem.repeated(1)) is None:
-                    yield problem.run(method, samples, seed=seed)
 
 
 def normal_noise(seed: int, scale: float = 1.0) -> Noise:

@@ -351,7 +351,7 @@ class TestOnAFakeAccelerator:
         def refuse(*args: object, **kwargs: object) -> None:
             raise AssertionError("the loop copies to the CPU")
 
-        problem.operator._svd_or_none()  # as `solve` does
+        problem.operator.svd_or_none()  # as `solve` does
         with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
             patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
             patch.setattr(cg, "ACCELERATOR_ITERATIONS", 5)
