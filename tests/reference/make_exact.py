@@ -8,21 +8,17 @@ stay. `python -m benchmarks.exact_posterior` makes the table that people read.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import statistics
 import sys
 from pathlib import Path
 
+import exact_cases as cases
 import torch
 
 from restore.methods import methods
 
 HERE = Path(__file__).parent
-spec = importlib.util.spec_from_file_location("exact_cases", HERE / "exact_cases.py")
-cases = importlib.util.module_from_spec(spec)
-sys.modules["exact_cases"] = cases
-spec.loader.exec_module(cases)
 STORED = HERE / "exact_posterior.json"
 
 

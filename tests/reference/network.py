@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ddrm_cases import epsilon
 from torch import Tensor
 
@@ -14,13 +16,14 @@ class Network(Denoiser):
 
     sigma_min, sigma_max = 0.005, 80.0
 
-    def __init__(self) -> None:
+    def __init__(self, predict: Callable[[Tensor, Tensor], Tensor] = epsilon) -> None:
+        self.predict = predict
         self.seen: list[Tensor] = []
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.seen.append(x)
+        self.seen.append(x.detach())
         x, sigma = 2 * x - 1, 2 * sigma
-        x_hat = x - sigma * epsilon(x / (1 + sigma**2) ** 0.5, 1 / (1 + sigma**2))
+        x_hat = x - sigma * self.predict(x / (1 + sigma**2) ** 0.5, 1 / (1 + sigma**2))
         return (x_hat + 1) / 2
 
     def native_sigmas(self, steps: int) -> list[float]:

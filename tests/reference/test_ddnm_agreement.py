@@ -6,38 +6,15 @@ the code is DDNM+) and with time travel.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
-import numpy as np
+import ddnm_cases as cases
+import network
 import pytest
 import torch
 
 from restore.methods.ddnm import DDNM
 from restore.problem import Problem
 
-HERE = Path(__file__).parent
 TOLERANCE = 1e-4
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclass and the other modules look
-    spec.loader.exec_module(module)
-    return module
-
-
-_load("ddrm_cases")
-cases, network = _load("ddnm_cases"), _load("network")
-
-
-@pytest.fixture(scope="module")
-def vectors() -> dict[str, np.ndarray]:
-    with np.load(HERE / "ddnm.npz") as stored:
-        return dict(stored)
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.key)

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
-import numpy as np
+import ddrm_cases as cases
 import pytest
 import torch
+from network import Network
 from torch import Tensor
 
 import operators
 from restore.methods import DDRM
 from restore.noise import Noise
-from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import linear_beta_levels, native
 from restore.problem import Problem
 
-HERE = Path(__file__).parent
 TOLERANCE = 1e-4
-
-
-def _cases() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ddrm_cases", HERE / "ddrm_cases.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["ddrm_cases"] = module  # where its dataclass looks
-    spec.loader.exec_module(module)
-    return module
-
-
-cases = _cases()
-
-
-class Network(Denoiser):
-    """The shared noise prediction as D(x, σ) in [0, 1] units; it keeps what it is given."""
-
-    sigma_min, sigma_max = 0.005, 80.0
-
-    def __init__(self) -> None:
-        self.seen: list[Tensor] = []
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.seen.append(x)
-        x, sigma = 2 * x - 1, 2 * sigma
-        x_hat = x - sigma * cases.epsilon(x / (1 + sigma**2) ** 0.5, 1 / (1 + sigma**2))
-        return (x_hat + 1) / 2
-
-    def native_sigmas(self, steps: int) -> list[float]:
-        return native(linear_beta_levels(), steps)
 
 
 def _operator(name: str, device: torch.device) -> operators.LinearOperator:
@@ -84,12 +48,6 @@ def _noise(problem: Problem, pictures: Tensor) -> Noise:
         return z
 
     return draw
-
-
-@pytest.fixture(scope="module")
-def vectors() -> dict[str, np.ndarray]:
-    with np.load(HERE / "ddrm.npz") as stored:
-        return dict(stored)
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.key)

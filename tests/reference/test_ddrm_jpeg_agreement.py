@@ -6,11 +6,8 @@ matrix of JFIF rounded to four digits. So it is written here once more, as an op
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import ddrm_jpeg_cases as cases
+import network
 import numpy as np
 import pytest
 import torch
@@ -21,24 +18,11 @@ from operators import LinearOperator, Space
 from restore.methods.ddrm_jpeg import DDRMJpeg
 from restore.quantised import QuantisedProblem
 
-HERE = Path(__file__).parent
 TOLERANCE = 1e-4
 MATRIX = torch.tensor(
     [[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]]
 ).double()
 COSINES = torch.from_numpy(dct(np.eye(8), axis=0, norm="ortho"))
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclass and the other modules look
-    spec.loader.exec_module(module)
-    return module
-
-
-_load("ddrm_cases")
-cases, network = _load("ddrm_jpeg_cases"), _load("network")
 
 
 def _blocks(plane: Tensor) -> Tensor:
@@ -90,12 +74,6 @@ class Decoder(LinearOperator):
 
     def _adjoint(self, y: Tensor) -> Tensor:
         raise NotImplementedError
-
-
-@pytest.fixture(scope="module")
-def vectors() -> dict[str, np.ndarray]:
-    with np.load(HERE / "ddrm_jpeg.npz") as stored:
-        return dict(stored)
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.key)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
+import haarpsi_cases
 import pytest
 
 from restore.metrics import haarpsi
@@ -15,14 +14,7 @@ HERE = Path(__file__).parent
 EXPECTED = json.loads((HERE / "haarpsi.json").read_text())
 
 
-def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CASES = _module("haarpsi_cases").cases()
+CASES = haarpsi_cases.cases()
 
 
 def test_every_case_is_stored() -> None:

@@ -16,13 +16,10 @@ They clip x̂ to the range of a picture, where the denoiser here stays by itself
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
-import numpy as np
+import ilvr_cases as cases
+import network
 import pytest
 import torch
 from torch import Tensor
@@ -34,27 +31,13 @@ from restore.methods.ilvr import ILVR
 from restore.prior.schedule import linear_beta_levels, native
 from restore.problem import Problem
 
-HERE = Path(__file__).parent
 TOLERANCE = 1e-4
 SHAPE = (3, 8, 8)
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclass and the other modules look
-    spec.loader.exec_module(module)
-    return module
-
-
-_load("ddrm_cases")
-network, cases = _load("network"), _load("ilvr_cases")
-
-
 @pytest.fixture(scope="module")
-def vectors() -> dict[str, Tensor]:
-    with np.load(HERE / "ilvr.npz") as stored:
-        return {name: torch.from_numpy(value).double() for name, value in stored.items()}
+def vectors(vectors) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value).double() for name, value in vectors.items()}
 
 
 def _draws(noise: Tensor, guide: Tensor, stop: int) -> Iterator[Tensor]:

@@ -15,14 +15,10 @@ Their Langevin step takes its norms over the batch, ours for each picture; the b
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
+import scoresde_cases as cases
 import torch
 from torch import Tensor
 
@@ -30,27 +26,12 @@ from restore.methods.scoresde import ScoreSDE
 from restore.prior.schedule import geometric
 from restore.problem import Problem
 
-HERE = Path(__file__).parent
 TOLERANCE = 1e-4
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclass and the other modules look
-    spec.loader.exec_module(module)
-    return module
-
-
-_load("ddrm_cases")
-_load("network")
-cases = _load("scoresde_cases")
-
-
 @pytest.fixture(scope="module")
-def vectors() -> dict[str, Tensor]:
-    with np.load(HERE / "scoresde.npz") as stored:
-        return {name: torch.from_numpy(value).double() for name, value in stored.items()}
+def vectors(vectors) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value).double() for name, value in vectors.items()}
 
 
 def _draws(case: cases.Case, noise: Tensor, sigmas: list[float]) -> Iterator[Tensor]:

@@ -7,32 +7,18 @@ samples and the rate of false alarms.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import exact_cases as cases
 import pytest
 from torch import Tensor
 
 from restore.methods import methods
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Wrapped
 from restore.tasks.exact import ExactProblem
 
-REFERENCE = Path(__file__).parents[2] / "reference"
-
-
-def _cases() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("exact_cases", REFERENCE / "exact_cases.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["exact_cases"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-cases = _cases()
-STORED = json.loads((REFERENCE / "exact_posterior.json").read_text())
+STORED = json.loads(Path(cases.__file__).with_name("exact_posterior.json").read_text())
 # The problems here have Gaussian noise, and no intervals.
 LINEAR = {name: method for name, method in methods().items() if "intervals" not in method.needs}
 SAMPLERS = [name for name, method in LINEAR.items() if method.samples]
@@ -55,16 +41,11 @@ def test_keeps_to_its_figures(name):
     assert not far
 
 
-class HalfScore(Denoiser):
+class HalfScore(Wrapped):
     """D whose step x̂ - x is half of what it should be."""
 
-    def __init__(self, prior: Denoiser) -> None:
-        self.prior = prior
-        self.channels, self.centre = prior.channels, prior.centre
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return (x + self.prior(x, sigma)) / 2
+        return (x + self._prior(x, sigma)) / 2
 
 
 def _noisy(name: str) -> tuple[str, str, str, float]:
