@@ -12,6 +12,7 @@ import weakref
 
 import pytest
 import torch
+from plain_denoisers import Half, Oracle
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -48,29 +49,6 @@ OPERATORS = {
 }
 CHAINS = 200
 LEVELS = 8
-
-
-class Oracle(Denoiser):
-    """Knows the pictures; keeps the states that it is shown."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __init__(self, pictures: Tensor) -> None:
-        self.pictures = pictures
-        self.seen: list[tuple[Tensor, float]] = []
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.seen.append((x, float(sigma)))
-        return self.pictures
-
-
-class Half(Denoiser):
-    """A denoiser of one operation, for what does not depend on the prior."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return 0.25 + x / 2
 
 
 def _normal(*shape: int, seed: int = SEED) -> Tensor:

@@ -11,6 +11,7 @@ import contextlib
 
 import pytest
 import torch
+from plain_denoisers import Half
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -44,15 +45,6 @@ METHODS = [
     TDS(particles=4, steps=3),
     MCGDiff(particles=4, steps=3),
 ]
-
-
-class Half(Denoiser):
-    """A denoiser of one operation, for what does not depend on the prior."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return 0.25 + x / 2
 
 
 def _device(method: Method) -> str:

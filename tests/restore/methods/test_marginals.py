@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from plain_denoisers import Half, Oracle
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -59,29 +60,6 @@ NO_SVD = {
     "no-svd": lambda: operators.Blur(SHAPE, operators.motion_kernel(4, 0.5), "zero"),
     "masked-blur": lambda: OPERATORS["mask"]() @ OPERATORS["blur"](),
 }
-
-
-class Oracle(Denoiser):
-    """Knows the pictures; keeps the states that it is shown."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __init__(self, pictures: Tensor) -> None:
-        self.pictures = pictures
-        self.seen: list[tuple[Tensor, float]] = []
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.seen.append((x, float(sigma)))
-        return self.pictures
-
-
-class Half(Denoiser):
-    """A denoiser of one operation, for what does not depend on the prior."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return 0.25 + x / 2
 
 
 # A law gives, for each pair of levels, (a, b, v): the distance d of the state from x₀ becomes

@@ -14,6 +14,7 @@ import math
 
 import pytest
 import torch
+from plain_denoisers import Half, Oracle
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -27,7 +28,6 @@ from restore.methods.replacement import MatrixFreeReplacement, SpectralReplaceme
 from restore.methods.scoresde import ScoreSDE
 from restore.methods.spectral import Spectrum
 from restore.noise import NoiseSource
-from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.problem import Problem
 from restore.solve import solve
@@ -64,29 +64,6 @@ ANCESTRAL = {
     "ilvr": ILVR(steps=LEVELS, rcond=1e-6),
     "ccdf": CCDF(steps=LEVELS, sigma_max=50.0, rcond=1e-6),
 }
-
-
-class Oracle(Denoiser):
-    """Knows the pictures; keeps the states that it is shown."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __init__(self, pictures: Tensor) -> None:
-        self.pictures = pictures
-        self.seen: list[tuple[Tensor, float]] = []
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.seen.append((x, float(sigma)))
-        return self.pictures
-
-
-class Half(Denoiser):
-    """A denoiser of one operation, for what does not depend on the prior."""
-
-    sigma_min, sigma_max = 0.01, 50.0
-
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return 0.25 + x / 2
 
 
 class Plain(LinearOperator):
