@@ -9,8 +9,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+CELL = 32
+"""Side in pixels of the squares that `PlacedNoise` draws."""
 _WORKERS = 8
 
 
@@ -97,3 +100,62 @@ class NoiseSource:
 def _draws_ahead(device: torch.device) -> bool:
     # A CPU has no time to spare while it computes.
     return device.type != "cpu"
+
+
+class PlacedNoise:
+    """Standard normal noise that is keyed by the place in the picture too, for windows of it.
+
+    Draw k at a pixel is a function of (seed, sample, picture, k), the number of channels and where
+    the pixel is: whatever the window, a pixel gets the same noise. It is drawn in squares of
+    `CELL` pixels, one generator for each.
+
+    Args:
+        seed: any integer from 0.
+        chains: (sample, picture) of each row of the batch.
+        origin: row and column of the window in the picture, multiples of `CELL`.
+
+    Raises:
+        ValueError: if the seed is negative or the origin is no multiple of `CELL`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        chains: Sequence[tuple[int, int]] = ((0, 0),),
+        origin: tuple[int, int] = (0, 0),
+    ) -> None:
+        if seed < 0:
+            raise ValueError(f"PlacedNoise: the seed is {seed}; it must be at least 0")
+        if origin[0] % CELL or origin[1] % CELL:
+            raise ValueError(f"PlacedNoise: origin is {origin}; expected multiples of {CELL}")
+        self._seed = seed
+        self._chains = list(chains)
+        self._origin = origin
+        self._draw = 0
+
+    def __call__(self, like: Tensor, /) -> Tensor:
+        """Return the next noise [rows, C, H, W], of like's shape, device and real number type.
+
+        Raises:
+            ValueError: if like has another number of rows than the source.
+        """
+        if like.shape[0] != len(self._chains):
+            raise ValueError(
+                f"PlacedNoise: the batch is {like.shape[0]}; the source has {len(self._chains)}"
+            )
+        values = np.empty(tuple(like.shape), np.float32)
+        for row, chain in zip(values, self._chains, strict=True):
+            self._fill(row, chain)
+        self._draw += 1
+        return torch.from_numpy(values).to(like.device, like.dtype)
+
+    def _fill(self, values: NDArray[np.float32], chain: tuple[int, int]) -> None:
+        channels, height, width = values.shape
+        for top in range(0, height, CELL):
+            for left in range(0, width, CELL):
+                place = ((self._origin[0] + top) // CELL, (self._origin[1] + left) // CELL)
+                key = np.random.SeedSequence(self._seed, spawn_key=(*chain, self._draw, *place))
+                generator = np.random.Generator(np.random.PCG64(key))
+                cell = generator.standard_normal((channels, CELL, CELL), dtype=np.float32)
+                part = values[:, top : top + CELL, left : left + CELL]
+                part[:] = cell[:, : part.shape[1], : part.shape[2]]

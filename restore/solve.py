@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method, methods
-from restore.noise import NoiseSource
+from restore.noise import Noise, NoiseSource
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.quantised import QuantisedProblem
@@ -33,6 +33,7 @@ def solve(
     samples: int = 1,
     batch_size: int | None = None,
     on_step: StepCallback | None = None,
+    noise: Callable[[int, Sequence[tuple[int, int]]], Noise] = NoiseSource,
     **hyperparameters: Any,
 ) -> Tensor:
     """Restore each measured picture `samples` times.
@@ -50,6 +51,7 @@ def solve(
             2¹⁸ pixels (2²¹ on an accelerator).
         on_step: called with (step, total, x̂) after each evaluation of the denoiser; over all
             batches step counts from 1 to total. An exception raised in it ends the run.
+        noise: makes the random numbers, of the seed and the (sample, picture) of a batch's rows.
         **hyperparameters: fields of the method. A tensor with a row for each picture is split
             along with the batches.
 
@@ -79,7 +81,7 @@ def solve(
         x[number * batch_size : number * batch_size + len(batch)] = _taken(chosen, pictures)(
             problem.take(pictures),
             prior,
-            noise=NoiseSource(seed, batch),
+            noise=noise(seed, batch),
             on_step=on_step and _counted(on_step, number, len(batches)),
         )
     return x.reshape(samples, problem.batch, *space.shape)

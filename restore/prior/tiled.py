@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -74,13 +74,12 @@ class TiledDenoiser(Wrapped):
         height, width = x.shape[-2:]
         if self.tile is None or max(height, width) <= self.tile:
             return self._prior(x, sigma)
-        overlap = min(OVERLAP, self.tile // 4)
         level = sigma_column(sigma, x).flatten()
-        rows, columns = (_spans(size, self.tile, overlap) for size in (height, width))
-        across = [_ramp(span, x, overlap) for span in columns]
+        (rows, high), (columns, wide) = (_spans(size, self.tile) for size in (height, width))
+        across = [_ramp(span, x, wide) for span in columns]
         total, weight = torch.zeros_like(x), x.new_zeros(height, width)
         for vertical in rows:
-            down = _ramp(vertical, x, overlap)[:, None]
+            down = _ramp(vertical, x, high)[:, None]
             for horizontal, ramp in zip(columns, across, strict=True):
                 area = (vertical, horizontal)
                 window = down * ramp
@@ -122,27 +121,28 @@ def tile_count(height: int, width: int, tile: int | None) -> int:
     """How many tiles a picture is denoised in."""
     if tile is None or max(height, width) <= tile:
         return 1
-    overlap = min(OVERLAP, tile // 4)
-    return len(_spans(height, tile, overlap)) * len(_spans(width, tile, overlap))
+    return len(_spans(height, tile)[0]) * len(_spans(width, tile)[0])
 
 
-def _spans(size: int, tile: int, overlap: int) -> list[slice]:
-    """The tiles along a side: as few as can be, of one length no larger than these few need."""
+def _spans(size: int, tile: int) -> tuple[list[slice], int]:
+    """The tiles along a side, as few and as short as can be, and their overlap.
+
+    They begin on the grid that networks work on, where the same pixels meet the same weights as in
+    the whole picture.
+    """
     if size <= tile:
-        return [slice(0, size)]
+        return [slice(0, size)], min(OVERLAP, tile // 4)
+    unit = MULTIPLE if tile >= LEAST_TILE else 1
+    tile -= tile % unit
+    overlap = min(OVERLAP, tile // 4) // unit * unit
     count = 1 + math.ceil((size - tile) / (tile - overlap))
-    length = min(tile, _up(math.ceil((size + (count - 1) * overlap) / count)))
-    return list(_evenly(size, length, count))
+    length = min(tile, _up(math.ceil((size + (count - 1) * overlap) / count), unit))
+    starts = range(0, size - overlap, length - overlap)
+    return [slice(start, min(start + length, size)) for start in starts], overlap
 
 
-def _evenly(size: int, length: int, count: int) -> Iterator[slice]:
-    for number in range(count):
-        start = round(number * (size - length) / (count - 1))
-        yield slice(start, start + length)
-
-
-def _up(length: int) -> int:
-    return -(-length // MULTIPLE) * MULTIPLE
+def _up(length: int, unit: int = MULTIPLE) -> int:
+    return -(-length // unit) * unit
 
 
 def _ramp(span: slice, like: Tensor, overlap: int) -> Tensor:

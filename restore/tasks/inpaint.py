@@ -13,7 +13,16 @@ from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import biharmonic, smooth_fill
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
+from restore.tasks.task import (
+    Measurement,
+    Part,
+    Preset,
+    Task,
+    add_noise,
+    noise_level,
+    pixels_of,
+)
+from restore.tasks.windows import windows_around
 
 
 class Inpaint(Task):
@@ -38,11 +47,13 @@ class Inpaint(Task):
         known = pixels * ~hole
         noise_std, notes = noise_level(picture, settings, estimated=False)
         problem = Problem(Mask(~hole, tuple(pixels.shape[1:]), device=device), known, noise_std)
+        start = smooth_fill(known, hole)
         return Measurement(
             problem=problem,
-            start=smooth_fill(known, hole),
+            start=start,
             baseline=("biharmonic", lambda: biharmonic(known, hole).clamp(0, 1)),
             finish=lambda x: torch.where(hole, x.clamp(0, 1), pixels),
+            parts=parts_of(problem, hole, start),
             operator={"name": "Mask", "hole_pixels": int(hole.sum())},
             notes=notes,
             hole=hole,
@@ -59,3 +70,20 @@ class Inpaint(Task):
         if settings.mask is None:
             return hole_from_alpha(picture)
         return read_mask(settings.mask, (picture.height, picture.width))
+
+
+def parts_of(problem: Problem, hole: Tensor, start: Tensor) -> list[Part]:
+    """A problem of known and missing pixels in the windows around its holes.
+
+    Args:
+        problem: of the mask of the known pixels, one picture.
+        hole: [H, W], true where they are missing.
+        start: [1, C, H, W].
+    """
+    parts = []
+    for window in windows_around(hole.cpu().numpy()):
+        inside, y = hole[tuple(window)], problem.y[(..., *window)]
+        mask = Mask(~inside, tuple(y.shape[1:]), device=y.device)
+        part = Problem(mask, y, problem.noise_std)
+        parts.append(Part(window, part, start[(..., *window)], inside))
+    return parts

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,18 @@ from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.registry import find_method, methods
 from restore.metrics import psnr, ssim
+from restore.noise import PlacedNoise
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, fit_channels, load_prior
-from restore.prior.tiled import TiledDenoiser
+from restore.prior.tiled import TiledDenoiser, is_out_of_memory
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, TUNED, Measurement, Preset, Task, pixels_of
+from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task, pixels_of
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
@@ -91,6 +93,8 @@ class Restorer:
         check_method(settings.method or self.preset.method, task)
         self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
+        # The largest side of a tile that memory was found to suffice for; None until it ran out.
+        self._fitting_tile: int | None = None
 
     def restore(
         self,
@@ -118,21 +122,26 @@ class Restorer:
             f"{output.stem.removesuffix(suffix)}_degraded{self.task.degraded_suffix}"
         )
         case = self.case(source, degraded)
-        prior = Counted(self.fitted_prior(source, case.measurement))
         preset = self._fitted_preset(case.measurement)
         method = self.settings.method or preset.method
+        prior = self.fitted_prior(source, case.measurement)
         parameters = self.parameters(case.measurement, prior, preset)
         average = self.settings.average or preset.average
         count = self.settings.samples or average
         try:
-            x = solve(
-                case.measurement.problem, prior, method, seed=self.settings.seed,
-                samples=count, batch_size=self.settings.batch_size, on_step=on_step, **parameters,
-            )[:, 0]  # fmt: skip
+            x, evaluations = self._pictures(
+                source, case.measurement, method, parameters, count, on_step
+            )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
-        x = case.measurement.finish(x)
-        best = x.mean(dim=0)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            size = _size(case.measurement.written.operator.domain.shape)
+            raise InputError(
+                f"{source}: out of memory at {size}; expected more of it, or a smaller picture"
+            ) from error
+        best = x[0] if len(x) == 1 else x.mean(dim=0)
         files, notes, spread = self._write_all(output, best, x, case, source, quality)
         if self.settings.simulate:
             files.insert(0, degraded)
@@ -157,8 +166,8 @@ class Restorer:
             "method": method,
             "model": self.model.card.name if self.model else self.settings.model,
             "seed": self.settings.seed,
-            "steps": prior.calls // count,
-            "evaluations": prior.calls,
+            "steps": evaluations // count,
+            "evaluations": evaluations,
             "seconds": round(time.perf_counter() - began, 3),
             "width": x.shape[-1],
             "height": x.shape[-2],
@@ -185,6 +194,46 @@ class Restorer:
         }
         write_sidecar(sidecar, record | details)
         return Result(record, notes, certificate.consistent, [*files, sidecar])
+
+    def _pictures(
+        self,
+        source: Path,
+        measurement: Measurement,
+        method: str,
+        parameters: dict[str, Any],
+        count: int,
+        on_step: StepCallback | None,
+    ) -> tuple[Tensor, int]:
+        """The finished samples [N, C, H, W], their mean alone unless they are written themselves.
+
+        And the evaluations of the denoiser for the picture.
+        """
+        run = partial(
+            solve, method=method, samples=count,
+            seed=self.settings.seed, batch_size=self.settings.batch_size,
+        )  # fmt: skip
+        if not measurement.parts:
+            counted = Counted(self.fitted_prior(source, measurement))
+            x = run(measurement.problem, counted, on_step=on_step, **parameters)[:, 0]
+            finished = [measurement.finish(one[None]) for one in x]
+            return finished[0] if count == 1 else torch.cat(finished), counted.calls
+        kept = self.settings.samples or 1
+        x = measurement.start.repeat(kept, 1, 1, 1)
+        calls = 0
+        for number, part in enumerate(measurement.parts):
+            counted = Counted(self.fitted_prior(source, measurement, part))
+            started = {"start": part.start} if "start" in parameters else {}
+            solved = run(
+                part.problem,
+                counted,
+                on_step=on_step and part_of_steps(on_step, number, len(measurement.parts)),
+                noise=partial(PlacedNoise, origin=part.window.origin),
+                **parameters | started,
+            )[:, 0].clamp_(0, 1)
+            x[(..., *part.window)] = solved if kept > 1 else solved.mean(dim=0, keepdim=True)
+            calls += counted.calls
+        # All windows once are one evaluation of the picture.
+        return measurement.finish(x), calls // len(measurement.parts)
 
     def case(self, source: Path, degraded: Path, settings: Settings | None = None) -> Case:
         """Read a file and measure it; with `--simulate`, degrade it to a file before.
@@ -255,19 +304,35 @@ class Restorer:
                 chosen.setdefault("sigma_max", START_LEVEL)
         return chosen
 
-    def fitted_prior(self, source: Path, measurement: Measurement) -> Denoiser:
-        """The prior for the picture's channels, in tiles where it is large.
+    def fitted_prior(
+        self, source: Path, measurement: Measurement, part: Part | None = None
+    ) -> Denoiser:
+        """The prior for the picture's channels, in tiles where it is large or memory runs out.
+
+        Args:
+            source: names the picture.
+            measurement: of the picture.
+            part: the window of it that is denoised.
 
         Raises:
             InputError: if the model cannot serve the picture.
         """
-        channels, height, width = measurement.start.shape[1:]
+        start = measurement.start if part is None else part.start
+        channels, height, width = start.shape[1:]
         try:
             prior = fit_channels(self.prior, channels)
         except InputError as error:
             raise InputError(f"{source}: {error}") from error
         tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
-        return TiledDenoiser(prior, tile) if tile else prior
+        if self._fitting_tile is not None:
+            tile = min(tile or self._fitting_tile, self._fitting_tile)
+
+        def halved(old: int, new: int) -> None:
+            self._fitting_tile = new
+            measurement.notes.append(f"out of memory with tiles of {old} pixels: {new} instead")
+
+        hole, known = (None, None) if part is None else (part.hole, part.start)
+        return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)
 
     def _write_all(
         self,
@@ -323,6 +388,7 @@ class Restorer:
             "hints": settings.hints and settings.hints.absolute(),
             "reference": settings.reference and settings.reference.absolute(),
             "init": settings.init and settings.init.absolute(),
+            "tile": self._fitting_tile or settings.tile,
         }
         if not settings.simulate:
             # A simulated measurement gets the noise that was asked for, not what it then had.
@@ -335,6 +401,15 @@ def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
     fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
     values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
+    """on_step for the run of one of several parts, counting from 1 to the total of all."""
+
+    def counted(step: int, total: int, x_hat: Tensor) -> None:
+        on_step(number * total + step, parts * total, x_hat)
+
+    return counted
 
 
 def choose_preset(task: Task, settings: Settings) -> Preset:
@@ -390,7 +465,10 @@ def _started_from(path: Path, measurement: Measurement) -> Measurement:
     # What a solution has around the written picture keeps its classical start.
     top, left = ((whole - part) // 2 for whole, part in zip(start.shape[2:], size[1:], strict=True))
     start[..., top : top + size[1], left : left + size[2]] = pixels
-    return dataclasses.replace(measurement, start=start)
+    parts = [
+        dataclasses.replace(part, start=start[(..., *part.window)]) for part in measurement.parts
+    ]
+    return dataclasses.replace(measurement, start=start, parts=parts)
 
 
 def _scores(case: Case, written: Pixels) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from restore.metrics import estimate_noise
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.settings import Settings
+from restore.tasks.windows import Window
 
 PROJECTIONS = 10
 # The first level of a method that starts from the classical estimate and is not tuned for the verb.
@@ -26,6 +27,23 @@ TUNED: Mapping[str, Mapping[str, Any]] = {
     "ddnm": {"eta": 1.0},
     "daps": {"spread": 0.3},
 }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A window of a picture that is restored by itself.
+
+    Attributes:
+        window: its place.
+        problem: of the window alone.
+        start: of the window alone.
+        hole: [h, w], true where pixels may change.
+    """
+
+    window: Window
+    problem: Problem
+    start: Tensor
+    hole: Tensor
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,8 @@ class Measurement:
         operator: name and parameters of A, for the sidecar.
         notes: what the user should know.
         hole: [H, W], true where pixels may change; None where all may.
+        parts: windows that are restored in the place of the whole, which keeps `start` elsewhere;
+            none for a problem that does not fall apart.
         within: what the written picture alone measures, where it is only a part of x.
         resolved: settings that the verb chose.
     """
@@ -52,6 +72,7 @@ class Measurement:
     operator: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     hole: Tensor | None = None
+    parts: Sequence[Part] = ()
     within: Problem | None = None
     resolved: Mapping[str, Any] = field(default_factory=dict)
 
