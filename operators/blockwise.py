@@ -10,6 +10,9 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.space import Space
 
+# Elements of x that are written at once.
+_PIECE = 2**22
+
 
 class Blockwise(LinearOperator):
     """x[group] = M c for groups of elements that do not overlap; several kinds, each with its M.
@@ -50,8 +53,11 @@ class Blockwise(LinearOperator):
         parts = torch.split(x, list(self._columns), -1)
         for part, index, matrix in zip(parts, self._groups, self._matrices, strict=True):
             groups = part.reshape(*batch, index.shape[0], matrix.shape[1])
-            groups = _product(groups, matrix.mT)
-            out = out.index_add(-1, index.flatten(), groups.flatten(-2))
+            # Piece by piece, since the indices for writing have to be long ones.
+            for first in range(0, index.shape[0], step := max(1, _PIECE // matrix.shape[0])):
+                count = min(step, index.shape[0] - first)
+                piece = _product(groups.narrow(-2, first, count), matrix.mT).flatten(-2)
+                out = out.index_copy_(-1, index.narrow(0, first, count).flatten().long(), piece)
         return out.reshape(*batch, *self.codomain.shape)
 
     def _adjoint(self, y: Tensor) -> Tensor:

@@ -109,6 +109,30 @@ class Jpeg(LinearOperator):
         """The decoder's linear map H† from y to a picture, with smooth chroma (`JpegDecoder`)."""
         return JpegDecoder(self)
 
+    def part(self, rows: slice, columns: slice) -> tuple[Jpeg, Tensor]:
+        """Return the operator of some MCUs alone, and which blocks of y are theirs.
+
+        Args:
+            rows: Pixels, from a multiple of the MCU to another or to the border.
+            columns: Likewise.
+        """
+        shape = (self.domain.shape[0], rows.stop - rows.start, columns.stop - columns.start)
+        small = Jpeg(
+            shape, self.factors, colour=self.colour, dtype=self.domain.dtype, device=self.device
+        )
+        small.__dict__["_scale"] = self._scale
+        indices, first = [], 0
+        for step, padded, count in zip(self.steps, self._padded, self._counts, strict=True):
+            grid = torch.arange(first, first + count, device=self.device)
+            grid = grid.reshape(padded[0] // BLOCK, padded[1] // BLOCK)
+            down, across = (
+                slice(side.start // (BLOCK * size), math.ceil(side.stop / (BLOCK * size)))
+                for side, size in zip((rows, columns), step, strict=True)
+            )
+            indices.append(grid[down, across].flatten())
+            first += count
+        return small, torch.cat(indices)
+
     def level_shift(self) -> Tensor:
         """Return A of what JPEG takes off before its cosines: y of a file is its integers plus it.
 

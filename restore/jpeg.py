@@ -70,14 +70,24 @@ def decode(operator: Jpeg, y: Tensor) -> Tensor:
 
 
 def _padded_as_ours(operator: Jpeg, y: Tensor) -> Tensor:
-    if not any(
-        size % mcu for size, mcu in zip(operator.domain.shape[1:], operator.mcu, strict=True)
-    ):
+    """y with blocks over the border that no picture has as those of the decoded picture.
+
+    Only the MCUs at the border are looked at: A is block-diagonal over the MCUs.
+    """
+    (height, width), (down, across) = operator.domain.shape[1:], operator.mcu
+    rows, columns = height // down * down, width // across * across
+    strips = [(slice(rows, height), slice(0, width)), (slice(0, rows), slice(columns, width))]
+    strips = [s for s in strips if all(side.start < side.stop for side in s)]
+    if not strips:
         return y
-    problem = QuantisedProblem(operator, y[None])
-    decoded = operator.decoder(y)[None]
-    impossible = ~problem.inside(problem.settled(decoded))[0].all(-1).all(-1)
-    return torch.where(impossible[:, None, None], operator(decoded)[0], y)
+    decoded = operator.decoder(y)
+    for strip in strips:
+        part, blocks = operator.part(*strip)
+        pixels = decoded[(..., *strip)][None]
+        problem = QuantisedProblem(part, y[blocks][None])
+        impossible = ~problem.inside(problem.settled(pixels))[0].all(-1).all(-1)
+        y = y.index_copy(0, blocks[impossible], part(pixels)[0][impossible])
+    return y
 
 
 def rounding_spread(operator: Jpeg) -> Tensor:

@@ -97,7 +97,7 @@ class QuantisedProblem(Problem):
             worst = beyond.abs().flatten(1).amax(1)
             stalled = torch.where(worst < _HELPS * least, 0, stalled + 1)
             least = torch.minimum(least, worst)
-            inside = (difference.abs() <= 0.5).flatten(1).all(1)
+            inside = difference.abs().flatten(1).amax(1) <= 0.5
             done = inside | (stalled > _PATIENCE)
             # An accelerator is not waited for.
             if x.device.type == "cpu" and bool(done.all()):
@@ -108,7 +108,8 @@ class QuantisedProblem(Problem):
 
 
 def _beyond(difference: Tensor, half: float | Tensor) -> Tensor:
-    return torch.where(difference.abs() > half, difference - difference.sign() * half, 0)
+    least = -half
+    return difference - difference.clamp(least, half)  # type: ignore[arg-type]
 
 
 def as_quantised(problem: Problem) -> QuantisedProblem:
