@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from restore.errors import InputError
 from restore.training.recipe import Recipe
@@ -48,21 +50,28 @@ class Patches:
         self._cache: dict[Path, NDArray[np.uint8]] = {}
         self._cached = 0
 
-    def batch(self, step: int) -> NDArray[np.uint8]:
-        """The patches of one step: uint8 [B, patch, patch, C]."""
+    def batch(self, step: int) -> Tensor:
+        """The patches of one step: [B, C, patch, patch], channels last in memory."""
         size = self._recipe.batch_size
         generators = [np.random.default_rng([self._recipe.seed, step, j]) for j in range(size)]
-        return np.stack([self._patch(g) for g in generators])
+        patches = self._values(np.stack([self._patch(g) for g in generators]))
+        if not self._recipe.phase:
+            return patches
+        return patches * torch.stack([_cosine(self._recipe.patch, g) for g in generators])
 
-    def validation(self, limit: int = 16) -> list[NDArray[np.uint8]]:
-        """Centre crops [h, w, C] of the held-out pictures."""
+    def validation(self, limit: int = 16) -> list[Tensor]:
+        """Centre crops [1, C, h, w] of the held-out pictures."""
         crops = []
         for path in self.held_out[:limit]:
             pixels = self._picture(path)
             height, width = (min(n, HELD_OUT_CROP) for n in pixels.shape[:2])
             top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-            crops.append(pixels[top : top + height, left : left + width])
+            crops.append(self._values(pixels[None, top : top + height, left : left + width]))
         return crops
+
+    def _values(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """uint8 [B, h, w, C] → float32 [B, C, h, w], white being what the recipe says."""
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 * self._recipe.white
 
     def _patch(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         recipe = self._recipe
@@ -93,6 +102,16 @@ class Patches:
             self._cache[path] = pixels
             self._cached += pixels.nbytes
         return pixels
+
+
+def _cosine(side: int, rng: np.random.Generator) -> Tensor:
+    """cos φ [1, side, side] of a random φ that is smooth: any constant, a slope and a curvature."""
+    axis = np.linspace(-1, 1, side)
+    y, x = axis[:, None], axis[None, :]
+    slope, curvature = rng.normal(size=2), 0.7 * rng.normal(size=3)
+    phase = rng.uniform(0, 2 * np.pi) + slope[0] * x + slope[1] * y
+    phase = phase + curvature[0] * x * x + curvature[1] * x * y + curvature[2] * y * y
+    return torch.from_numpy(np.cos(phase, dtype=np.float32))[None]
 
 
 def _size(path: Path) -> tuple[int, int]:

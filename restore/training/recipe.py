@@ -28,6 +28,10 @@ class Recipe(BaseModel):
     steps: int = Field(20_000, ge=1)
     batch_size: int = Field(16, ge=1)
     patch: int = Field(64, ge=16)
+    white: float = Field(1.0, gt=0, description="what a white pixel is worth")
+    phase: bool = Field(
+        False, description="patches are real parts: each is multiplied by cos of a smooth phase"
+    )
     pyramid: tuple[float, ...] = (1.0, 0.75, 0.5)
     full_size_share: float = Field(0.5, ge=0, le=1)
     seed: int = 0

@@ -118,26 +118,28 @@ class Trainer:
     def validate(self) -> dict[int, float]:
         """Mean PSNR (dB) of the averaged weights on the held-out crops, by σ in 255ths."""
         network = self.averaged_network()
+        white = self.recipe.white
+        low = -white if self.recipe.phase else 0.0
         psnr: dict[int, float] = {}
         with torch.no_grad():
             for level in VALIDATION_LEVELS:
                 scores = []
                 for index, crop in enumerate(self._patches.validation()):
-                    clean = pixels_to_tensor(crop[None]).to(self.device)
+                    clean = crop.to(self.device)
                     height, width = (n - n % network.multiple for n in clean.shape[-2:])
                     clean = clean[..., :height, :width]
                     generator = torch.Generator().manual_seed(index)
                     noise = torch.randn(clean.shape, generator=generator).to(self.device)
                     sigma = clean.new_full((1, 1, 1, 1), level / 255)
                     denoised = self._denoise(network, clean + sigma * noise, sigma)
-                    error = (denoised.clamp(0, 1) - clean).square().mean().item()
+                    error = (denoised.clamp(low, white) - clean).square().mean().item()
                     scores.append(-10 * math.log10(max(error, 1e-12)))
                 psnr[level] = sum(scores) / len(scores)
         return psnr
 
     def _train_step(self) -> float:
         recipe = self.recipe
-        clean = pixels_to_tensor(self._patches.batch(self.step)).to(self.device)
+        clean = self._patches.batch(self.step).to(self.device)
         generator = torch.Generator().manual_seed(recipe.seed * 2**32 + self.step)
         sigma = noise_levels(recipe, generator).to(self.device).view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
@@ -238,11 +240,6 @@ class Trainer:
 def network_of(recipe: Recipe) -> GatedUNet:
     """The network that a recipe describes, freshly initialised."""
     return GatedUNet(recipe.channels, recipe.widths, recipe.blocks, recipe.unshuffle)
-
-
-def pixels_to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
-    """uint8 [B, h, w, C] → float32 [B, C, h, w] in [0, 1], channels last in memory."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
 def noise_levels(recipe: Recipe, generator: torch.Generator) -> Tensor:

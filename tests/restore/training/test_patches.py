@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from restore.errors import InputError
 from restore.training.patches import Patches
@@ -16,10 +17,25 @@ def test_the_order_depends_on_seed_and_step_alone(pictures, recipe):
 
 def test_patches_have_the_recipes_form(pictures, recipe):
     batch = Patches(pictures, recipe).batch(0)
-    assert batch.shape == (4, 16, 16, 3)
-    assert batch.dtype == np.uint8
+    assert batch.shape == (4, 3, 16, 16)
+    assert batch.dtype == torch.float32
     grey = Patches(pictures, recipe.model_copy(update={"channels": 1})).batch(0)
-    assert grey.shape == (4, 16, 16, 1)
+    brighter = Patches(pictures, recipe.model_copy(update={"channels": 1, "white": 1.5})).batch(0)
+    assert grey.shape == (4, 1, 16, 16)
+    assert 0 <= grey.min() < grey.max() <= 1
+    assert torch.allclose(brighter, 1.5 * grey)
+
+
+def test_real_parts_are_patches_times_the_cosine_of_a_smooth_phase(pictures, recipe):
+    grey = recipe.model_copy(update={"channels": 1})
+    magnitude = Patches(pictures, grey).batch(3)
+    real = Patches(pictures, grey.model_copy(update={"phase": True})).batch(3)
+    cosine = real / magnitude.clamp_min(1e-3)
+    assert torch.all(real.abs() <= magnitude)
+    assert real.min() < 0 < real.max()
+    assert cosine.where(magnitude > 0.1, cosine.new_tensor(0)).std() > 0.2
+    steps = (cosine.diff(dim=-1)).where(magnitude[..., 1:].minimum(magnitude[..., :-1]) > 0.1, 0)
+    assert steps.abs().max() < 0.6
 
 
 def test_held_out_pictures_are_not_trained_on(pictures, recipe):
