@@ -23,7 +23,7 @@ raised in it ends the run and reaches the caller: that is how a run is cancelled
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
 """step(x, x_hat, sigma, lower): x at the level `lower`, from x at `sigma` and x̂ = D(x, sigma)."""
 
-PHOTO_TASKS = ("inpaint", "super-resolve", "denoise", "colorize", "deblur")
+TASKS = ("inpaint", "super-resolve", "denoise", "colorize", "deblur", "mri", "ct")
 
 
 class Method(ABC):
@@ -48,7 +48,7 @@ class Method(ABC):
     noise: ClassVar[bool] = True
     noiseless: ClassVar[bool] = True
     samples: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = PHOTO_TASKS
+    tasks: ClassVar[tuple[str, ...]] = TASKS
 
     @abstractmethod
     def __call__(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from operators import Downsample, LinearOperator, Resize, ShapeError, Space
 from restore.methods.base import (
-    PHOTO_TASKS,
+    TASKS,
     Method,
     StepCallback,
     check_unit,
@@ -80,7 +80,7 @@ class ILVR(Method):
     title: ClassVar[str] = "Iterative latent variable refinement"
     reference: ClassVar[str] = "Choi, Kim, Jeong, Gwon, Yoon, ICCV 2021"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
-    tasks: ClassVar[tuple[str, ...]] = (*PHOTO_TASKS, "sample")
+    tasks: ClassVar[tuple[str, ...]] = (*TASKS, "sample")
 
     def __post_init__(self) -> None:
         check_unit(self, "rcond")

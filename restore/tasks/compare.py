@@ -24,9 +24,10 @@ from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.solve import misfit, solve
+from restore.tasks.choice import check_method
 from restore.tasks.classical import CLASSICAL
 from restore.tasks.memory import peak_memory
-from restore.tasks.photo import Case, Pixels, Restorer, StepCallback, as_array, check_method
+from restore.tasks.photo import Case, Pixels, Restorer, StepCallback, as_array
 from restore.tasks.record import UNREAD, Record, Row, content_of
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.task import Task
@@ -313,7 +314,7 @@ def _check_name(name: str, task: Task) -> None:
     if name in CLASSICAL:
         raise InputError(f"--method {name}: not for {task.name}; expected one of {', '.join(fit)}")
     if name in methods() or is_own(name):
-        check_method(name, task)
+        check_method(name, task.name)
         return
     near = difflib.get_close_matches(name, fit, n=1, cutoff=0.0)
     raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from restore.io.files import numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
-from restore.methods.registry import find_method, methods
+from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.noise import PlacedNoise
 from restore.own import is_own
@@ -32,6 +31,7 @@ from restore.prior.models import find_model, fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser, is_out_of_memory
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
+from restore.tasks.choice import check_method, plain_parameters
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
@@ -90,7 +90,7 @@ class Restorer:
         self.settings = settings
         self.device = choose_device(settings.device)
         self.preset = choose_preset(task, settings)
-        check_method(settings.method or self.preset.method, task)
+        check_method(settings.method or self.preset.method, task.name)
         self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
         # The largest side of a tile that memory was found to suffice for; None until it ran out.
@@ -396,13 +396,6 @@ class Restorer:
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
 
 
-def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
-    fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
-    values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
     """on_step for the run of one of several parts, counting from 1 to the total of all."""
 
@@ -425,27 +418,6 @@ def choose_preset(task: Task, settings: Settings) -> Preset:
         return chosen if settings.method == chosen.method else sampling
     known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
     return chosen if set(settings.parameters) <= known else sampling
-
-
-def check_method(name: str, task: Task) -> None:
-    """Refuse a method that is unknown or does not serve the verb, naming those that do.
-
-    Raises:
-        InputError: likewise.
-    """
-    known = methods()
-    fit = ", ".join(method for method, cls in known.items() if task.name in cls.tasks)
-    if name not in known and not is_own(name):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        raise InputError(
-            f"--method {name}: unknown; did you mean {near[0]}? Those for {task.name}: {fit}"
-        )
-    try:
-        method = find_method(name)
-    except ValueError as error:
-        raise InputError(f"--method {error}") from error
-    if task.name not in method.tasks:
-        raise InputError(f"--method {name}: not for {task.name}; expected one of {fit}")
 
 
 def _started_from(path: Path, measurement: Measurement) -> Measurement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -14,8 +14,8 @@ from restore.errors import InputError
 Scalar = bool | int | float | str
 
 
-class Settings(BaseModel):
-    """What the user chose. None is "the verb's default"; σ is in units of a [0, 1] picture.
+class RunSettings(BaseModel):
+    """What every verb lets the user choose. None is "the verb's default".
 
     A sidecar holds the same fields with every default resolved.
     """
@@ -36,16 +36,7 @@ class Settings(BaseModel):
     dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
     tile: int | None = None
     reference: Path | None = None
-    init: Path | None = None
     simulate: bool = False
-
-    mask: Path | None = None
-    scale: float | None = None
-    size: tuple[int, int] | None = None
-    kernel: str | None = None
-    border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
-    hints: Path | None = None
-    quality: int | None = None
 
     @field_validator("sigma")
     @classmethod
@@ -53,6 +44,19 @@ class Settings(BaseModel):
         if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{value} is not a noise level; expected a number from 0")
         return value
+
+
+class Settings(RunSettings):
+    """What the verbs of pictures let the user choose; σ is in units of a [0, 1] picture."""
+
+    init: Path | None = None
+    mask: Path | None = None
+    scale: float | None = None
+    size: tuple[int, int] | None = None
+    kernel: str | None = None
+    border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
+    hints: Path | None = None
+    quality: int | None = None
 
     @field_validator("scale")
     @classmethod
@@ -62,10 +66,17 @@ class Settings(BaseModel):
         return value
 
 
+S = TypeVar("S", bound=RunSettings)
+
 OPTION_NAMES = {"parameters": "set", "preset": "fast"}
 
 
-def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> Settings:
+def resolve_settings(
+    given: dict[str, Any],
+    config: Path | None,
+    task: str,
+    kind: type[S] = Settings,  # type: ignore[assignment]
+) -> S:
     """Merge the command line over a config file over the defaults.
 
     Args:
@@ -73,6 +84,7 @@ def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> S
             a string, `sigma_range` its units.
         config: JSON of option names, or a sidecar, whose run is then repeated.
         task: the verb; a sidecar of another one is refused.
+        kind: the settings that the verb has.
 
     Raises:
         InputError: one line that names the option or the file.
@@ -87,7 +99,7 @@ def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> S
         if not equals or not name:
             raise InputError(f"--set {pair}: expected NAME=VALUE")
         parameters[name.replace("-", "_")] = scalar(text)
-    fields = {n: v for n, v in given.items() if n in Settings.model_fields}
+    fields = {n: v for n, v in given.items() if n in kind.model_fields}
     if "sigma" in fields:
         fields["sigma"] = parse_sigma(given["sigma"], given.get("sigma_range", "0-1"))
     if given.get("fast") and given.get("best"):
@@ -97,7 +109,7 @@ def resolve_settings(given: dict[str, Any], config: Path | None, task: str) -> S
             fields["preset"] = preset
     where = f"{config}: " if config else ""
     try:
-        return Settings.model_validate({**values, **fields, "parameters": parameters})
+        return kind.model_validate({**values, **fields, "parameters": parameters})
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])

@@ -1,0 +1,47 @@
+"""The method that a verb runs, and its parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+from restore.errors import InputError
+from restore.methods.registry import find_method, methods
+from restore.own import is_own
+
+
+def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
+    """Refuse a method that is unknown or does not serve the verb, naming those that do.
+
+    Args:
+        name: what the user asked for.
+        verb: of the command line.
+        classical: names of the verb's methods without a prior.
+
+    Raises:
+        InputError: likewise.
+    """
+    if name in classical:
+        return
+    known = methods()
+    fit = ", ".join([*classical, *(other for other, cls in known.items() if verb in cls.tasks)])
+    if name not in known and not is_own(name):
+        near = difflib.get_close_matches(name, [*known, *classical], n=1, cutoff=0.0)
+        raise InputError(
+            f"--method {name}: unknown; did you mean {near[0]}? Those for {verb}: {fit}"
+        )
+    try:
+        method = find_method(name)
+    except ValueError as error:
+        raise InputError(f"--method {error}") from error
+    if verb not in method.tasks:
+        raise InputError(f"--method {name}: not for {verb}; expected one of {fit}")
+
+
+def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
+    fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
+    values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
+    return {name: value for name, value in values.items() if value is not None}
