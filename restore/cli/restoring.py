@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -18,7 +18,8 @@ from restore.errors import InputError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from restore.tasks.photo import Restorer, Result
+    from restore.tasks.photo import Result
+    from restore.tasks.settings import RunSettings
 
 
 def run_verb(
@@ -26,6 +27,7 @@ def run_verb(
     inputs: Sequence[Path],
     common: CommonOptions,
     own: Callable[[], dict[str, Any]],
+    kind: Callable[[str], Kind] | None = None,
 ) -> None:
     """Run one verb over its inputs and leave with the exit code.
 
@@ -35,8 +37,60 @@ def run_verb(
         common: the common options.
         own: gives the verb's own options by settings name, None where not given; called inside,
             so that its errors are printed as the others.
+        kind: what is particular to the files of the verb; pictures, unless given.
     """
-    run_command(lambda: _run(verb, inputs, common, own()), debug=common.debug)
+    run_command(
+        lambda: _run(verb, inputs, common, own(), (kind or _pictures)(verb)), debug=common.debug
+    )
+
+
+class Restores(Protocol):
+    """A verb with its settings and its model."""
+
+    def restore(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        suffix: str,
+        quality: int | None = None,
+        on_step: Callable[[int, int, Any], None] | None = None,
+    ) -> Result:
+        """Restore one file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between verbs of pictures and verbs of scans.
+
+    Attributes:
+        settings: what the user may choose.
+        open: the verb with its settings and its loaded model.
+        check_output: refuses an output that cannot be written.
+        suffixes: what counts as an input in a folder.
+        extension: of an output that nobody named, as `--ext` has it.
+    """
+
+    settings: type[RunSettings]
+    open: Callable[[Any], Restores]
+    check_output: Callable[[Path], object]
+    suffixes: Collection[str]
+    extension: str = "auto"
+
+
+def _pictures(verb: str) -> Kind:
+    from restore.io.files import PICTURE_SUFFIXES
+    from restore.io.picture import output_format
+    from restore.tasks.settings import Settings
+
+    def opened(settings: Settings) -> Restores:
+        from restore.tasks.photo import Restorer
+        from restore.tasks.registry import TASKS
+
+        return Restorer(TASKS[verb], settings)
+
+    return Kind(Settings, opened, output_format, PICTURE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -45,44 +99,42 @@ class _Job:
     output: Path
 
 
-def _run(verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any]) -> int:
+def _run(
+    verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any], kind: Kind
+) -> int:
     from restore.io.files import expand_inputs, plan_outputs
     from restore.tasks.settings import resolve_settings
 
     given = common.given() | {name: value for name, value in own.items() if value is not None}
-    settings = resolve_settings(given, common.config, verb)
+    settings = resolve_settings(given, common.config, verb, kind.settings)
     suffix = f"_{verb}" if common.suffix is None else common.suffix
-    sources = expand_inputs(inputs, recursive=common.recursive, made_suffix=suffix)
-    outputs = plan_outputs(
-        sources, verb, output=common.output, suffix=suffix, ext=common.ext or "auto"
+    sources = expand_inputs(
+        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffix=suffix
     )
+    ext = kind.extension if not common.ext or common.ext == "auto" else common.ext
+    outputs = plan_outputs(sources, verb, output=common.output, suffix=suffix, ext=ext)
     pairs = zip(sources, outputs, strict=True)
-    jobs = [_Job(source.path, output) for source, output in pairs if _wanted(output, common)]
+    jobs = [_Job(source.path, output) for source, output in pairs if _wanted(output, common, kind)]
     if common.dry_run:
         for job in jobs:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
             settled = settings.model_dump(mode="json", exclude_none=True)
             typer.echo(json.dumps(plan | {"settings": settled}))
         return 0
-    from restore.tasks.photo import Restorer
-    from restore.tasks.registry import TASKS
-
-    restorer = Restorer(TASKS[verb], settings)
-    return _run_jobs(jobs, restorer, suffix, common, alone=len(sources) == 1)
+    return _run_jobs(jobs, kind.open(settings), suffix, common, alone=len(sources) == 1)
 
 
-def _wanted(output: Path, common: CommonOptions) -> bool:
+def _wanted(output: Path, common: CommonOptions, kind: Kind) -> bool:
     """Whether to make this output; what cannot be written is refused before any work is done."""
     from restore.io.files import check_place, may_write
-    from restore.io.picture import output_format
 
-    output_format(output)
+    kind.check_output(output)
     check_place(output)
     return may_write(output, overwrite=common.overwrite, skip_existing=common.skip_existing)
 
 
 def _run_jobs(
-    jobs: list[_Job], restorer: Restorer, suffix: str, common: CommonOptions, *, alone: bool
+    jobs: list[_Job], restorer: Restores, suffix: str, common: CommonOptions, *, alone: bool
 ) -> int:
     failed: list[str] = []
     results: list[Result] = []

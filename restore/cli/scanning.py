@@ -1,0 +1,44 @@
+"""How the verbs of scans run: as those of pictures, with their own files and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore.cli.restoring import Kind
+from restore.errors import InputError
+
+if TYPE_CHECKING:
+    from restore.tasks.scan import ScanTask
+
+
+def scans(task: Callable[[], ScanTask[Any]], inputs: tuple[str, ...]) -> Callable[[str], Kind]:
+    """The kind of a verb of scans, for `run_verb`.
+
+    Args:
+        task: gives the verb; called when the command runs, since it imports torch.
+        inputs: suffixes of what counts as an input in a folder.
+    """
+
+    def kind(verb: str) -> Kind:
+        from restore.tasks.scan import Scanner
+
+        found = task()
+
+        def check_output(path: Path) -> None:
+            if path.suffix.lower() not in found.suffixes:
+                raise InputError(
+                    f"{path}: restore {verb} does not write {path.suffix or 'files without suffix'}"
+                    f", expected one of {', '.join(found.suffixes)}"
+                )
+
+        return Kind(
+            settings=found.settings,
+            open=lambda settings: Scanner(found, settings),
+            check_output=check_output,
+            suffixes=inputs,
+            extension=found.suffixes[0].lstrip("."),
+        )
+
+    return kind

@@ -1,0 +1,356 @@
+"""One scan through its verb: read, measure, solve, write, certify, keep a sidecar.
+
+What `restore mri` and `restore ct` share: any number of slices as one batch, the classical
+reconstructions beside the sampling methods, samples with the map of their standard deviation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.io.files import numbered, sidecar_path
+from restore.methods.registry import find_method
+from restore.metrics.scan import ScanScores, scan_scores
+from restore.own import is_own
+from restore.prior.counted import Counted
+from restore.prior.denoiser import Denoiser
+from restore.prior.models import find_model, load_prior
+from restore.prior.tiled import TiledDenoiser
+from restore.problem import Problem
+from restore.solve import solve
+from restore.tasks.certificate import certify
+from restore.tasks.choice import check_method, plain_parameters
+from restore.tasks.device import choose_device
+from restore.tasks.photo import DTYPES, TILE, TILE_PIXELS, Result, StepCallback
+from restore.tasks.settings import RunSettings
+from restore.tasks.sidecar import software, write_sidecar
+from restore.tasks.task import START_LEVEL, TUNED, Preset
+
+Images = NDArray[np.float32]
+S = TypeVar("S", bound=RunSettings)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan as a problem, with what its solution needs on the way back.
+
+    Inside, a picture is scaled to about [0, 1] (`scale` times that is the file's unit).
+
+    Attributes:
+        problem: y = A x + σ_y n, a row of the batch for each slice.
+        start: the classical estimate [B, *domain.shape] that a sampler may begin from.
+        classical: reconstructions without a prior by name, each [B, *domain.shape] when called.
+        baseline: the one of them that results are compared with.
+        image: from solutions [N, B, *domain.shape] to images [N, B, H, W] in the file's unit.
+        scale: what a value of 1 inside is worth in the file's unit.
+        operator: name and parameters of A, for the sidecar.
+        notes: what the user should know.
+        truth: the true images [B, H, W] in the file's unit, where they are known.
+        about: what the writers of files need: spacing, position, the header of the source.
+        resolved: settings that the verb chose.
+        sidecar: what the verb adds to the sidecar.
+    """
+
+    problem: Problem
+    start: Tensor
+    classical: Mapping[str, Callable[[], Tensor]]
+    baseline: str
+    image: Callable[[Tensor], Tensor]
+    scale: float
+    operator: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    truth: Images | None = None
+    about: Any = None
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ScanTask(ABC, Generic[S]):
+    """A verb of the command line for scans.
+
+    Attributes:
+        name: the verb.
+        presets: by name, how it is done unless told otherwise.
+        sampling: the same, where samples are asked for.
+        without_svd: likewise, where the operator lacks the SVD that the preset's method needs.
+        tuned: by method, the parameters that serve this verb best with the bundled model.
+        classical: names of the reconstructions without a prior.
+        settings: the verb's settings.
+        suffixes: of the files that can be written, the default one first.
+    """
+
+    name: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]]
+    sampling: ClassVar[Preset]
+    without_svd: ClassVar[Preset | None] = None
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    classical: ClassVar[tuple[str, ...]]
+    settings: ClassVar[type[RunSettings]]
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def measure(self, source: Path, settings: S, device: torch.device, degraded: Path) -> Scan:
+        """The problem of a file.
+
+        Args:
+            source: the file.
+            settings: what the user chose.
+            device: where the solution runs.
+            degraded: what `--simulate` writes.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+
+    @abstractmethod
+    def write(self, path: Path, images: Images, scan: Scan) -> None:
+        """Write images [B, H, W] in the file's unit, as the suffix says."""
+
+    @abstractmethod
+    def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
+        """Write a PNG to look at; `white` is the value that it shows as white."""
+
+
+class Scanner(Generic[S]):
+    """One verb of scans with its settings and its loaded model, for any number of files.
+
+    Args:
+        task: the verb.
+        settings: what the user chose.
+
+    Raises:
+        InputError: if the device, the method or the model does not exist or does not fit.
+    """
+
+    def __init__(self, task: ScanTask[S], settings: S) -> None:
+        self.task = task
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.preset = _preset(task, settings)
+        check_method(settings.method or self.preset.method, task.name, task.classical)
+        self.model = None if is_own(settings.model) else find_model(settings.model)
+        self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
+
+    def restore(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        suffix: str,
+        quality: int | None = None,  # noqa: ARG002
+        on_step: StepCallback | None = None,
+    ) -> Result:
+        """Reconstruct one file; the arguments are those of `restore.tasks.photo.Restorer`.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+        began = time.perf_counter()
+        degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.npy")
+        scan = self.task.measure(source, self.settings, self.device, degraded)
+        preset = self._fitted_preset(scan)
+        method = self.settings.method or preset.method
+        prior = Counted(self._fitted_prior(source, scan))
+        average = self.settings.average or preset.average
+        count = self.settings.samples or average
+        parameters: dict[str, Any] = {}
+        if method in self.task.classical:
+            count = 1
+            x = scan.classical[method]()[None]
+        else:
+            parameters = self.parameters(scan, method, preset)
+            try:
+                x = solve(
+                    scan.problem, prior, method, seed=self.settings.seed, samples=count,
+                    batch_size=self.settings.batch_size, on_step=on_step, **parameters,
+                )  # fmt: skip
+            except ValueError as error:
+                raise InputError(f"{source}: {error}") from error
+
+        # Real and imaginary part of each slice are an evaluation each.
+        parts = scan.problem.batch * (2 if x.is_complex() else 1)
+        best = x.mean(dim=0)
+        image = as_images(scan.image(best[None])[0])
+        images = as_images(scan.image(x))
+        files, spread = self._write_all(output, image, images, scan)
+        if self.settings.simulate:
+            files.insert(0, degraded)
+        certificate = certify(scan.problem, best, 0.0)
+        metrics, baseline = _scores(scan, image)
+        sidecar = sidecar_path(output)
+        record: dict[str, Any] = {
+            "input": str(source),
+            "output": str(output),
+            "sidecar": str(sidecar),
+            "task": self.task.name,
+            "method": method,
+            "model": self.model.card.name if self.model else self.settings.model,
+            "seed": self.settings.seed,
+            "steps": prior.calls // (count * parts),
+            "evaluations": prior.calls,
+            "seconds": round(time.perf_counter() - began, 3),
+            "width": image.shape[-1],
+            "height": image.shape[-2],
+            "slices": image.shape[0],
+            "noise_std": scan.problem.noise_std,
+            "residual": certificate.residual,
+            "metrics": metrics and dataclasses.asdict(metrics),
+            "baseline": baseline and {"name": scan.baseline} | dataclasses.asdict(baseline),
+        }
+        plain = {} if method in self.task.classical else plain_parameters(method, parameters)
+        details = {
+            "operator": scan.operator,
+            "parameters": plain,
+            "samples": self.settings.samples,
+            "average": None if self.settings.samples else count,
+            "scale": scan.scale,
+            "std": spread,
+            "model_sha256": self.model.card.sha256 if self.model else None,
+            "device": str(self.device),
+            "dtype": self.settings.dtype,
+            "certificate": certificate.as_dict(),
+            "notes": scan.notes,
+            "versions": software(),
+            "config": self._config(scan)
+            | {"method": method, "parameters": plain, "average": average},
+        }
+        write_sidecar(sidecar, record | dict(scan.sidecar) | details)
+        return Result(record, scan.notes, certificate.consistent, [*files, sidecar])
+
+    def parameters(self, scan: Scan, method: str, preset: Preset) -> dict[str, Any]:
+        """The method's parameters: the user's over the preset's over the verb's."""
+        known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
+        tuned = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
+        chosen = {name: value for name, value in tuned.items() if name in known}
+        if "start" in known:
+            chosen["start"] = scan.start
+            if "sigma_max" in known:
+                chosen.setdefault("sigma_max", START_LEVEL)
+        if method == preset.method:
+            chosen |= preset.parameters
+        return chosen | self.settings.parameters
+
+    def _fitted_preset(self, scan: Scan) -> Preset:
+        chosen, instead = self.preset, self.task.without_svd
+        if self.settings.method is not None or instead is None:
+            return chosen
+        if "svd" not in find_method(chosen.method).needs:
+            return chosen
+        if scan.problem.operator.svd_or_none() is not None:
+            return chosen
+        scan.notes.append(
+            f"{scan.problem.operator.name} has no fast SVD here: "
+            f"{instead.method} instead of {chosen.method}"
+        )
+        return instead
+
+    def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
+        channels, height, width = scan.problem.operator.domain.shape
+        if self.prior.channels not in (None, channels):
+            raise InputError(
+                f"{source}: the model has {self.prior.channels} channels, the scan {channels}; "
+                f"expected a model of {channels}"
+            )
+        tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
+        return TiledDenoiser(self.prior, tile) if tile else self.prior
+
+    def _write_all(
+        self, output: Path, best: Images, images: Images, scan: Scan
+    ) -> tuple[list[Path], dict[str, float] | None]:
+        """Write the best images, and what `--samples` and `--save-std` ask for."""
+        self.task.write(output, best, scan)
+        files, spread = [output], None
+        if output.suffix != ".png":
+            shown = output.with_suffix(".png")
+            self.task.preview(shown, best, scan)
+            files.append(shown)
+        if self.settings.samples is None:
+            return files, spread
+        for path, sample in zip(numbered(output, len(images)), images, strict=True):
+            self.task.write(path, sample, scan)
+            files.append(path)
+        if self.settings.save_std:
+            deviation = images.std(axis=0, ddof=1) if len(images) > 1 else np.zeros_like(best)
+            white = max(float(deviation.max()), 1e-6 * scan.scale)
+            shown = output.with_name(f"{output.stem}_std.png")
+            kinds = dict.fromkeys((output.suffix, ".npy"))
+            for kind in (kind for kind in kinds if kind != ".png"):
+                path = output.with_name(f"{output.stem}_std{kind}")
+                self.task.write(path, deviation, scan)
+                files.append(path)
+            self.task.preview(shown, deviation, scan, white)
+            files.append(shown)
+            spread = {"white_is": white, "mean": float(deviation.mean())}
+        return files, spread
+
+    def _config(self, scan: Scan) -> dict[str, Any]:
+        """The settings with every default resolved: what `--config` repeats the run from."""
+        settings = self.settings
+        by_name = self.model is None or self.model.folder.name == settings.model
+        resolved: dict[str, Any] = {
+            "device": str(self.device),
+            "model": settings.model if by_name else str(Path(settings.model).absolute()),
+        }
+        if not settings.simulate:
+            resolved["sigma"] = scan.problem.noise_std
+        resolved |= scan.resolved
+        for name in type(settings).model_fields:
+            value = getattr(settings, name)
+            if isinstance(value, Path):
+                resolved.setdefault(name, value.absolute())
+        return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+def as_images(x: Tensor) -> Images:
+    """Images as the writers take them."""
+    return x.detach().cpu().float().numpy()
+
+
+def _preset(task: ScanTask[Any], settings: RunSettings) -> Preset:
+    """The preset that was asked for, or sampling where what was asked for needs a sampler."""
+    chosen = task.presets[settings.preset]
+    if settings.samples or settings.average:
+        return task.sampling
+    if settings.method is not None:
+        return chosen if settings.method == chosen.method else task.sampling
+    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
+    return chosen if set(settings.parameters) <= known else task.sampling
+
+
+def _scores(scan: Scan, best: Images) -> tuple[ScanScores | None, ScanScores | None]:
+    """Of the best images, and of the classical reconstruction."""
+    if scan.truth is None:
+        return None, None
+    classical = as_images(scan.image(scan.classical[scan.baseline]()[None])[0])
+    return scan_scores(best, scan.truth), scan_scores(classical, scan.truth)
+
+
+def slices_of(text: str, count: int, source: Path) -> Sequence[int]:
+    """`--slice N|A:B|all` as the numbers of slices, counted from 0.
+
+    Raises:
+        InputError: if it is none of these, or there are no such slices.
+    """
+    if text == "all":
+        return range(count)
+    first, colon, last = text.partition(":")
+    try:
+        start = int(first) if first or not colon else 0
+        stop = (int(last) if last else count) if colon else start + 1
+    except ValueError:
+        raise InputError(f"--slice {text}: expected N, A:B or all") from None
+    if not 0 <= start < stop <= count:
+        raise InputError(f"{source}: --slice {text}: the scan has slices 0 to {count - 1}")
+    return range(start, stop)
