@@ -130,6 +130,30 @@ def linear_beta_levels(
     return levels
 
 
+def vp_levels(betas: Sequence[float]) -> tuple[float, ...]:
+    """σ_t = √((1 - ᾱ_t) / ᾱ_t) of a network in [-1, 1], for the β of its timesteps."""
+    levels, lost = [], 0.0
+    for beta in betas:
+        lost += beta - lost * beta  # 1 - ᾱ, without cancellation
+        levels.append(math.sqrt(lost / (1 - lost)) if lost < 1 else math.inf)
+    return tuple(levels)
+
+
+def linear_betas(timesteps: int = 1000, start: float = 1e-4, end: float = 0.02) -> list[float]:
+    """β of Ho et al. (NeurIPS 2020), evenly spaced."""
+    step = (end - start) / max(1, timesteps - 1)
+    return [start + step * t for t in range(timesteps)]
+
+
+def cosine_betas(timesteps: int = 1000, largest: float = 0.999) -> list[float]:
+    """β of Nichol and Dhariwal (ICML 2021): ᾱ(t) = cos²(π/2 · (t + 0.008) / 1.008)."""
+
+    def kept(t: int) -> float:
+        return math.cos((t / timesteps + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    return [min(1 - kept(t + 1) / kept(t), largest) for t in range(timesteps)]
+
+
 def _check(steps: int, sigma_min: float, sigma_max: float) -> None:
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be at least 1")

@@ -1,0 +1,208 @@
+"""A checkpoint's file or folder → what it is → its denoiser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from restore.errors import InputError
+from restore.prior.checkpoints import adm, ddpm, diffusers, edm, ncsnpp
+from restore.prior.checkpoints.card import CheckpointCard, card_path, read_card, sha256_of
+from restore.prior.checkpoints.files import Weights, read_weights
+from restore.prior.checkpoints.layout import Choices, Layout, Recognised, check_names, few
+from restore.prior.network_denoiser import CheckpointDenoiser
+
+LAYOUTS: dict[str, Layout] = {
+    layout.FAMILY: layout  # type: ignore[misc]
+    for layout in (adm, ddpm, ncsnpp, edm, diffusers)
+}
+_LATENT = (
+    "first_stage_model.", "cond_stage_model.", "model.diffusion_model.", "post_quant_conv.",
+    ".transformer_blocks.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's weights file, and its card where it has one."""
+
+    folder: Path
+    weights: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights file."""
+        return self.weights.stat().st_size
+
+    @cached_property
+    def stored_card(self) -> CheckpointCard | None:
+        """The card beside it."""
+        return read_card(self.weights)
+
+    @cached_property
+    def card(self) -> CheckpointCard:
+        """The card beside it, or what it would say."""
+        return self.stored_card or self.make_card()
+
+    def actual_sha256(self) -> str:
+        """Hash of the weights file as it is now."""
+        return sha256_of(self.weights)
+
+    def recognise(self) -> tuple[Weights, Recognised]:
+        """The mapped weights, and what they are.
+
+        Raises:
+            InputError: if they are damaged, of no known layout, or do not fit theirs.
+        """
+        weights = read_weights(self.weights)
+        stored = self.stored_card.settings if self.stored_card else {}
+        given = {**weights.config, **stored, **self.settings}
+        recognised = recognise(weights, Choices(str(self.weights), given))
+        for name in recognised.unused:
+            del weights.state[name]
+        check_names(self.weights, recognised.network, weights.state)
+        return weights, recognised
+
+    def make_card(self) -> CheckpointCard:
+        """What there is to say of it.
+
+        Raises:
+            InputError: as `recognise`.
+        """
+        _, found = self.recognise()
+        stored = self.stored_card.settings if self.stored_card else {}
+        unit = found.conversion.unit
+        return CheckpointCard(
+            name=self.weights.name if self.folder == self.weights.parent else self.folder.name,
+            family=found.family,
+            channels=found.channels,
+            parameters=found.parameters,
+            sha256=self.actual_sha256(),
+            sigma_min=found.conversion.sigma_min / unit,
+            sigma_max=found.conversion.sigma_max / unit,
+            settings={**stored, **self.settings},
+            facts=found.facts | ({"classes": str(found.classes)} if found.classes else {}),
+            assumed=found.assumed,
+        )
+
+    def add(self) -> Path:
+        """Write its card beside it.
+
+        Raises:
+            InputError: as `recognise`, or if the folder cannot be written to.
+        """
+        card, path = self.make_card(), card_path(self.weights)
+        try:
+            path.write_text(card.model_dump_json(indent=2) + "\n")
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; expected a writable folder") from None
+        return path
+
+    def load(
+        self, device: str | torch.device, dtype: torch.dtype, compiled: bool = False
+    ) -> CheckpointDenoiser:
+        """The denoiser.
+
+        Args:
+            device: where the network runs.
+            dtype: of the network; in half precision its edges stay in float32.
+            compiled: through torch.compile.
+
+        Raises:
+            InputError: as `recognise`; if the hash is not the card's; if the network is
+                conditional and no class is said.
+        """
+        if self.stored_card and (found := self.actual_sha256()) != self.stored_card.sha256:
+            raise InputError(
+                f"{self.weights}: SHA-256 is {found[:12]}…; the card says "
+                f"{self.stored_card.sha256[:12]}… (damaged or exchanged weights)"
+            )
+        weights, recognised = self.recognise()
+        if recognised.classes and recognised.label is None:
+            raise InputError(
+                f"{self.weights}: class-conditional, {recognised.classes} classes; say which with "
+                f"`restore models add FILE --set label=N`"
+            )
+        network = recognised.network
+        # The mapped tensors themselves become the parameters: nothing is copied.
+        network.load_state_dict(weights.state, assign=True)
+        weights.state.clear()
+        network.set_dtype(dtype)
+        network.to(device)
+        denoiser = CheckpointDenoiser(
+            network,
+            recognised.conversion,
+            channels=recognised.channels,
+            label=recognised.label,
+        )
+        if compiled:
+            nn.Module.compile(network)
+        return denoiser
+
+
+def find_checkpoint(path: Path, settings: Mapping[str, Any] | None = None) -> Checkpoint | None:
+    """The checkpoint at a path; None where there is neither a file nor a diffusers folder."""
+    if path.is_dir():
+        weights = diffusers.weights_in(path)
+        return Checkpoint(path, weights, settings or {}) if weights else None
+    return Checkpoint(path.parent, path, settings or {}) if path.is_file() else None
+
+
+def recognise(weights: Weights, said: Choices) -> Recognised:
+    """What a state dict is.
+
+    Raises:
+        InputError: if it is of a latent model, or of no layout known here; then it lists the
+            nearest ones and the names that they miss.
+    """
+    latent = [mark for mark in _LATENT if any(mark in name for name in weights.state)]
+    if latent:
+        raise InputError(
+            f"{weights.path}: a latent-diffusion model (names with {latent[0]}); latent models "
+            f"are out of scope, expected a model of pixels"
+        )
+    missing = {
+        family: [mark for mark in layout.MARKS if not _has(weights, mark)]
+        for family, layout in LAYOUTS.items()
+    }
+    family = said.get("family", "") or next((f for f, m in missing.items() if not m), "")
+    if family not in LAYOUTS:
+        near = sorted(missing, key=lambda f: len(missing[f]) / len(LAYOUTS[f].MARKS))
+        told = "; ".join(
+            f"{LAYOUTS[f].TITLE}, missing {few(_readable(m) for m in missing[f])}" for f in near
+        )
+        raise InputError(
+            f"{weights.path}: names like {few(weights.state)}, of no layout known here; "
+            f"candidates: {told}"
+        )
+    try:
+        found = LAYOUTS[family].describe(weights, said)
+    except KeyError as error:
+        raise InputError(
+            f"{weights.path}: {LAYOUTS[family].TITLE} without {error.args[0]}: "
+            f"1 missing or more; expected all of its weights"
+        ) from None
+    except (ValueError, IndexError, StopIteration, ZeroDivisionError):
+        raise InputError(
+            f"{weights.path}: {LAYOUTS[family].TITLE} by its names, but not by its shapes"
+        ) from None
+    said.check_all_known()
+    return found
+
+
+def _has(weights: Weights, mark: str) -> bool:
+    if mark in weights.state:
+        return True
+    return any(re.fullmatch(mark, name) for name in weights.state)
+
+
+def _readable(mark: str) -> str:
+    return mark.replace(r"(model\.)?", "").replace("\\", "").replace("d+", "N")
