@@ -1,4 +1,4 @@
-"""`restore models list|info|check`."""
+"""`restore models list|info|add|check`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import typer
 from restore.cli.console import print_error, run_command
 
 if TYPE_CHECKING:
+    from restore.prior.checkpoints.loader import Checkpoint
     from restore.prior.models import Model
 
-app = typer.Typer(help="List and check the models.", rich_markup_mode=None)
+app = typer.Typer(help="List, describe, add and check models.", rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 Name = Annotated[str, typer.Argument(help="A bundled model's name, or the path of a model.")]
@@ -49,12 +50,15 @@ def list_models(json_lines: Json = False) -> None:
 
 @app.command("info")
 def info(name: Name, json_lines: Json = False) -> None:
-    """Say what a model is: data, licence, recipe, figures."""
+    """Say what a model is: data, licence, recipe, figures; or what a checkpoint's file is."""
 
     def body() -> int:
-        from restore.prior.models import find_model
+        from restore.prior.models import Model, find_model
 
         model = find_model(name)
+        if not isinstance(model, Model):
+            _print_checkpoint(model, json_lines)
+            return 0
         if json_lines:
             content = model.card.model_dump(mode="json")
             typer.echo(json.dumps(content | {"bytes": model.bytes, "path": str(model.folder)}))
@@ -78,6 +82,35 @@ def info(name: Name, json_lines: Json = False) -> None:
             for level, row in card.denoising.items():
                 figures = ", ".join(f"{who} {psnr:.2f}" for who, psnr in row.items())
                 typer.echo(f"  σ = {level:>3}:    {figures}")
+        return 0
+
+    run_command(body)
+
+
+@app.command("add")
+def add(
+    path: Annotated[str, typer.Argument(help="A checkpoint's file, or a diffusers folder.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE that the file does not say, such as label=207."),
+    ] = None,
+    json_lines: Json = False,
+) -> None:
+    """Write a card beside a checkpoint: what it is, its hash, and what its file does not say."""
+
+    def body() -> int:
+        from restore.errors import InputError
+        from restore.prior.models import Model, find_model
+
+        model = find_model(path, dict(_setting(text) for text in settings or []))
+        if isinstance(model, Model):
+            raise InputError(f"{path}: has a card; expected a checkpoint without one")
+        written = model.add()
+        if json_lines:
+            typer.echo(json.dumps({"card": str(written), **model.make_card().model_dump()}))
+        else:
+            typer.echo(f"{written}: written")
+            _print_checkpoint(model, False)
         return 0
 
     run_command(body)
@@ -111,6 +144,42 @@ def check(
         return 1 if failed else 0
 
     run_command(body)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as JSON where it is such."""
+    from restore.errors import InputError
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: expected NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _print_checkpoint(model: Checkpoint, json_lines: bool) -> None:
+    card = model.make_card()
+    if json_lines:
+        content = card.model_dump(mode="json")
+        typer.echo(json.dumps(content | {"bytes": model.bytes, "path": str(model.weights)}))
+        return
+    lines = {
+        "name": card.name,
+        "path": model.weights,
+        "layout": card.family,
+        "size": f"{card.parameters / 1e6:.2f} M parameters, {model.bytes / 1e6:.1f} MB",
+        "channels": card.channels,
+        "sha256": card.sha256,
+        "noise levels": f"{card.sigma_min:g} to {card.sigma_max:g} of a [0, 1] picture",
+        **card.facts,
+        **{f"said: {key}": value for key, value in card.settings.items()},
+        **{f"assumed: {key}": value for key, value in card.assumed.items()},
+    }
+    width = max(len(key) for key in lines) + 2
+    for key, value in lines.items():
+        typer.echo(f"{key + ':':{width}}{value}")
 
 
 def _row(model: Model) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from restore.errors import InputError
 from restore.own import is_own, load_own
+from restore.prior.checkpoints.card import sha256_of as sha256_of
 
 if TYPE_CHECKING:
     import torch
 
+    from restore.prior.checkpoints.loader import Checkpoint
     from restore.prior.denoiser import Denoiser
 
 WEIGHTS = "model.safetensors"
@@ -95,8 +97,14 @@ def bundled_models() -> dict[str, Model]:
     return {card.parent.name: open_model(card.parent) for card in cards}
 
 
-def find_model(name_or_path: str | Path) -> Model:
-    """A bundled model by name, or one's own by its folder or weights file.
+def find_model(
+    name_or_path: str | Path, settings: Mapping[str, Any] | None = None
+) -> Model | Checkpoint:
+    """A bundled model by name, one's own by its folder or weights file, or a checkpoint.
+
+    Args:
+        name_or_path: the name or path.
+        settings: what a checkpoint's file does not say, such as `label`.
 
     Raises:
         InputError: if there is none; names the nearest bundled model.
@@ -105,14 +113,14 @@ def find_model(name_or_path: str | Path) -> Model:
     if str(name_or_path) in models:
         return models[str(name_or_path)]
     path = Path(name_or_path)
-    if path.is_dir():
-        return open_model(path)
-    if path.is_file():
-        if path.name != WEIGHTS:
-            raise InputError(
-                f"{path}: not a model; expected a file {WEIGHTS} with {CARD} beside it"
-            )
-        return open_model(path.parent)
+    folder = path.parent if path.name == WEIGHTS and path.is_file() else path
+    if (folder / CARD).is_file():
+        return open_model(folder)
+    if path.exists():
+        from restore.prior.checkpoints.loader import find_checkpoint
+
+        checkpoint = find_checkpoint(path, settings)
+        return open_model(path) if checkpoint is None else checkpoint
     near = difflib.get_close_matches(str(name_or_path), models, n=1, cutoff=0.0)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise InputError(
@@ -147,19 +155,26 @@ def load_prior(
     name_or_path: str | Path = DEFAULT_MODEL,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    compiled: bool = False,
 ) -> Denoiser:
     """Load a model as a denoiser.
 
     Args:
-        name_or_path: a bundled model's name, a model folder, a weights file, or
-            `package.module:name` of one's own function D(x, σ) or `Denoiser`.
+        name_or_path: a bundled model's name, a model folder, a weights file, a checkpoint of a
+            published family (a file, or a diffusers folder), or `package.module:name` of one's
+            own function D(x, σ) or `Denoiser`.
         device: where the network runs.
         dtype: float32 (default) or float64 for all of it; float16 or bfloat16 for the body of
             the network, whose first and last layers stay in float32.
+        settings: what a checkpoint's file does not say, such as `label` for its class; comes
+            before its card.
+        compiled: run the network through torch.compile; the first call takes a minute.
 
     Raises:
         InputError: if there is no such model, its hash is not the card's, or its weights do not
-            fit its card.
+            fit its card or the architecture that they are of.
     """
     if is_own(str(name_or_path)):
         return own_denoiser(str(name_or_path))
@@ -172,7 +187,9 @@ def load_prior(
     from restore.prior.networks.gated_unet import GatedUNet
     from restore.prior.preconditioning import EDMPreconditioning
 
-    model = find_model(name_or_path)
+    model = find_model(name_or_path, settings)
+    if not isinstance(model, Model):
+        return model.load(device, dtype or torch.float32, compiled)
     card = model.card
     found = model.actual_sha256()
     if found != card.sha256:
@@ -202,6 +219,8 @@ def load_prior(
     )
     if half:
         network.set_body_dtype(dtype)
+    if compiled:
+        network.compile()
     return NetworkDenoiser(
         network,
         EDMPreconditioning(description.data_mean, description.data_std),
@@ -245,12 +264,3 @@ def fit_channels(prior: Denoiser, channels: int) -> Denoiser:
         f"the model has {prior.channels} channels, the picture {channels}; "
         f"expected a model of {channels}"
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()

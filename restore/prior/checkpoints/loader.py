@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from restore.errors import InputError
 from restore.prior.checkpoints import adm, ddpm, diffusers, edm, ncsnpp
@@ -31,9 +30,17 @@ _LATENT = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's weights file, and its card where it has one."""
+    """A checkpoint's weights file, and its card where it has one.
+
+    Attributes:
+        folder: where its weights are.
+        name: of its file, or of its folder.
+        weights: the file.
+        settings: what the caller says of it; comes before the card and the file.
+    """
 
     folder: Path
+    name: str
     weights: Path
     settings: Mapping[str, Any]
 
@@ -81,7 +88,7 @@ class Checkpoint:
         stored = self.stored_card.settings if self.stored_card else {}
         unit = found.conversion.unit
         return CheckpointCard(
-            name=self.weights.name if self.folder == self.weights.parent else self.folder.name,
+            name=self.name,
             family=found.family,
             channels=found.channels,
             parameters=found.parameters,
@@ -144,7 +151,7 @@ class Checkpoint:
             label=recognised.label,
         )
         if compiled:
-            nn.Module.compile(network)
+            network.compile()
         return denoiser
 
 
@@ -152,8 +159,9 @@ def find_checkpoint(path: Path, settings: Mapping[str, Any] | None = None) -> Ch
     """The checkpoint at a path; None where there is neither a file nor a diffusers folder."""
     if path.is_dir():
         weights = diffusers.weights_in(path)
-        return Checkpoint(path, weights, settings or {}) if weights else None
-    return Checkpoint(path.parent, path, settings or {}) if path.is_file() else None
+        found = settings or {}
+        return Checkpoint(path, path.resolve().name, weights, found) if weights else None
+    return Checkpoint(path.parent, path.name, path, settings or {}) if path.is_file() else None
 
 
 def recognise(weights: Weights, said: Choices) -> Recognised:
