@@ -114,7 +114,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         blocks=blocks,
         attention=attention,
         head_channels=head_channels or None,
-        heads=heads,
+        heads=heads or 1,
         new_order=said.get("new_order", usual.new_order, why or None),
         scale_shift=scale_shift,
         residual_resampling=_resamples_by_blocks(state, blocks),
