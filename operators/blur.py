@@ -105,6 +105,59 @@ class Blur(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._engine._adjoint(y)
 
+    def solve_normal(
+        self,
+        b: Tensor,
+        rho: float | Tensor,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return (AᴴA + ρI)⁻¹ b by the SVD, by `solve_filtered`, or by conjugate gradients."""
+        self._check(b, self.domain, "right-hand side", self._domain_text())
+        solver = self._filtered_solver
+        if solver is None or b.is_complex() or (not isinstance(rho, Tensor) and not rho > 0):
+            return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+        return solver.solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+
+    def norm(self) -> Tensor:
+        """Return ‖A‖ as the way of convolving knows it best."""
+        solver = self._filtered_solver
+        return super().norm() if solver is None else solver.norm()
+
+    @property
+    def _filtered_solver(self) -> PaddedConvolution | None:
+        engine = self._engine
+        if self.border != "valid" or not isinstance(engine, PaddedConvolution):
+            return None
+        return engine
+
+    def solve_filtered(
+        self,
+        b: Tensor,
+        damping: float | Tensor,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor | None:
+        """Return (AᴴA + D)⁻¹ b for a filter D, see `PaddedConvolution`; None for other borders.
+
+        Args:
+            b: `[*batch, *domain.shape]`.
+            damping: D on the half spectrum `[H, W//2 + 1]` of the picture.
+            tolerance: As in `solve_normal`, for the preconditioned residual.
+            max_iterations: As in `solve_normal`.
+        """
+        if self.border != "valid":
+            return None
+        solver = self._filtered_solver
+        if solver is None:
+            shape = picture_shape("Blur", self.domain.shape)
+            solver = PaddedConvolution(
+                shape, self.kernel, self.border, self.domain.dtype, self.device
+            )
+        return solver.solve_filtered(b, damping, tolerance=tolerance, max_iterations=max_iterations)
+
     def _as_separable(self) -> Separable | None:
         lines = _separated(self.kernel, self._tolerance)
         if lines is None:

@@ -78,10 +78,11 @@ def conjugate_gradient(
         image = apply(direction)
         curvature = dot(direction, image)
         step = torch.where(active & (curvature > 0), squared / curvature, 0)
-        x = x + step * direction
-        residual = residual - step * image
+        x = torch.addcmul(x, step, direction)
+        residual = torch.addcmul(residual, step, image, value=-1)
+        del image
         previous, squared = squared, torch.where(active, dot(residual, residual), squared)
-        direction = residual + torch.where(active, squared / previous, 0) * direction
+        direction = torch.addcmul(residual, torch.where(active, squared / previous, 0), direction)
     if on_cpu:
         residual = b - apply(x)
         size = dot(b, b).clamp_min(torch.finfo(goal.dtype).tiny)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
+from operators.cg import conjugate_gradient
 from operators.separable import Separable
 from operators.space import Space
-from operators.svd import ThinSVD
+from operators.svd import ThinSVD, per_image
 from operators.transforms import (
     CosineSynthesis,
     HartleySynthesis,
@@ -214,13 +215,16 @@ class PaddedConvolution(LinearOperator):
             ]
         self._borders = tuple(borders)
         self._taps = tuple(taps)
+        complex_type = torch.complex64 if real == torch.float32 else torch.complex128
+        periodic = torch.fft.rfft2(kernel.double().cpu(), s=tuple(sides))
+        self._periodic = (
+            periodic.to(device=device, dtype=complex_type) if border == "valid" else None
+        )
         self._length = tuple(
             fast_length(size + count - 1) for size, count in zip(output[1:], taps, strict=True)
         )
         spectrum = torch.fft.rfft2(kernel.double().cpu(), s=self._length)
-        self._spectrum = spectrum.to(
-            device=device, dtype=torch.complex64 if real == torch.float32 else torch.complex128
-        )
+        self._spectrum = spectrum.to(device=device, dtype=complex_type)
 
     def _apply(self, x: Tensor) -> Tensor:
         top, bottom, left, right = self._borders
@@ -245,3 +249,83 @@ class PaddedConvolution(LinearOperator):
         rest = full.shape[-2] - before - height - after
         first, middle, last, _ = torch.split(full, [before, height, after, rest], -2)
         return middle + top.mT @ first + bottom.mT @ last
+
+    def solve_normal(
+        self,
+        b: Tensor,
+        rho: float | Tensor,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return (AᴴA + ρI)⁻¹ b; with the border "valid" by `solve_filtered`."""
+        if self._periodic is None or b.is_complex():
+            return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+        return self.solve_filtered(
+            b, per_image(rho, self.domain.ndim), tolerance=tolerance, max_iterations=max_iterations
+        )
+
+    def norm(self) -> Tensor:
+        """Return ‖A‖; with the border "valid" max |k̂|, which is above it by the border's share."""
+        if self._periodic is None:
+            return super().norm()
+        largest: Tensor = self._periodic.abs().amax()
+        return largest.reshape((1,) * self.domain.ndim)
+
+    def solve_filtered(
+        self,
+        b: Tensor,
+        damping: float | Tensor,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return (AᴴA + D)⁻¹ b for a filter D ≥ 0 and the border "valid".
+
+        A is the periodic convolution followed by a crop, so that A = M F⁻¹k̂F with a mask M, and D
+        = F⁻¹dF. Conjugate gradients run on Fourier coefficients, preconditioned by the periodic
+        solution 1/(|k̂|² + d): two transforms an iteration, and few iterations, since only the
+        border differs from it.
+
+        Args:
+            b: `[*batch, C, H, W]`.
+            damping: d, a number or of a shape that broadcasts to `[*batch, C, H, W//2 + 1]`.
+            tolerance: As in `solve_normal`, for the preconditioned residual.
+            max_iterations: As in `solve_normal`.
+
+        Raises:
+            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
+            ValueError: If the border is another one.
+        """
+        kernel = self._periodic
+        if kernel is None:
+            raise ValueError(f"{self.name}: solve_filtered is for the border 'valid'")
+        height, width = self.domain.shape[1:]
+        root = (kernel.abs().square() + damping).rsqrt()
+        # A column of the half spectrum stands for two, but for the first and the middle one.
+        twice = torch.full((width // 2 + 1,), 2.0, dtype=root.dtype, device=root.device)
+        middle = torch.arange(width // 2 + 1, device=root.device) * 2 % width == 0
+        weight = torch.where(middle, torch.ones_like(twice), twice).sqrt()
+        forward, back = kernel * (root / weight), kernel.conj() * (root * weight)
+        kept = damping * root.square()
+        above, before = (count - 1 for count in self._taps)
+
+        def apply(u: Tensor) -> Tensor:
+            blurred = torch.fft.irfft2(forward * u, s=(height, width))
+            blurred.narrow(-2, 0, above).zero_()
+            blurred.narrow(-1, 0, before).zero_()
+            image: Tensor = torch.fft.rfft2(blurred)
+            image.mul_(back)
+            torch.view_as_real(image).addcmul_(kept.unsqueeze(-1), torch.view_as_real(u))
+            return image
+
+        u = conjugate_gradient(
+            apply,
+            torch.fft.rfft2(b).mul_(root * weight),
+            self.domain.axes,
+            name=f"solve_normal of {self.name}",
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+        )
+        solved: Tensor = torch.fft.irfft2(u.mul_(root / weight), s=(height, width))
+        return solved

@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from operators import ConvergenceError, LinearOperator, Resize
+from operators import Blur, ConvergenceError, LinearOperator, Resize
 from operators.cg import conjugate_gradient
 from restore.problem import Problem
 
 # Stands for the noise of a measurement that has less: it keeps the iterations few.
 LEAST_NOISE = 1e-3
-# Of its conjugate gradients: for each σ_y of noise, and at most. Tighter changes it by 0.04 dB.
-WIENER_TOLERANCE, WIENER_LOOSEST = 0.1, 1e-3
+# Of its conjugate gradients: for each σ_y of noise, at least and at most. Tighter changes it by
+# 0.04 dB.
+WIENER_TOLERANCE, WIENER_TIGHTEST, WIENER_LOOSEST = 0.1, 3e-4, 1e-3
 WIENER_ITERATIONS = 200
 
 
@@ -120,7 +121,7 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
                 y - operator(mean),
                 gain.to(y),
                 damping,
-                min(WIENER_TOLERANCE * noise, WIENER_LOOSEST),
+                min(max(WIENER_TOLERANCE * noise, WIENER_TIGHTEST), WIENER_LOOSEST),
             )
         except ConvergenceError:
             noise *= 2
@@ -139,6 +140,13 @@ def _solved(
     operator: LinearOperator, residual: Tensor, gain: Tensor, damping: Tensor, tolerance: float
 ) -> Tensor:
     """(AᴴA + D)⁻¹Aᴴ residual, D the filter `damping`; |k̂|² is `gain`."""
+    if isinstance(operator, Blur):
+        solved = operator.solve_filtered(
+            operator.adjoint(residual), damping,
+            tolerance=tolerance, max_iterations=WIENER_ITERATIONS,
+        )  # fmt: skip
+        if solved is not None:
+            return solved
     size = operator.domain.shape[1:]
     # x = P u with the filter P = (|k̂|² + D)^-½, which makes the system nearly the identity.
     precondition = (gain + damping).rsqrt()

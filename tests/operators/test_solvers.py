@@ -152,3 +152,32 @@ def test_checks_see_planted_factors() -> None:
     with pytest.raises(AssertionError, match="s >= 0 fails"):
         check_svd(_Wrong(left=-1.0, value=-2.0))
     assert check_adjoint(_Wrong(adjoint=2.001), tolerance=0.01) > 1e-4
+
+
+@pytest.mark.parametrize("kernel", ["separable", "general"])
+def test_a_valid_blur_is_solved_with_any_filter(kernel: str) -> None:
+    """(AᴴA + D)⁻¹ b by dense matrices, D = F⁻¹dF, on odd and even sides."""
+    for shape in ((2, 11, 14), (1, 12, 9)):
+        taps = torch.rand(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        taps = torch.outer(taps[:, 0], taps[0]) if kernel == "separable" else taps
+        blur = Blur(shape, taps / taps.sum(), "valid", dtype=torch.float64)
+        damping = torch.rand(shape[1], shape[2] // 2 + 1, dtype=torch.float64) + 0.01
+        # A filter of real pictures: the first and the middle column are those of even functions.
+        damping = torch.fft.rfft2(torch.fft.irfft2(damping, s=shape[1:])).real
+        b = torch.randn(2, *shape, dtype=torch.float64)
+        x = blur.solve_filtered(b, damping, tolerance=1e-10)
+        assert x is not None
+        filtered = torch.fft.irfft2(damping * torch.fft.rfft2(x), s=shape[1:])
+        torch.testing.assert_close(blur.normal(x) + filtered, b, rtol=0, atol=1e-7)
+        by_number = blur.solve_normal(b, 0.02, tolerance=1e-10)
+        torch.testing.assert_close(blur.normal(by_number) + 0.02 * by_number, b, rtol=0, atol=1e-7)
+    assert Blur(shape, taps, "zero").solve_filtered(b, damping) is None
+
+
+def test_the_norm_of_a_valid_blur_is_known_without_iterations() -> None:
+    kernel = motion_kernel(4, 0.5)
+    blur = Blur((1, 40, 50), kernel, "valid")
+    exact = Blur((1, 40, 50), kernel, "valid", dtype=torch.float64)
+    matrix = exact(torch.eye(2000, dtype=torch.float64).reshape(-1, 1, 40, 50)).flatten(1)
+    largest = float(torch.linalg.matrix_norm(matrix, 2))
+    assert largest <= float(blur.norm()) <= 1.03 * largest
