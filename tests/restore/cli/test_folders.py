@@ -1,0 +1,105 @@
+"""Folders: at any depth, mixed kinds, bad files, and going on where a run stopped."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def album(tmp_path, photo):
+    """Good pictures of several kinds at two depths, and three bad ones."""
+    folder = tmp_path / "in"
+    (folder / "deep" / "er").mkdir(parents=True)
+    picture = Image.open(photo)
+    picture.save(folder / "a.png")
+    picture.convert("L").save(folder / "b.tif")
+    picture.save(folder / "deep" / "c.jpg", quality=90)
+    picture.convert("P").save(folder / "deep" / "er" / "d.gif")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:100])
+    (folder / "deep" / "empty.jpg").write_bytes(b"")
+    (folder / "deep" / "words.png").write_text("not a picture")
+    (folder / "notes.txt").write_text("not taken from a folder")
+    return folder
+
+
+COMMAND = ("denoise", "in", "-o", "out", "--sigma", 0.05, "--recursive")
+MADE = {"a_denoise.png", "b_denoise.tif", "deep/c_denoise.png", "deep/er/d_denoise.png"}
+
+
+def made(folder):
+    return {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.suffix in (".png", ".tif")
+    }
+
+
+def test_bad_files_do_not_stop_the_rest(restore, tmp_path, album):
+    done = restore(*COMMAND, "--json")
+    assert done.code == 1
+    assert made(tmp_path / "out") == MADE
+    bad = {record["input"] for record in done.records if "error" in record}
+    assert bad == {"in/cut.png", "in/deep/empty.jpg", "in/deep/words.png"}
+    # One line each, at the end, that begins with the file.
+    lines = done.err.splitlines()
+    assert len(lines) == 3
+    assert all(any(name in line for line in lines) for name in bad)
+
+
+def test_without_recursive_folders_inside_are_left_alone(restore, tmp_path, album):
+    (album / "cut.png").unlink()
+    assert restore(*COMMAND[:-1]).code == 0
+    assert made(tmp_path / "out") == {"a_denoise.png", "b_denoise.tif"}
+
+
+def test_skip_existing_goes_on_where_a_run_stopped(restore, tmp_path, album):
+    for bad in ("cut.png", "deep/empty.jpg", "deep/words.png"):
+        (album / bad).unlink()
+    assert restore(*COMMAND).code == 0
+    first = {name: (tmp_path / "out" / name).read_bytes() for name in MADE}
+    # As if it had been interrupted: two are missing, one of them in a folder that is not there.
+    (tmp_path / "out" / "a_denoise.png").unlink()
+    shutil.rmtree(tmp_path / "out" / "deep" / "er")
+    kept = tmp_path / "out" / "b_denoise.tif"
+    kept.write_bytes(b"mine")
+    done = restore(*COMMAND, "--skip-existing", "--json")
+    assert done.code == 0
+    assert {record["input"] for record in done.records} == {"in/a.png", "in/deep/er/d.gif"}
+    assert kept.read_bytes() == b"mine"
+    for name in MADE - {"b_denoise.tif"}:
+        assert (tmp_path / "out" / name).read_bytes() == first[name]
+    # With nothing left to do nothing is done.
+    again = restore(*COMMAND, "--skip-existing", "--json")
+    assert (again.code, again.out, again.err) == (0, "", "")
+
+
+def test_a_run_over_its_own_folder_leaves_its_results_out(restore, tmp_path, album):
+    for bad in ("cut.png", "deep/empty.jpg", "deep/words.png"):
+        (album / bad).unlink()
+    command = ("denoise", "in", "--sigma", 0.05, "--recursive")
+    assert restore(*command).code == 0
+    before = {file for file in album.rglob("*") if file.is_file()}
+    assert restore(*command, "--skip-existing").code == 0
+    assert {file for file in album.rglob("*") if file.is_file()} == before
+
+
+def test_memory_that_runs_out_on_one_picture_does_not_stop_the_rest(
+    restore, tmp_path, album, monkeypatch
+):
+    from restore.tasks import photo
+
+    whole = photo.solve
+
+    def full(problem, *rest, **more):
+        if problem.y.shape[1] == 1:
+            raise MemoryError
+        return whole(problem, *rest, **more)
+
+    monkeypatch.setattr(photo, "solve", full)
+    (album / "cut.png").unlink()
+    done = restore(*COMMAND[:-1])
+    assert done.code == 1
+    assert made(tmp_path / "out") == {"a_denoise.png"}
+    assert len(done.err.splitlines()) == 1
+    assert "b.tif: out of memory at 40x30" in done.err
