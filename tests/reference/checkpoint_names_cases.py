@@ -1,4 +1,4 @@
-"""Architectures of the published checkpoints, in our words; the names are make_checkpoint_names'."""
+"""Architectures of the published checkpoints, in our words."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Write checkpoint_names.json: counts and names of the published networks, by the original code.
+r"""Write checkpoint_names.json: counts and names of published networks, by the original code.
 
-    python tests/reference/make_checkpoint_names.py guided-diffusion ddrm score_sde_pytorch edm library
+    python tests/reference/make_checkpoint_names.py \
+        guided-diffusion ddrm score_sde_pytorch edm library
 
 The arguments and the commits are those of make_checkpoints.py. No weights are made or read: each
 entry has the number of parameters, of names, and the SHA-256 of the sorted lines `name shape`.
