@@ -5,13 +5,16 @@ from operators.blur import Blur
 from operators.cg import ConvergenceError
 from operators.checks import check_adjoint, check_svd
 from operators.colorize import Colorize
+from operators.fourier import CartesianMRI, Fourier
 from operators.hadamard import Hadamard
 from operators.hinted import HintedColorize
 from operators.identity import Identity
 from operators.jpeg import Jpeg
 from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_kernel
 from operators.mask import Mask
+from operators.non_cartesian import NonCartesianMRI, density_compensation
 from operators.resize import Downsample, Resize, resize_matrix
+from operators.sense import SenseMRI
 from operators.separable import Separable
 from operators.space import ShapeError, Space
 from operators.svd import NoFastSVD, ThinSVD
@@ -19,9 +22,11 @@ from operators.turn import Turn
 
 __all__ = [
     "Blur",
+    "CartesianMRI",
     "Colorize",
     "ConvergenceError",
     "Downsample",
+    "Fourier",
     "Hadamard",
     "HintedColorize",
     "Identity",
@@ -29,7 +34,9 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "NoFastSVD",
+    "NonCartesianMRI",
     "Resize",
+    "SenseMRI",
     "Separable",
     "ShapeError",
     "Space",
@@ -38,6 +45,7 @@ __all__ = [
     "box_kernel",
     "check_adjoint",
     "check_svd",
+    "density_compensation",
     "disk_kernel",
     "gaussian_kernel",
     "motion_kernel",

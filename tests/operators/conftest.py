@@ -87,6 +87,49 @@ def _masked_blur(shape: tuple[int, int, int], kw: dict[str, Any]) -> LinearOpera
     )
 
 
+def coil_maps(*shape: int) -> Tensor:
+    """Return random complex sensitivities."""
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(3))
+
+
+def lines(count: int) -> Tensor:
+    """Return a mask of lines, as a vector."""
+    return random_mask(count)
+
+
+def spokes(count: int) -> Tensor:
+    """Return a radial trajectory."""
+    angle = torch.arange(count).double() * (torch.pi / count)
+    radius = torch.linspace(-0.5, 0.49, 24).double()
+    return torch.stack([radius[:, None] * angle.sin(), radius[:, None] * angle.cos()], -1).flatten(
+        0, 1
+    )
+
+
+MRI: dict[str, Build] = {
+    "fourier": lambda shape, kw: operators.Fourier(shape, **kw),
+    "mri": lambda shape, kw: operators.CartesianMRI(random_mask(*shape[1:]), (1, *shape[1:]), **kw),
+    "mri per image": lambda shape, kw: operators.CartesianMRI(
+        random_mask(2, 1, *shape[1:]), (1, *shape[1:]), **kw
+    ),
+    "sense columns": lambda shape, kw: operators.SenseMRI(
+        coil_maps(3, *shape[1:]), lines(shape[2])[None], **kw
+    ),
+    "sense rows": lambda shape, kw: operators.SenseMRI(
+        coil_maps(2, 3, *shape[1:]), lines(shape[1])[:, None], **kw
+    ),
+    "sense per image": lambda shape, kw: operators.SenseMRI(
+        coil_maps(2, 1, 3, *shape[1:]), lines(shape[2])[None], **kw
+    ),
+    "sense": lambda shape, kw: operators.SenseMRI(
+        coil_maps(3, *shape[1:]), random_mask(*shape[1:]), **kw
+    ),
+    "non-cartesian": lambda shape, kw: operators.NonCartesianMRI(
+        spokes(11), (1, *shape[1:]), coil_maps(3, *shape[1:]), **kw
+    ),
+}
+COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+
 BUILDS: dict[str, Build] = {
     "identity": lambda shape, kw: operators.Identity(shape, **kw),
     "mask": lambda shape, kw: operators.Mask(random_mask(*shape[1:]), shape, **kw),
@@ -126,15 +169,20 @@ BUILDS: dict[str, Build] = {
     "turn": lambda shape, kw: operators.Turn(shape, 6, **kw),
     "jpeg": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
     "jpeg decoder": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw).decoder,
+    **MRI,
 }
 
 # The dense matrices of an MCU, which do not grow with the picture.
 CONSTANT = {"jpeg": 256 * 384}
+# The SVD of parallel imaging is a matrix for each position of the readout.
+CONSTANT |= dict.fromkeys(("sense columns", "sense rows", "sense per image"), 2 * 15 * 66 * 22)
 
 NO_SVD = {
     "jpeg decoder",
     "mask of blur",
     "sum",
+    "sense",
+    "non-cartesian",
     "blur motion reflect",
     "blur asymmetric replicate",
     "blur motion zero",
@@ -165,7 +213,7 @@ class Case:
         return 2e-5 if self.dtype in (torch.float32, torch.complex64) else 1e-12
 
     def batches(self) -> tuple[tuple[int, ...], ...]:
-        return ((2,), (3, 2)) if self.name == "mask per image" else ((), (2,), (3, 2))
+        return ((2,), (3, 2)) if self.name.endswith("per image") else ((), (2,), (3, 2))
 
     def draw(self, shape: tuple[int, ...], seed: int = 0) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
@@ -181,12 +229,21 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+def _type_of(name: str, dtype: torch.dtype) -> torch.dtype:
+    return COMPLEX.get(dtype, dtype) if name in MRI else dtype
+
+
 def _cases(
     names: list[str], sizes: tuple[tuple[int, int], ...], dtypes: tuple[torch.dtype, ...]
 ) -> list[Any]:
     return [
         pytest.param(
-            Case(name, size, dtype, has_svd=name not in NO_SVD),
+            Case(
+                name,
+                size,
+                COMPLEX.get(dtype, dtype) if name in MRI else dtype,
+                has_svd=name not in NO_SVD,
+            ),
             id=f"{name}-{size[0]}x{size[1]}-{str(dtype).removeprefix('torch.')}",
         )
         for name in names

@@ -29,14 +29,16 @@ def test_runs_on_a_pretended_accelerator(
 ) -> None:
     if device.type != "cpu":
         pytest.skip("the pretended device is for machines without one")
+    if one_case.name == "non-cartesian":
+        pytest.skip("the library of this transform takes real memory only")
     A = one_case.operator()
     A.svd_or_none()
     monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(allow_non_fake_inputs=True):
         B = A._map_tensors(faked)
-        x = torch.empty((2, *A.domain.shape), device="cuda")
-        y = torch.empty((2, *A.codomain.shape), device="cuda")
+        x = torch.empty((2, *A.domain.shape), dtype=A.domain.dtype, device="cuda")
+        y = torch.empty((2, *A.codomain.shape), dtype=A.domain.dtype, device="cuda")
         results = [B(x), B.adjoint(y), B.normal(x), B.norm()]
         results += [B.pinv(y, max_iterations=3), B.pinv(y, 1e-3, max_iterations=3)]
         results += [B.solve_normal(x, 0.1, max_iterations=3)]

@@ -1,0 +1,251 @@
+"""Parallel MRI: coil images, and the exact SVD of line sampling by small matrices."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.fourier import centred_fft, centred_ifft, complex_space
+from operators.mask import Mask
+from operators.space import ShapeError, Space, shape_text
+from operators.svd import NoFastSVD, ThinSVD
+
+
+class SenseMRI(LinearOperator):
+    """y_c = m·F(Σ_j S_jc x_j): k-space of every coil, zero where it was not sampled.
+
+    With a mask of whole lines the problem separates over the readout. A Fourier transform along
+    the lines turns y into one small system for each position on them, with a matrix of
+    (coils · kept lines) × (sets · lines), whose SVD is taken once. Any other mask has no fast SVD.
+
+    Args:
+        coil_maps: Sensitivities S, `[coils, H, W]`, or `[sets, coils, H, W]` where an image folds
+            (ESPIRiT with two sets), or one for each image of a batch, `[B, sets, coils, H, W]`.
+        mask: Zeros and ones: `[H, W]`, `[1, W]` or `[H, 1]` for lines, or `[B, 1, H, W]`.
+            DC is at (H // 2, W // 2).
+        dtype: `complex64` or `complex128`.
+        device: Device of maps and mask.
+
+    x is `[*batch, sets, H, W]`, y `[*batch, coils, H, W]`.
+
+    Raises:
+        ShapeError: If maps and mask do not fit.
+        ValueError: If the mask has values other than 0 and 1.
+        TypeError: If the type is real.
+
+    Source: Pruessmann et al., "SENSE: sensitivity encoding for fast MRI", 1999.
+    """
+
+    _real_matrix: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        coil_maps: Tensor,
+        mask: Tensor,
+        *,
+        dtype: torch.dtype = torch.complex64,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        maps = torch.as_tensor(coil_maps)
+        if maps.ndim not in (3, 4, 5):
+            raise ShapeError(
+                f"SenseMRI: the coil maps are {shape_text(maps.shape)}; they must be "
+                "[coils, H, W], [sets, coils, H, W] or [B, sets, coils, H, W]"
+            )
+        maps = maps[None] if maps.ndim == 3 else maps
+        sets, coils, height, width = maps.shape[-4:]
+        space = complex_space("SenseMRI", (sets, height, width), dtype)
+        super().__init__(space, Space((coils, height, width), dtype))
+        self._maps = maps.to(device=device, dtype=dtype, copy=True)
+        self._sampling = Mask(mask, self.codomain.shape, dtype=dtype, device=device)
+        batches = {shape for shape in (maps.shape[:-4], self._sampling.batch_shape) if shape}
+        if len(batches) > 1:
+            raise ShapeError(
+                f"SenseMRI: the coil maps are of a batch of {shape_text(maps.shape[:-4])}; "
+                f"the masks are of {shape_text(self._sampling.batch_shape)}"
+            )
+        self._lines = _lines_of(torch.as_tensor(mask))
+
+    @property
+    def coil_maps(self) -> Tensor:
+        """The sensitivities, `[*batch, sets, coils, H, W]`."""
+        return self._maps
+
+    @property
+    def mask(self) -> Tensor:
+        """The mask as numbers 0 and 1, `[*batch, 1, H, W]`, with sides of 1 where it repeats."""
+        return self._sampling.mask
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """() unless every image has maps or a mask of its own."""
+        return self._maps.shape[:-4] or self._sampling.batch_shape
+
+    def take(self, index: Tensor) -> LinearOperator:
+        """Return the operator of the images `index`; itself if all are alike."""
+        if self.batch_shape in ((), (1,)):
+            return self
+        new = object.__new__(SenseMRI)
+        kept = {key: value for key, value in self.__dict__.items() if key != "_svd"}
+        maps = self._maps if self._maps.ndim == 4 else self._maps.index_select(0, index)
+        new.__dict__.update(kept, _maps=maps, _sampling=self._sampling.take(index))
+        if "_svd" in self.__dict__:
+            new.__dict__["_svd"] = _taken(self._svd, index)
+        return new
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return self._sampling(centred_fft((self._maps * x.unsqueeze(-3)).sum(-4)))
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        images = centred_ifft(self._sampling(y))
+        return (self._maps.conj() * images.unsqueeze(-4)).sum(-3)
+
+    def _factorise(self) -> ThinSVD:
+        if self._lines is None:
+            raise NoFastSVD(
+                "SenseMRI: no fast SVD, since the mask is not one of whole lines. Use pinv(y) or "
+                "solve_normal(b, rho), which then run by conjugate gradients, or a method that "
+                "needs the adjoint only"
+            )
+        axis, kept = self._lines
+        sets, coils, number = *self._maps.shape[-4:-2], len(kept)
+        maps, sampled = self._maps, self._sampling.mask
+        if axis == 0:
+            maps, sampled = maps.mT, sampled.mT
+        readout, lines = maps.shape[-2:]
+        # In double precision whatever the type: the factors are kept, their errors would be too.
+        double = torch.complex128
+        dft = centred_fft(torch.eye(lines, dtype=double, device=maps.device), (-2,))
+        dft = dft[kept.to(dft.device)]
+        matrix = torch.einsum("kw,...jcrw->...rckjw", dft, maps.to(double))
+        if sampled.ndim > 3:  # a line of the union that an image has not
+            own = sampled[..., :1, kept.to(sampled.device)].to(double)
+            matrix = matrix * own[..., None, None]
+        matrix = matrix.reshape(*matrix.shape[:-5], readout, coils * number, sets * lines)
+        u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+        # A line that was not sampled leaves zeros that rounding has filled.
+        s = torch.where(s < 1e-12 * s.amax((-2, -1), keepdim=True), 0, s)
+        dtype, real = self.domain.dtype, self.domain.real_dtype
+        right = LineTransform(vh.mH.to(dtype), (sets, readout, lines), axis)
+        left = LineTransform(u.to(dtype), (coils, readout, number), axis)
+        samples = LineSamples(self.codomain, kept.to(maps.device), axis)
+        return ThinSVD(samples @ left, s.to(real), right)
+
+
+def _taken(svd: ThinSVD, index: Tensor) -> ThinSVD:
+    """The SVD of the images `index`."""
+    right, left = svd.right, svd.left
+    if not isinstance(right, LineTransform) or right.batch_shape in ((), (1,)):
+        return svd
+    return ThinSVD(left.take(index), svd.singular_values.index_select(0, index), right.take(index))
+
+
+def _lines_of(mask: Tensor) -> tuple[int, Tensor] | None:
+    """Which axis counts the lines of a mask (0 rows, 1 columns), and the lines that are kept.
+
+    Of a batch of masks, the lines that any of them keeps. None if the lines are not whole.
+    """
+    kept = mask.bool().cpu()
+    while kept.ndim < 2:
+        kept = kept[None]
+    for axis, first in ((1, kept[..., :1, :]), (0, kept[..., :, :1])):
+        if bool((kept == first).all()):
+            flat = first.squeeze(-2 if axis == 1 else -1).reshape(-1, first.shape[1 - 3 + axis])
+            return axis, flat.any(0).nonzero()[:, 0]
+    return None
+
+
+class LineTransform(LinearOperator):
+    """One matrix with orthonormal columns at each position of the readout.
+
+    From coefficients `[readout, rank]` to images `[parts, readout, lines]`, or, for lines that
+    are rows (axis 0), `[parts, lines, readout]`.
+
+    Args:
+        matrices: `[*batch, readout, parts · lines, rank]`, complex.
+        shape: (parts, readout, lines).
+        axis: Of the image, which counts the lines: 1 for columns, 0 for rows.
+    """
+
+    _real_matrix: ClassVar[bool] = False
+
+    def __init__(self, matrices: Tensor, shape: tuple[int, int, int], axis: int) -> None:
+        parts, readout, lines = shape
+        full = shape if axis == 1 else (parts, lines, readout)
+        super().__init__(
+            Space((readout, matrices.shape[-1]), matrices.dtype), Space(full, matrices.dtype)
+        )
+        self._matrices = matrices
+        self._axis = axis
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The batch dimensions of the matrices."""
+        return self._matrices.shape[:-3]
+
+    def take(self, index: Tensor) -> LinearOperator:
+        """Return the transform of the images `index`; itself if all are alike."""
+        if self.batch_shape in ((), (1,)):
+            return self
+        new = object.__new__(LineTransform)
+        new.__dict__.update(self.__dict__, _matrices=self._matrices.index_select(0, index))
+        return new
+
+    def _apply(self, x: Tensor) -> Tensor:
+        flat = _products(self._matrices, x)
+        parts = self.codomain.shape[0]
+        images = flat.reshape(*flat.shape[:-1], parts, -1).movedim(-2, -3)
+        return images if self._axis == 1 else images.mT
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        images = y if self._axis == 1 else y.mT
+        return _products(self._matrices.mH, images.movedim(-3, -2).flatten(-2))
+
+
+def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Multiply `[*batch, readout, M, K]` by `[*batch, readout, K]`, one image at a time.
+
+    As one product over all images its rounding would depend on how many there are.
+    """
+    images = vectors.reshape(-1, *vectors.shape[-2:], 1)
+    if matrices.ndim > 3:
+        own = matrices.expand(*vectors.shape[:-2], *matrices.shape[-3:])
+        own = own.reshape(-1, *matrices.shape[-3:])
+        products = torch.stack([torch.bmm(m, x) for m, x in zip(own, images, strict=True)])
+    else:
+        products = torch.stack([torch.bmm(matrices, x) for x in images])
+    return products.reshape(*vectors.shape[:-1], matrices.shape[-2])
+
+
+class LineSamples(LinearOperator):
+    """From k-space of kept lines, position space along them, to k-space with zeros between.
+
+    Args:
+        codomain: Space of y, `(coils, H, W)`.
+        kept: Numbers of the lines.
+        axis: Of the image, which counts the lines: 1 for columns, 0 for rows.
+    """
+
+    _real_matrix: ClassVar[bool] = False
+
+    def __init__(self, codomain: Space, kept: Tensor, axis: int) -> None:
+        coils, height, width = codomain.shape
+        shape = (coils, height, len(kept)) if axis == 1 else (coils, len(kept), width)
+        super().__init__(Space(shape, codomain.dtype), codomain)
+        self._kept = kept
+        self._axis = axis - 2
+
+    @property
+    def _isometry(self) -> float | None:
+        return 1.0
+
+    def _apply(self, x: Tensor) -> Tensor:
+        lines = centred_fft(x, (-3 - self._axis,))
+        full = x.new_zeros((*x.shape[:-3], *self.codomain.shape))
+        return full.index_copy(self._axis, self._kept, lines)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return centred_ifft(y.index_select(self._axis, self._kept), (-3 - self._axis,))

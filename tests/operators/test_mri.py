@@ -1,0 +1,152 @@
+"""The operators of MRI against sigpy, direct sums and dense matrices."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+
+import operators
+from operators import CartesianMRI, NonCartesianMRI, SenseMRI, ShapeError
+
+SHAPE = (14, 11)
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.complex128) -> Tensor:
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def some(*shape: int, seed: int = 1) -> Tensor:
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < 0.5
+    mask.view(-1)[0] = True
+    return mask
+
+
+def dense(A: operators.LinearOperator) -> Tensor:
+    basis = torch.eye(A.domain.numel, dtype=A.domain.dtype)
+    return A(basis.reshape(-1, *A.domain.shape)).flatten(1).T
+
+
+@pytest.fixture(scope="module")
+def linop():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import sigpy.mri.linop
+
+        return sigpy.mri.linop
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (16, 16), (9, 20)])
+def test_sense_is_that_of_sigpy(linop, shape):
+    maps, x, mask = draw(3, *shape), draw(1, *shape, seed=2), some(*shape)
+    ours = SenseMRI(maps, mask, dtype=torch.complex128)
+    theirs = linop.Sense(maps.numpy(), weights=mask.double().numpy())
+    assert torch.allclose(ours(x), torch.from_numpy(theirs(x[0].numpy())), atol=1e-12)
+    y = ours(x) + mask
+    assert torch.allclose(ours.adjoint(y)[0], torch.from_numpy(theirs.H(y.numpy())), atol=1e-12)
+
+
+def test_samples_anywhere_are_those_of_sigpy(linop):
+    k = torch.rand(60, 2, generator=torch.Generator().manual_seed(4)).double() - 0.5
+    maps, x = draw(3, *SHAPE), draw(1, *SHAPE, seed=2)
+    A = NonCartesianMRI(k, (1, *SHAPE), maps, dtype=torch.complex128)
+    theirs = linop.Sense(maps.numpy(), coord=(k * torch.tensor(SHAPE)).numpy())
+    # Sigpy's own interpolation is good to a few parts in a thousand unless told otherwise.
+    for part in theirs.linops if hasattr(theirs, "linops") else ():
+        if hasattr(part, "oversamp"):
+            part.oversamp, part.width = 2, 6
+    difference = A(x) - torch.from_numpy(theirs(x[0].numpy()))
+    assert float(difference.norm() / A(x).norm()) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_samples_anywhere_are_direct_sums(dtype):
+    k = torch.rand(50, 2, generator=torch.Generator().manual_seed(4)).double() - 0.5
+    maps, x = draw(3, *SHAPE), draw(2, 1, *SHAPE, seed=2)
+    n, m = (torch.arange(side).double() - side // 2 for side in SHAPE)
+    angle = -2 * torch.pi * (k[:, 0, None, None] * n[:, None] + k[:, 1, None, None] * m)
+    waves = torch.polar(torch.ones_like(angle), angle) / (SHAPE[0] * SHAPE[1]) ** 0.5
+    expected = torch.einsum("shw,bchw->bcs", waves, maps * x)
+    A = NonCartesianMRI(k, (1, *SHAPE), maps, dtype=dtype)
+    error = (A(x.to(dtype)) - expected).norm() / expected.norm()
+    assert float(error) < (5e-6 if dtype == torch.complex64 else 1e-12)
+
+
+def test_samples_on_the_grid_are_cartesian():
+    axes = [(torch.arange(side).double() - side // 2) / side for side in SHAPE]
+    k = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    x = draw(1, *SHAPE)
+    scattered = NonCartesianMRI(k, (1, *SHAPE), dtype=torch.complex128)(x).reshape(1, *SHAPE)
+    gridded = CartesianMRI(torch.ones(SHAPE), (1, *SHAPE), dtype=torch.complex128)(x)
+    assert torch.allclose(scattered, gridded, atol=1e-12)
+
+
+@pytest.mark.parametrize("mask", [some(1, SHAPE[1]), some(SHAPE[0], 1), torch.ones(SHAPE)])
+@pytest.mark.parametrize("sets", [1, 2])
+def test_line_sampling_has_the_singular_values_of_the_whole_matrix(mask, sets):
+    A = SenseMRI(draw(sets, 3, *SHAPE), mask, dtype=torch.complex128)
+    expected = torch.linalg.svdvals(dense(A))
+    found = A.svd().singular_values.flatten().sort(descending=True).values
+    count = min(len(found), len(expected))
+    assert torch.allclose(found[:count], expected[:count], atol=1e-10)
+    assert float(expected[count:].max() if len(expected) > count else 0) < 1e-10
+
+
+def test_masks_of_lines_that_differ_from_image_to_image():
+    masks = torch.stack([some(1, SHAPE[1], seed=seed) for seed in (1, 5)])[:, None]
+    A = SenseMRI(draw(1, 3, *SHAPE)[None].expand(2, -1, -1, -1, -1), masks, dtype=torch.complex128)
+    x = draw(2, 1, *SHAPE, seed=3)
+    y = A(x)
+    for image in range(2):
+        one = SenseMRI(draw(1, 3, *SHAPE), masks[image, 0], dtype=torch.complex128)
+        assert torch.allclose(one.pinv(y[image]), A.pinv(y)[image], atol=1e-9)
+        taken = A.take(torch.tensor([image]))
+        assert torch.allclose(taken.pinv(y[image : image + 1])[0], A.pinv(y)[image], atol=1e-12)
+
+
+def test_without_lines_there_is_no_svd_and_the_solution_is_the_same():
+    A = SenseMRI(draw(6, *SHAPE), some(*SHAPE), dtype=torch.complex128)
+    assert A.svd_or_none() is None
+    y = A(draw(1, *SHAPE, seed=3))
+    expected = torch.linalg.lstsq(dense(A), y.flatten()).solution.reshape(1, *SHAPE)
+    assert torch.allclose(A.pinv(y), expected, atol=1e-6)
+
+
+def test_the_density_of_spokes_is_their_distance_from_the_middle():
+    angle = torch.arange(96) * torch.pi / 96
+    radius = (torch.arange(64) - 32) / 64
+    k = torch.stack([radius * angle.sin()[:, None], radius * angle.cos()[:, None]], -1)
+    weights = operators.density_compensation(k.flatten(0, 1), (1, 32, 32)).reshape(96, 64)
+    ramp = weights[:, 36:60].mean(0) / radius[36:60]
+    assert float(ramp.std() / ramp.mean()) < 0.1
+    A = NonCartesianMRI(k.flatten(0, 1), (1, 32, 32))
+    x = torch.zeros(1, 32, 32, dtype=torch.complex64)
+    x[:, 8:22, 12:20] = 1
+    image = A.adjoint(weights.flatten() * A(x))
+    assert float((image - x).norm() / x.norm()) < 0.1
+
+
+def test_a_pickle_leaves_the_plans_behind():
+    k = torch.rand(9, 2) - 0.5
+    A = NonCartesianMRI(k, (1, *SHAPE))
+    x = draw(1, *SHAPE, dtype=torch.complex64)
+    y = A(x)
+    assert torch.equal(pickle.loads(pickle.dumps(A))(x), y)
+
+
+def test_errors_name_the_operator_and_both_shapes():
+    with pytest.raises(TypeError, match=r"CartesianMRI: the type is torch.float32; it must be"):
+        CartesianMRI(torch.ones(SHAPE), (1, *SHAPE), dtype=torch.float32)
+    with pytest.raises(ShapeError, match=r"SenseMRI: the coil maps are \[14, 11\]; they must be"):
+        SenseMRI(torch.ones(SHAPE), torch.ones(SHAPE))
+    with pytest.raises(ShapeError, match=r"SenseMRI: the coil maps are of a batch of \[2\]; the"):
+        SenseMRI(torch.ones(2, 1, 3, *SHAPE), torch.ones(3, 1, *SHAPE))
+    with pytest.raises(ShapeError, match=r"the mask is \[7, 7\]; the shape is \[3, 14, 11\]"):
+        SenseMRI(torch.ones(3, *SHAPE), torch.ones(7, 7))
+    with pytest.raises(ValueError, match=r"in cycles per pixel, within ±0\.5"):
+        NonCartesianMRI(torch.ones(4, 2), (1, *SHAPE))
+    with pytest.raises(ShapeError, match=r"the trajectory is \[4, 3\]"):
+        NonCartesianMRI(torch.zeros(4, 3), (1, *SHAPE))
