@@ -30,7 +30,7 @@ CONFIG_KEY = "config"
 _DAMAGED = (
     RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
     AssertionError, NotImplementedError, OverflowError, OSError, struct.error,
-    zipfile.BadZipFile, pickle.PickleError,
+    zipfile.BadZipFile, pickle.PickleError, SafetensorError,
 )  # fmt: skip
 
 

@@ -1,0 +1,163 @@
+"""Files of anyone's: nothing is executed, damage is one line, tensors are mapped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints_cases import FOLDER
+from safetensors.torch import save_file
+
+from restore.errors import InputError
+from restore.prior.checkpoints.files import read_weights, tensors_of
+from restore.prior.models import load_prior
+
+
+class Malicious:
+    """Its unpickling makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_prior(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_malicious_checkpoint_does_not_execute(tmp_path, zipped):
+    path, trace = tmp_path / "model.pt", tmp_path / "trace"
+    content = {"state_dict": {"w": torch.ones(2)}, "extra": Malicious(trace)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    assert "never run here" in refusal(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_malicious_pickle_does_not_execute(tmp_path, protocol):
+    path, trace = tmp_path / "network.pkl", tmp_path / "trace"
+    path.write_bytes(pickle.dumps({"ema": Malicious(trace)}, protocol))
+    refusal(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("name", ["ddpm.ckpt", "edm_vp.safetensors", "ncsnpp_residual.pth"])
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_one_line(tmp_path, name, kept):
+    content = (FOLDER / name).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(content[: int(kept * len(content))])
+    refusal(path)
+
+
+@pytest.mark.parametrize("name", ["ddpm.ckpt", "edm_vp.safetensors"])
+def test_scrambled_bytes_are_one_line_or_harmless(tmp_path, name):
+    """Fifty files with a damaged head or tail: a refusal, or weights; never another exception."""
+    content = (FOLDER / name).read_bytes()
+    generator = torch.Generator().manual_seed(0)
+    path = tmp_path / name
+    for i in range(50):
+        damaged = bytearray(content)
+        for _ in range(8):
+            at = int(torch.randint(0, 3000, (1,), generator=generator))
+            value = int(torch.randint(0, 256, (1,), generator=generator))
+            damaged[at if i % 2 else -1 - at] = value
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            read_weights(path)
+
+
+def test_a_wrong_dtype_is_named(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"conv_in.weight": torch.zeros(4, 3, dtype=torch.int8)}, path)
+    assert "conv_in.weight is int8; expected weights in floating point" in refusal(path)
+
+
+def test_a_file_of_something_else_is_one_line(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    refusal(path)
+    torch.save([1, 2, 3], path)
+    assert "no named tensors" in refusal(path)
+
+
+def test_the_average_is_taken_from_what_training_scripts_save():
+    plain, average = {"w": torch.zeros(2)}, {"w": torch.ones(2)}
+    for content in (
+        average,
+        {"state_dict": average, "epoch": 3},
+        {"model": plain, "ema": average},
+        {"model": plain, "ema_state_dict": average},
+        {"model": plain, "ema": {"shadow_params": [torch.ones(2)], "decay": 0.9}},
+        [plain, {"state": {}}, 1, 2, average],
+    ):
+        assert torch.equal(tensors_of(content)["w"], torch.ones(2))
+
+
+def test_the_old_format_of_torch_is_read(tmp_path):
+    path = tmp_path / "old.ckpt"
+    state = torch.load(FOLDER / "ddpm.ckpt", weights_only=True)
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(load_prior(path)(x, 0.3), load_prior(FOLDER / "ddpm.ckpt")(x, 0.3))
+
+
+PEAK = """
+import sys
+import torch
+from safetensors.torch import save_file
+from restore.prior.checkpoints import loader
+from restore.prior.networks.ddpm import DDPM, DDPMConfig
+
+def now(field):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+
+loader.find_checkpoint(sys.argv[2]).load("cpu", torch.float32)
+before = now("VmRSS")
+prior = loader.find_checkpoint(sys.argv[1]).load("cpu", torch.float32)
+total = sum(float(value.sum()) for value in prior.network.parameters())
+print(now("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize("kind", ["torch", "safetensors"])
+def test_loading_takes_the_size_of_the_file(tmp_path, kind):
+    """Peak of the process while a file of 120 MB is loaded and every weight is read."""
+    from restore.prior.networks.ddpm import DDPM, DDPMConfig
+
+    state = DDPM(DDPMConfig(3, 3, 128, (128, 256, 512), 1, (False,) * 3)).state_dict()
+    path = tmp_path / "large"
+    if kind == "torch":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    script = PEAK.replace("sys.argv[1]", "Path(sys.argv[1])").replace(
+        "sys.argv[2]", "Path(sys.argv[2])"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        "from pathlib import Path\n" + script,
+        path,
+        FOLDER / "ddpm.ckpt",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    size = path.stat().st_size
+    assert size > 80e6
+    assert int(done.stdout) <= 1.2 * size

@@ -1,0 +1,195 @@
+"""What a checkpoint is: recognised, refused by name, described on a card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from checkpoints_cases import CASES, FOLDER
+from safetensors.torch import load_file, save_file
+
+from restore.errors import InputError
+from restore.prior.checkpoints.loader import find_checkpoint
+from restore.prior.models import find_model, load_prior
+
+X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def refusal(path, **settings):
+    with pytest.raises(InputError) as caught:
+        load_prior(path, settings=settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def edm(tmp_path):
+    """A copy that may be damaged, its state dict and its metadata."""
+    state = load_file(FOLDER / "edm_vp.safetensors")
+    path = tmp_path / "edm.safetensors"
+
+    def save(changed=state):
+        save_file(changed, path)
+        return path
+
+    return state, save
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_family_is_recognised(case):
+    card = find_checkpoint(case.path, case.settings).make_card()
+    assert card.family == case.family
+    assert card.name == case.name
+    assert card.channels == 3
+    assert 0 < card.sigma_min < card.sigma_max
+
+
+def test_missing_and_unexpected_names_are_listed(edm):
+    state, save = edm
+    state["model.enc.another"] = state.pop("model.enc.16x16_block0.conv1.bias")
+    message = refusal(save())
+    assert "1 missing: enc.16x16_block0.conv1.bias" in message
+    assert "1 unexpected: enc.another" in message
+
+
+def test_a_wrong_shape_is_listed(edm):
+    state, save = edm
+    state["model.dec.8x8_in1.affine.bias"] = torch.zeros(5)
+    assert "1 of another shape: dec.8x8_in1.affine.bias [5] for [16]" in refusal(save())
+
+
+def test_an_unknown_layout_lists_the_candidates(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"encoder.weight": torch.zeros(3, 3)}, path)
+    message = refusal(path)
+    assert "names like encoder.weight" in message
+    assert "candidates: " in message
+    assert "guided diffusion (ADM), missing time_embed.0.weight" in message
+
+
+def test_half_a_layout_names_what_it_misses(tmp_path):
+    state = torch.load(FOLDER / "ddpm.ckpt", weights_only=True)
+    path = tmp_path / "half.pt"
+    torch.save({k: v for k, v in state.items() if ".mid." not in k}, path)
+    assert "DDPM (pytorch_diffusion, DDIM, DDRM), missing mid.attn_1.q.weight" in refusal(path)
+
+
+def test_a_latent_model_is_refused_as_such(tmp_path):
+    path = tmp_path / "sd.safetensors"
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}, path)
+    assert "latent-diffusion model" in refusal(path)
+    pipeline = tmp_path / "pipeline"
+    shutil.copytree(FOLDER / "diffusers_epsilon", pipeline / "unet")
+    (pipeline / "model_index.json").write_text("{}")
+    (pipeline / "vae").mkdir()
+    assert "latent models are out of scope" in refusal(pipeline)
+
+
+def test_a_text_to_image_network_is_refused(tmp_path):
+    folder = tmp_path / "unet"
+    shutil.copytree(FOLDER / "diffusers_epsilon", folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["_class_name"] = "UNet2DConditionModel"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "latent or text-conditional model, which is out of scope" in refusal(folder)
+
+
+def test_a_pipeline_folder_is_read(tmp_path):
+    source = FOLDER / "diffusers_epsilon"
+    folder = tmp_path / "pipeline"
+    shutil.copytree(source, folder / "unet")
+    (folder / "scheduler").mkdir()
+    shutil.move(folder / "unet" / "scheduler_config.json", folder / "scheduler")
+    (folder / "model_index.json").write_text("{}")
+    assert torch.equal(load_prior(folder)(X, 0.3), load_prior(source)(X, 0.3))
+
+
+def test_the_attention_of_older_diffusers_files_is_renamed(tmp_path):
+    source = FOLDER / "diffusers_epsilon"
+    folder = tmp_path / "old"
+    shutil.copytree(source, folder)
+    path = folder / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    state = load_file(path)
+    for name in [n for n in state if ".to_" in n]:
+        new = name
+        for key, value in old.items():
+            new = new.replace(key, value)
+        state[new] = state.pop(name)
+    save_file(state, path)
+    assert torch.equal(load_prior(folder)(X, 0.3), load_prior(source)(X, 0.3))
+
+
+def test_what_the_file_does_not_say_is_asked_for():
+    assert "candidates: sde=ve, sde=vp, sde=subvp" in refusal(FOLDER / "ddpmpp_vp.pth")
+    assert "candidates: head_channels=64, heads=4" in refusal(FOLDER / "adm_convolutions.pt")
+    conditional = refusal(FOLDER / "adm_conditional.pt", head_channels=16)
+    assert "class-conditional, 5 classes; say which" in conditional
+
+
+def test_settings_are_checked():
+    path = FOLDER / "ddpm.ckpt"
+    assert "colour is not a setting" in refusal(path, colour=1)
+    assert "timesteps is 'many'" in refusal(path, timesteps="many")
+    wrong = refusal(FOLDER / "ddpmpp_vp.pth", sde="vpp")
+    assert "sde is 'vpp'; expected one of ve, vp, subvp" in wrong
+    label = refusal(FOLDER / "adm_conditional.pt", head_channels=16, label=5)
+    assert "label is 5; expected 0 to 4" in label
+    assert "does not divide the widths" in refusal(FOLDER / "adm_convolutions.pt", heads=5)
+
+
+def test_a_card_holds_what_was_said_and_the_hash(tmp_path):
+    path = tmp_path / "ddpmpp.pth"
+    shutil.copy(FOLDER / "ddpmpp_vp.pth", path)
+    written = find_model(path, {"sde": "vp"}).add()
+    assert written == tmp_path / "ddpmpp.pth.card.json"
+    said = load_prior(FOLDER / "ddpmpp_vp.pth", settings={"sde": "vp"})
+    assert torch.equal(load_prior(path)(X, 0.3), said(X, 0.3))
+    assert find_model(path).card.sha256 == find_model(path).actual_sha256()
+
+    content = bytearray(path.read_bytes())
+    content[-2000] ^= 1
+    path.write_bytes(content)
+    assert "SHA-256 is" in refusal(path)
+
+
+def test_a_truncated_card_is_one_line(tmp_path):
+    path = tmp_path / "ddpm.ckpt"
+    shutil.copy(FOLDER / "ddpm.ckpt", path)
+    card = find_model(path).add()
+    card.write_text(card.read_text()[:50])
+    assert "expected a checkpoint's card" in refusal(path)
+
+
+def test_classes_differ():
+    path = FOLDER / "edm_ncsnpp.safetensors"
+    one, two = (load_prior(path, settings={"label": label})(X, 0.3) for label in (1, 2))
+    assert not torch.equal(one, two)
+
+
+def test_native_levels_are_the_networks_timesteps():
+    """Of DDPM with 20 steps: from t = 950 down to 0 (METHODS C7), in units of [0, 1]."""
+    levels = load_prior(FOLDER / "ddpm.ckpt").native_sigmas(20)
+    assert len(levels) == 21
+    assert levels[0] == pytest.approx(48.55, rel=1e-3)
+    assert levels[-2] == pytest.approx(0.0050, rel=1e-2)
+    assert levels[-1] == 0
+    assert load_prior(FOLDER / "edm_vp.safetensors").native_sigmas(20) is None
+
+
+def test_time_is_fractional_in_log_sigma():
+    conversion = load_prior(FOLDER / "ddpm.ckpt").conversion
+    low, high = conversion.levels[3], conversion.levels[4]
+    between = torch.tensor([[[[(low * high) ** 0.5]]]])
+    assert float(conversion.time(between)) == pytest.approx(3.5, abs=1e-4)
+    ends = torch.tensor([1e-6, 1e6]).view(2, 1, 1, 1)
+    assert conversion.time(ends).flatten().tolist() == [0, 999]
+
+
+def test_no_noise_changes_nothing_and_any_size_is_served():
+    prior = load_prior(FOLDER / "ncsnpp_input_skip.pth")
+    x = torch.rand(2, 3, 13, 22)
+    assert torch.equal(prior(x, 0.0), x)
+    assert prior(x, 0.5).shape == x.shape
