@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from restore.io.picture import Picture, write_picture
+from restore.methods.likelihood import damped_pinv
 from restore.metrics import estimate_noise
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
@@ -214,8 +215,6 @@ def consistent(problem: Problem, x: Tensor, level: float) -> Tensor:
     """
     operator, y = problem.operator, problem.y
     for _ in range(PROJECTIONS):
-        x = x + operator.solve_normal(
-            operator.adjoint(y - operator(x)), (problem.noise_std / level) ** 2
-        )
-        x = x.clamp(0, 1)
+        wrong = y - operator(x)
+        x = damped_pinv(operator, wrong, (problem.noise_std / level) ** 2).add_(x).clamp_(0, 1)
     return x
