@@ -59,7 +59,8 @@ def adm(clone: Path) -> Iterator[tuple[str, nn.Module]]:
     }  # fmt: skip
     for name, extra in variants.items():
         with torch.device("meta"):
-            yield name, create_model(**(common | extra))
+            network = create_model(**(common | extra))
+        yield name, network
 
 
 def ddpm(clone: Path) -> Iterator[tuple[str, nn.Module]]:
@@ -78,7 +79,8 @@ def ddpm(clone: Path) -> Iterator[tuple[str, nn.Module]]:
             diffusion=SimpleNamespace(num_diffusion_timesteps=1000),
         )
         with torch.device("meta"):
-            yield name, Model(config)
+            network = Model(config)
+        yield name, network
 
 
 def ncsnpp(clone: Path) -> Iterator[tuple[str, nn.Module]]:
@@ -124,7 +126,8 @@ def edm(clone: Path) -> Iterator[tuple[str, nn.Module]]:
     }  # fmt: skip
     for name, extra in variants.items():
         with torch.device("meta"):
-            yield name, EDMPrecond(img_channels=3, **extra).model
+            network = EDMPrecond(img_channels=3, **extra).model
+        yield name, network
 
 
 def diffusers(library: Path) -> Iterator[tuple[str, nn.Module]]:
@@ -134,7 +137,8 @@ def diffusers(library: Path) -> Iterator[tuple[str, nn.Module]]:
 
     for name, config in DIFFUSERS.items():
         with torch.device("meta"):
-            yield name, UNet2DModel(**config)
+            network = UNet2DModel(**config)
+        yield name, network
 
 
 def main() -> None:
