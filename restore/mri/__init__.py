@@ -1,0 +1,1 @@
+"""What MRI needs besides its operators: sampling, coils, noise, classical reconstructions."""

@@ -1,0 +1,108 @@
+"""Coil sensitivities from the fully sampled middle of k-space."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from operators.fourier import centred_ifft
+
+# Pixels whose eigenvectors are found at once.
+_PIECE = 2**14
+
+
+class CoilMaps(NamedTuple):
+    """Sensitivities, and how sure they are.
+
+    Attributes:
+        maps: [sets, coils, H, W], zero where there is no signal; of the first coil's phase.
+        eigenvalues: [sets, H, W], near 1 where the set explains the data.
+    """
+
+    maps: Tensor
+    eigenvalues: Tensor
+
+
+def espirit(
+    kspace: Tensor,
+    *,
+    calib_size: int = 24,
+    kernel: int = 6,
+    threshold: float = 0.02,
+    crop: float = 0.95,
+    sets: int = 1,
+) -> CoilMaps:
+    """Estimate coil maps.
+
+    The patches of the middle of k-space span a small space; image by image, the operator that
+    projects on it has the sensitivities as eigenvectors of eigenvalue 1. A second set is needed
+    where the object is larger than the field of view and folds.
+
+    Args:
+        kspace: [coils, H, W], fully sampled in the middle.
+        calib_size: Side of that middle; smaller images take what there is.
+        kernel: Side of the patches.
+        threshold: Relative singular value below which a patch is noise.
+        crop: Eigenvalue below which a pixel has no map.
+        sets: 1 or 2.
+
+    Source: Uecker et al., "ESPIRiT: an eigenvalue approach to autocalibrating parallel MRI:
+    where SENSE meets GRAPPA", 2014.
+    """
+    coils, height, width = kspace.shape
+    middle = _middle(kspace, calib_size)
+    side = min(kernel, *middle.shape[1:])
+    patches = middle.unfold(1, side, 1).unfold(2, side, 1).flatten(1, 2)
+    matrix = patches.transpose(0, 1).flatten(1)
+    # The right singular vectors of a tall matrix, by its small Gram matrix in double precision.
+    double = matrix.to(torch.complex128)
+    values, vectors = torch.linalg.eigh(double.mH @ double)
+    kept = values.clamp_min(0).sqrt() > threshold * values[-1].sqrt()
+    kernels = vectors[:, kept].mH.to(kspace.dtype).reshape(-1, coils, side, side)
+
+    gram = kspace.new_zeros(height, width, coils, coils)
+    top, left = height // 2 - side // 2, width // 2 - side // 2
+    for one in kernels:
+        padded = kspace.new_zeros(coils, height, width)
+        padded[:, top : top + side, left : left + side] = one
+        image = centred_ifft(padded).permute(1, 2, 0)
+        gram += image[..., :, None] * image[..., None, :].conj()
+    gram *= height * width / side**2
+
+    flat, found, sizes = gram.flatten(0, 1), [], []
+    for piece in torch.split(flat, _PIECE):
+        size, vector = torch.linalg.eigh(piece)
+        sizes.append(size[:, -sets:].flip(-1))
+        found.append(vector[:, :, -sets:].flip(-1))
+    eigenvalues = torch.cat(sizes).reshape(height, width, sets).permute(2, 0, 1)
+    maps = torch.cat(found).reshape(height, width, coils, sets).permute(3, 2, 0, 1)
+    first = maps[:, :1]
+    maps = maps * (first.conj() / first.abs().clamp_min(1e-12))
+    return CoilMaps(maps * (eigenvalues > crop)[:, None], eigenvalues)
+
+
+def folds(maps: CoilMaps, crop: float = 0.95, share: float = 0.02) -> bool:
+    """Whether a second set of maps has something to say in `share` of the pixels of the first."""
+    first, second = maps.eigenvalues[0] > crop, maps.eigenvalues[1] > crop
+    return int((first & second).sum()) > share * int(first.sum())
+
+
+def calibration_side(mask: Tensor) -> int:
+    """Side of the largest square around DC [H, W] that is fully sampled."""
+    height, width = mask.shape
+    side = min(height, width)
+    while side > 0:
+        top, left = height // 2 - side // 2, width // 2 - side // 2
+        if bool(mask[top : top + side, left : left + side].all()):
+            return side
+        side -= 1
+    return 0
+
+
+def _middle(kspace: Tensor, size: int) -> Tensor:
+    height, width = kspace.shape[1:]
+    rows, columns = min(size, height), min(size, width)
+    top, left = height // 2 - rows // 2, width // 2 - columns // 2
+    return kspace[:, top : top + rows, left : left + columns]

@@ -1,0 +1,38 @@
+"""How noisy a scan is."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+# Of the measured positions, the outermost, where an image has next to nothing.
+_OUTER = 0.1
+
+
+def kspace_noise(kspace: Tensor, mask: Tensor) -> float:
+    """Return the standard deviation of the noise per component, from the edge of k-space.
+
+    The median of |y| over the outermost tenth of what was measured: that of a Rayleigh
+    distribution is σ √(2 ln 2), and what little signal there is hardly moves it. It comes out
+    too large where the samples stop before the signal does.
+
+    Args:
+        kspace: [slices, coils, H, W], zero where not sampled.
+        mask: [H, W], what was sampled.
+    """
+    height, width = mask.shape
+    y = (torch.arange(height, device=mask.device) - height // 2) / (height / 2)
+    x = (torch.arange(width, device=mask.device) - width // 2) / (width / 2)
+    radius = torch.hypot(y[:, None], x[None, :])
+    threshold = radius[mask].quantile(1 - _OUTER)
+    outer = kspace[..., mask & (radius >= threshold)].abs()
+    # Positions that were filled with zeros (partial Fourier, say) hold no noise.
+    return float(outer[outer > 0].median()) / math.sqrt(2 * math.log(2))
+
+
+def covariance_of(noise: Tensor) -> Tensor:
+    """Return the covariance [coils, coils] of noise [coils, samples] of a scan without signal."""
+    centred = noise - noise.mean(-1, keepdim=True)
+    return centred @ centred.mH / (noise.shape[-1] - 1)

@@ -1,0 +1,76 @@
+import warnings
+
+import pytest
+import torch
+
+from operators.fourier import centred_fft
+from restore.mri.coils import simulated_coils
+from restore.mri.espirit import CoilMaps, espirit, folds
+from restore.mri.phase import smooth_phase
+
+SHAPE = (48, 40)
+
+
+def brain_like() -> torch.Tensor:
+    y = torch.linspace(-1, 1, SHAPE[0])[:, None]
+    x = torch.linspace(-1, 1, SHAPE[1])[None, :]
+    inside = (y / 0.8) ** 2 + (x / 0.7) ** 2 < 1
+    texture = 1 + 0.5 * torch.sin(9 * x) * torch.cos(7 * y)
+    return inside * texture * smooth_phase(SHAPE, 2)
+
+
+@pytest.fixture(scope="module")
+def scan():
+    maps = simulated_coils(6, SHAPE)
+    kspace = centred_fft(maps * brain_like())
+    noise = torch.randn(
+        kspace.shape, dtype=kspace.dtype, generator=torch.Generator().manual_seed(0)
+    )
+    return maps, kspace + 1e-3 * noise
+
+
+def turned(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The maps with the phase, pixel by pixel, that is nearest to others."""
+    phase = (maps.conj() * like).sum(0, keepdim=True)
+    return maps * phase / phase.abs().clamp_min(1e-12)
+
+
+def test_the_maps_are_those_of_the_coils(scan):
+    truth, kspace = scan
+    maps = espirit(kspace).maps[0]
+    inside = maps.abs().sum(0) > 0
+    assert inside[brain_like().abs() > 0.5].float().mean() > 0.98
+    error = (turned(maps, truth) - truth)[:, inside].norm() / truth[:, inside].norm()
+    assert float(error) < 0.03
+
+
+def test_the_maps_are_those_of_sigpy(scan):
+    _, kspace = scan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import sigpy.mri.app
+
+        theirs = sigpy.mri.app.EspiritCalib(
+            kspace.numpy(), calib_width=24, thresh=0.02, kernel_width=6, crop=0.95, max_iter=200,
+            show_pbar=False,
+        ).run()  # fmt: skip
+    theirs = torch.from_numpy(theirs)
+    ours = espirit(kspace).maps[0]
+    both = (ours.abs().sum(0) > 0) & (theirs.abs().sum(0) > 0)
+    assert both.sum() > 0.98 * (theirs.abs().sum(0) > 0).sum()
+    error = (turned(ours, theirs) - theirs)[:, both].norm() / theirs[:, both].norm()
+    assert float(error) < 1e-2
+
+
+def test_a_folded_object_needs_a_second_set(scan):
+    truth, kspace = scan
+    assert not folds(espirit(kspace, sets=2))
+    # Half of the field of view: the object lies on itself.
+    folded = espirit(kspace[:, :, ::2], sets=2)
+    assert folds(folded)
+    assert folded.maps.shape == (2, len(truth), SHAPE[0], SHAPE[1] // 2)
+
+
+def test_maps_of_no_second_set_are_zero(scan):
+    maps: CoilMaps = espirit(scan[1], sets=2)
+    assert float(maps.maps[1].abs().max(0).values.gt(0).float().mean()) < 0.02
