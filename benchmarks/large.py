@@ -1,0 +1,130 @@
+"""Large pictures: what tiles change at one megapixel, and memory and time at twelve.
+
+    python benchmarks/large.py tiles PHOTOS       # mean difference with and without tiles
+    python benchmarks/large.py memory PHOTOS      # peak memory and time of each verb at 4000x3000
+
+PHOTOS is a folder of at least twelve photographs, of which a mosaic is made. Each run is a process
+of its own; its memory is the largest resident size (`ru_maxrss`). The time is compared with the
+tiles of the run times the time of one tile, measured in the same minute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+STEPS = {"inpaint": 3, "super-resolve": 3, "dejpeg": 1, "deblur": 3}
+TILE_AT_ONE_MEGAPIXEL = 256
+
+
+def mosaic(photos: Path, width: int, height: int) -> Image.Image:
+    """Twelve photographs, each enlarged to a square, side by side."""
+    whole = Image.new("RGB", (width, height))
+    side = width // 4
+    files = sorted(f for f in photos.iterdir() if f.suffix.lower() in (".jpg", ".png"))
+    for number, file in enumerate(files[:12]):
+        photo = Image.open(file).convert("RGB")
+        edge = min(photo.size)
+        photo = photo.crop((0, 0, edge, edge)).resize((side, side), Image.Resampling.LANCZOS)
+        whole.paste(photo, (number % 4 * side, number // 4 * side))
+    return whole
+
+
+def inputs(photos: Path, folder: Path, width: int, height: int) -> dict[str, list[str]]:
+    """Write the measured pictures; the command of each verb."""
+    whole = mosaic(photos, width, height)
+    whole.save(folder / "photo.png")
+    whole.save(folder / "photo.jpg", quality=30)
+    whole.resize((width // 4, height // 4), Image.Resampling.BICUBIC).save(folder / "small.png")
+    whole.filter(ImageFilter.GaussianBlur(1.5)).save(folder / "blurred.png")
+    hole = np.zeros((height, width), np.uint8)
+    for top, left, rows, columns in ((0.2, 0.2, 60, 200), (0.8, 0.1, 10, 600), (0.5, 0.7, 40, 40)):
+        row, column = int(top * height), int(left * width)
+        hole[row : row + rows, column : column + columns] = 255
+    Image.fromarray(hole).save(folder / "mask.png")
+    place = str(folder) + os.sep
+    return {
+        "inpaint": [f"{place}photo.png", "--mask", f"{place}mask.png"],
+        "super-resolve": [f"{place}small.png", "--scale", "4"],
+        "dejpeg": [f"{place}photo.jpg"],
+        "deblur": [f"{place}blurred.png", "--kernel", "gaussian:1.5"],
+    }
+
+
+def run(verb: str, arguments: list[str], output: Path) -> dict[str, Any]:
+    """Run a verb in a process of its own: its record with the seconds and the peak memory."""
+    restore = str(Path(sys.executable).with_name("restore"))
+    command = [restore, verb, *arguments, "--steps", str(STEPS[verb]), "-o", str(output), "--json"]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    record: dict[str, Any] = json.loads(printed)
+    return record | {
+        "wall": time.perf_counter() - began,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "megabytes": usage.ru_maxrss / 1024,
+    }
+
+
+def pixels(path: Path) -> NDArray[np.float64]:
+    """A picture as written, 0 to 255."""
+    return np.asarray(Image.open(path)).astype(float)
+
+
+def compare_tiles(photos: Path, folder: Path) -> None:
+    """Each verb with and without tiles at 1200x900."""
+    for verb, arguments in inputs(photos, folder, 1200, 900).items():
+        whole, tiled = folder / f"{verb}_whole.png", folder / f"{verb}_tiled.png"
+        run(verb, arguments, whole)
+        run(verb, [*arguments, "--tile", str(TILE_AT_ONE_MEGAPIXEL)], tiled)
+        difference = np.abs(pixels(whole) - pixels(tiled))
+        print(
+            f"| {verb} | {difference.mean():.5f} | {np.quantile(difference, 0.999):.0f} "
+            f"| {difference.max():.0f} |",
+            flush=True,
+        )
+
+
+def tile_seconds() -> float:
+    """Processor seconds of one megapixel through the network, in a tile of 768."""
+    import torch
+
+    from restore import load_prior
+
+    prior, tile = load_prior(), torch.rand(1, 3, 720, 656)
+    prior(tile, 0.1)
+    began = time.process_time()
+    prior(tile, 0.1)
+    return (time.process_time() - began) / (tile.shape[-1] * tile.shape[-2] / 1e6)
+
+
+def measure_memory(photos: Path, folder: Path) -> None:
+    """Each verb at 4000x3000."""
+    for verb, arguments in inputs(photos, folder, 4000, 3000).items():
+        record = run(verb, arguments, folder / f"{verb}.png")
+        print(
+            f"| {verb} | {record['megabytes']:.0f} | {record['wall']:.0f} | {record['cpu']:.0f} "
+            f"| {record['evaluations']} | {tile_seconds():.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    mode, folder_of_photos = sys.argv[1], Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as temporary:
+        if mode == "tiles":
+            compare_tiles(folder_of_photos, Path(temporary))
+        else:
+            measure_memory(folder_of_photos, Path(temporary))
