@@ -87,7 +87,7 @@ class _Block(nn.Module):
         shift = self.emb_layers(embedding)[:, :, None, None]
         if self.scale_shift:
             scale, shift = shift.chunk(2, dim=1)
-            h = torch.addcmul(shift, self.out_layers[0](h), 1 + scale)
+            h = self.out_layers[0](h) * (1 + scale) + shift
         else:
             h = self.out_layers[0](h + shift)
         h = self.out_layers[3](F.silu(h))

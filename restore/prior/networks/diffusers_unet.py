@@ -118,7 +118,7 @@ class _Block(nn.Module):
         shift = self.time_emb_proj(embedding)[:, :, None, None]
         if self.scale_shift:
             factor, shift = shift.chunk(2, dim=1)
-            h = torch.addcmul(shift, self.norm2(h), 1 + factor)
+            h = self.norm2(h) * (1 + factor) + shift
         else:
             h = self.norm2(h + shift)
         h = self.conv2(F.silu(h))

@@ -147,7 +147,7 @@ class _Block(nn.Module):
             h = self.norm1(h + shift)
         else:
             scale, shift = shift.chunk(2, dim=1)
-            h = torch.addcmul(shift, self.norm1(h), 1 + scale)
+            h = self.norm1(h) * (1 + scale) + shift
         h = self.conv1(F.silu(h))
         x = self._scaled(h + (x if self.skip is None else self.skip(x)))
         if not self.heads:
