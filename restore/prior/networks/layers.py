@@ -43,8 +43,8 @@ class CheckpointNetwork(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(qᵀk / √channels) vᵀ for each head: [B, heads, channels, positions] → the same."""
     # Strided tokens take three times as long on a CPU.
-    tokens = [part.transpose(-1, -2).contiguous() for part in (q, k, v)]
-    return F.scaled_dot_product_attention(*tokens).transpose(-1, -2)
+    q, k, v = (part.transpose(-1, -2).contiguous() for part in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(-1, -2)
 
 
 def sinusoidal(time: Tensor, width: int, shift: float, *, cosine_first: bool) -> Tensor:
