@@ -1,0 +1,154 @@
+"""Arrays of numbers from `.npy`, `.npz` and `.mat` files; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore.errors import InputError
+from restore.io.atomic import atomic_path
+
+Array = NDArray[Any]
+
+ARRAY_SUFFIXES = (".npy", ".npz", ".mat")
+# Of a compressed array, to what was read for it; real data shrink by less.
+_RATIO = 1100
+
+
+def read_array(path: Path, key: str | None = None) -> Array:
+    """Return one array of numbers.
+
+    Args:
+        path: `.npy`, `.npz` or `.mat` (MATLAB 5).
+        key: Name of the array where the file holds several.
+
+    Raises:
+        InputError: if the file cannot be read, holds no numbers, or several arrays and no key.
+    """
+    found = read_arrays(path)
+    if key is not None:
+        if key not in found:
+            raise InputError(f"{path}: no array {key!r}, expected one of {', '.join(found)}")
+        return found[key]
+    if len(found) != 1:
+        raise InputError(
+            f"{path}: {len(found)} arrays, expected one, or --key with one of {', '.join(found)}"
+        )
+    return next(iter(found.values()))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Return all arrays of numbers in a file by name; that of a `.npy` is called `array`.
+
+    Raises:
+        InputError: if the file cannot be read or holds no numbers.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".npy":
+            found: Mapping[str, Any] = {"array": _read_npy(path)}
+        elif suffix == ".npz":
+            found = _read_npz(path)
+        elif suffix == ".mat":
+            found = _read_mat(path)
+        else:
+            raise InputError(
+                f"{path}: the suffix is {suffix or 'missing'}, expected {', '.join(ARRAY_SUFFIXES)}"
+            )
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected an array") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{path}: {reason}, expected an array") from error
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: {reason}, expected a whole {suffix} file of numbers") from error
+    numbers = {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.size
+    }
+    if not numbers:
+        raise InputError(f"{path}: no array of numbers in it, expected at least one")
+    return numbers
+
+
+def write_array(path: Path, array: Array) -> None:
+    """Write a `.npy` whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def _read_npy(path: Path) -> Array:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        _check_header(stream, size - stream.tell())
+        stream.seek(0)
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _check_header(stream: Any, available: int) -> None:
+    """Refuse a header that promises more than the file holds, before anything is allocated."""
+    version = np.lib.format.read_magic(stream)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise ValueError(f"version {version} of the format")
+    shape, _, dtype = read[version](stream)
+    if dtype.hasobject:
+        raise ValueError("Python objects, which are never read")
+    promised = math.prod(shape) * dtype.itemsize
+    if promised > available:
+        raise ValueError(f"{promised} bytes are promised and {available} are there")
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".npy"):
+                continue
+            if entry.file_size > max(_RATIO * entry.compress_size, 2**16):
+                raise ValueError(f"{entry.filename} claims {entry.file_size} bytes")
+            with archive.open(entry) as stream:
+                _check_header(stream, entry.file_size)
+            with archive.open(entry) as stream:
+                array = np.lib.format.read_array(stream, allow_pickle=False)
+            arrays[entry.filename.removesuffix(".npy")] = np.asarray(array)
+    return arrays
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    with path.open("rb") as stream:
+        head = stream.read(128)
+    if head[:10].startswith(b"MATLAB 7.3"):
+        raise ValueError("MATLAB 7.3, which is HDF5; save it with -v7, or name it .h5")
+    try:
+        content: dict[str, Any] = loadmat(path, squeeze_me=False, struct_as_record=True)
+    except (MatReadError, NotImplementedError, AttributeError, IndexError) as error:
+        raise ValueError(str(error)) from error
+    return {name: value for name, value in _flat(content).items() if not name.startswith("__")}
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of structures as NAME.FIELD, at any depth."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
+            record = value.reshape(-1)[0]
+            inner = _flat({field: record[field] for field in value.dtype.names})
+            flat |= {f"{name}.{field}": item for field, item in inner.items()}
+        else:
+            flat[name] = value
+    return flat

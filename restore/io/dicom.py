@@ -1,0 +1,254 @@
+"""DICOM images: slices and series of CT and MR, and derived images of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore.errors import InputError
+from restore.io.atomic import atomic_path
+
+Modality = Literal["CT", "MR"]
+
+_STORAGE = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
+# What belongs to the patient and the study, and stays with a derived image.
+_KEPT = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
+    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "FrameOfReferenceUID",
+    "PatientPosition", "PositionReferenceIndicator",
+)  # fmt: skip
+_STORED = 2**16 - 1
+
+
+@dataclass(frozen=True)
+class DicomImage:
+    """Slices of one series, in the order of their positions.
+
+    Attributes:
+        values: [slices, rows, columns], rescaled (HU for CT).
+        spacing: mm of (rows, columns, slices).
+        modality: as the file says.
+        header: the first slice's dataset, without its pixels.
+        notes: what the user should know.
+    """
+
+    values: NDArray[np.float32]
+    spacing: tuple[float, float, float]
+    modality: str
+    header: Any
+    notes: list[str] = field(default_factory=list)
+
+
+def read_dicom(path: Path) -> DicomImage:
+    """Read a slice, or a folder as a series.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        if not files:
+            raise InputError(f"{path}: no file in this folder, expected a DICOM series")
+    else:
+        files = [path]
+    slices = [(file, *_read(file)) for file in files]
+    first = slices[0][1]
+    for file, dataset, values in slices[1:]:
+        if values.shape != slices[0][2].shape:
+            raise InputError(
+                f"{file}: {values.shape[1]}x{values.shape[0]}, expected slices of one size as "
+                f"{files[0].name} ({slices[0][2].shape[1]}x{slices[0][2].shape[0]})"
+            )
+        if dataset.get("SeriesInstanceUID") != first.get("SeriesInstanceUID"):
+            raise InputError(f"{file}: of another series than {files[0].name}, expected one series")
+    slices.sort(key=lambda one: _position(one[1]))
+    rows, columns = (float(s) for s in first.get("PixelSpacing", (1.0, 1.0)))
+    positions = np.array([_position(dataset) for _, dataset, _ in slices])
+    steps = np.diff(positions)
+    notes = []
+    thickness = float(first.get("SliceThickness") or 1.0)
+    if len(steps):
+        thickness = float(np.median(steps)) or thickness
+        if np.ptp(steps) > 0.01 * max(abs(thickness), 1e-6):
+            notes.append(f"uneven spacing of the slices: {steps.min():.2f} to {steps.max():.2f} mm")
+    tilt = float(first.get("GantryDetectorTilt") or 0.0)
+    if abs(tilt) > 0.1:
+        notes.append(f"gantry tilt of {tilt:g} degrees: slices are taken as they are")
+    if "PixelSpacing" not in first:
+        notes.append("no spacing in the file: pixels are taken as 1 mm")
+    return DicomImage(
+        np.stack([values for _, _, values in slices]),
+        (rows, columns, thickness),
+        str(first.get("Modality", "")),
+        first,
+        notes,
+    )
+
+
+def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+    from pydicom.pixels.processing import apply_rescale
+
+    try:
+        dataset = pydicom.dcmread(path)
+        if "PixelData" not in dataset:
+            raise InputError(f"{path}: no picture in it, expected a DICOM image")
+        if int(dataset.get("NumberOfFrames") or 1) != 1 or dataset.get("SamplesPerPixel") != 1:
+            raise InputError(f"{path}: several frames or colours, expected one grey slice")
+        stored = dataset.pixel_array
+        values = np.asarray(apply_rescale(stored, dataset), dtype=np.float32)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected DICOM") from None
+    except InvalidDicomError:
+        raise InputError(f"{path}: not DICOM, expected a CT or MR slice") from None
+    except (NotImplementedError, RuntimeError) as error:
+        syntax = dataset.file_meta.TransferSyntaxUID.name
+        raise InputError(
+            f"{path}: compressed as {syntax}, expected uncompressed, RLE, JPEG baseline or JPEG "
+            "2000"
+        ) from error
+    except Exception as error:  # pydicom raises what its parsers raise
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: {reason}, expected a whole DICOM file") from error
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise InputError(f"{path}: the picture is {list(values.shape)}, expected one slice")
+    del dataset.PixelData
+    return dataset, values
+
+
+def _position(dataset: Any) -> float:
+    """Along the normal of the slice, mm; its number where there is no position."""
+    place, axes = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
+    if place is None or axes is None or len(axes) != 6:
+        return float(dataset.get("InstanceNumber") or 0)
+    normal = np.cross([float(a) for a in axes[:3]], [float(a) for a in axes[3:]])
+    return float(normal @ np.array([float(p) for p in place]))
+
+
+def write_dicom(
+    path: Path,
+    volume: NDArray[Any],
+    modality: Modality,
+    *,
+    spacing: tuple[float, float, float] | None = None,
+    source: Any = None,
+    description: str = "restored",
+) -> list[Path]:
+    """Write slices [slices, rows, columns] as derived images, one file each.
+
+    Several slices are NAME.dcm, NAME_1.dcm, …. New UIDs; patient and study are the source's.
+
+    Args:
+        path: of the first slice.
+        volume: HU for CT; anything from 0 for MR.
+        modality: CT or MR.
+        spacing: mm of (rows, columns, slices); the source's, or 1, if not given.
+        source: header of the scan that this was made of.
+        description: of the series.
+
+    Returns:
+        The files.
+    """
+    from pydicom.uid import generate_uid
+
+    series = generate_uid()
+    paths: Sequence[Path] = [
+        path if i == 0 else path.with_name(f"{path.stem}_{i}{path.suffix}")
+        for i in range(len(volume))
+    ]
+    low, high = float(volume.min()), float(volume.max())
+    for number, (target, values) in enumerate(zip(paths, volume, strict=True)):
+        dataset = _derived(values, (low, high), modality, spacing, source, number)
+        dataset.SeriesInstanceUID = series
+        dataset.SeriesDescription = description[:64]
+        with atomic_path(target) as temporary:
+            dataset.save_as(temporary, enforce_file_format=True)
+    return list(paths)
+
+
+def _derived(
+    values: NDArray[Any],
+    bounds: tuple[float, float],
+    modality: Modality,
+    spacing: tuple[float, float, float] | None,
+    source: Any,
+    number: int,
+) -> Any:
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(_STORAGE[modality])
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset: Any = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = (
+        _STORAGE[modality],
+        meta.MediaStorageSOPInstanceUID,
+    )
+    for name, value in _defaults(modality).items():
+        setattr(dataset, name, value)
+    for name in _KEPT if source is not None else ():
+        if name in source:
+            setattr(dataset, name, source.get(name))
+    rows, columns, thickness = spacing or _spacing_of(source)
+    dataset.PixelSpacing = [f"{rows:.6g}", f"{columns:.6g}"]
+    dataset.SliceThickness = f"{thickness:.6g}"
+    axes = source.get("ImageOrientationPatient") if source is not None else None
+    place = source.get("ImagePositionPatient") if source is not None else None
+    axes = [float(a) for a in axes] if axes is not None else [1.0, 0, 0, 0, 1, 0]
+    start = np.array([float(p) for p in place] if place is not None else [0.0, 0, 0])
+    place = start + number * thickness * np.cross(axes[:3], axes[3:])
+    dataset.ImageOrientationPatient = [f"{a:.6g}" for a in axes]
+    dataset.ImagePositionPatient = [f"{p:.6g}" for p in place]
+    dataset.SeriesNumber, dataset.InstanceNumber = "1", str(number + 1)
+
+    low, high = (-1024.0, max(bounds[1], 3071.0)) if modality == "CT" else (0.0, bounds[1])
+    low = min(low, bounds[0])
+    slope = 1.0 if modality == "CT" and high - low <= _STORED else max(high - low, 1e-30) / _STORED
+    stored = np.clip(np.rint((values - low) / slope), 0, _STORED).astype(np.uint16)
+    dataset.RescaleIntercept, dataset.RescaleSlope = f"{low:.10g}", f"{slope:.10g}"
+    # So that a window may be narrower than 1.
+    dataset.VOILUTFunction = "LINEAR_EXACT"
+    middle, width = (40.0, 400.0) if modality == "CT" else ((low + high) / 2, high - low)
+    dataset.WindowCenter, dataset.WindowWidth = f"{middle:.8g}", f"{max(width, 1e-6):.8g}"
+    dataset.set_pixel_data(stored, "MONOCHROME2", 16, generate_instance_uid=False)
+    return dataset
+
+
+def _defaults(modality: Modality) -> dict[str, Any]:
+    from pydicom.uid import generate_uid
+
+    common: dict[str, Any] = {
+        "PatientName": "Anonymous^Anonymous", "PatientID": "", "PatientBirthDate": "",
+        "PatientSex": "", "StudyInstanceUID": generate_uid(), "StudyDate": "", "StudyTime": "",
+        "StudyID": "", "AccessionNumber": "", "ReferringPhysicianName": "",
+        "FrameOfReferenceUID": generate_uid(), "PositionReferenceIndicator": "",
+        "PatientPosition": "HFS", "Laterality": "", "Manufacturer": "score-restore",
+        "Modality": modality, "AcquisitionNumber": "",
+        "DerivationDescription": "Reconstruction with a score-based prior",
+    }  # fmt: skip
+    if modality == "CT":
+        return common | {
+            "ImageType": ["DERIVED", "SECONDARY", "AXIAL"], "RescaleType": "HU", "KVP": "",
+        }  # fmt: skip
+    return common | {
+        "ImageType": ["DERIVED", "SECONDARY", "OTHER"], "ScanningSequence": "RM",
+        "SequenceVariant": "NONE", "ScanOptions": "", "MRAcquisitionType": "2D",
+        "RepetitionTime": "", "EchoTime": "", "EchoTrainLength": "",
+    }  # fmt: skip
+
+
+def _spacing_of(source: Any) -> tuple[float, float, float]:
+    if source is None or "PixelSpacing" not in source:
+        return 1.0, 1.0, 1.0
+    rows, columns = (float(s) for s in source.PixelSpacing)
+    return rows, columns, float(source.get("SliceThickness") or 1.0)

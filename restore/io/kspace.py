@@ -1,0 +1,206 @@
+"""k-space files of every layout as one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore.errors import InputError
+from restore.io.arrays import ARRAY_SUFFIXES, read_array
+from restore.io.bart import COILS, MAPS, SLICES, is_bart, read_bart
+
+Complex = NDArray[np.complex64]
+
+KSPACE_SUFFIXES = (".h5", ".hdf5", ".cfl", *ARRAY_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class KSpace:
+    """What was measured.
+
+    Attributes:
+        data: [slices, coils, rows, columns] with DC at (rows // 2, columns // 2), zero where
+            nothing was sampled; or [slices, coils, samples] along a trajectory.
+        mask: [rows, columns], what was sampled; None along a trajectory.
+        trajectory: [samples, 2] in cycles per pixel, (rows, columns); None on a grid.
+        density: [samples] weights that even the trajectory out; None where not given.
+        noise_covariance: [coils, coils] of the complex noise, from a noise scan; None without.
+        matrix: (rows, columns) of the image that is to be written, the middle of the field of
+            view; None for all of it.
+        spacing: mm of a pixel, (rows, columns, slices), where the file says.
+        notes: what the user should know.
+    """
+
+    data: Complex
+    mask: NDArray[np.bool_] | None
+    trajectory: NDArray[np.float64] | None = None
+    density: NDArray[np.float64] | None = None
+    noise_covariance: Complex | None = None
+    matrix: tuple[int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KSpace:
+    """Read k-space from fastMRI's or ISMRMRD's HDF5, BART's pair, or an array.
+
+    Args:
+        path: the file; BART's also without suffix.
+        key: name of the array where a file holds several.
+        dc: where DC lies in a plain array: `centre`, or `corner` as an FFT leaves it.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if is_bart(path):
+        kspace = _from_bart(path)
+    elif path.suffix.lower() in (".h5", ".hdf5"):
+        from restore.io.mri_hdf5 import read_mri_hdf5
+
+        kspace = read_mri_hdf5(path)
+    else:
+        kspace = _from_array(path, read_array(path, key), dc)
+    return _checked(path, kspace)
+
+
+def read_coil_maps(path: Path, key: str | None = None) -> Complex:
+    """Coil maps [sets, coils, rows, columns], or [slices, sets, coils, rows, columns].
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if is_bart(path):
+        array = read_bart(path)
+        _only(path, array, (0, 1, 2, COILS, MAPS, SLICES))
+        space = _space(path, array)
+        moved = np.moveaxis(space, (SLICES, MAPS, COILS, 0, 1), (0, 1, 2, 3, 4))
+        maps: NDArray[Any] = moved.reshape([*moved.shape][:5])
+        maps = maps[0] if maps.shape[0] == 1 else maps
+    elif path.suffix.lower() in (".h5", ".hdf5"):
+        from restore.io.hdf5 import open_hdf5, read_dataset
+
+        with open_hdf5(path) as file:
+            names = [key] if key else [name for name in file if name in ("maps", "sens_maps")]
+            maps = read_dataset(path, file, (names or ["maps"])[0])
+    else:
+        maps = read_array(path, key)
+    maps = maps[None] if maps.ndim == 3 else maps
+    if maps.ndim not in (4, 5):
+        raise InputError(
+            f"{path}: the maps are {list(maps.shape)}, expected [coils, rows, columns]"
+        )
+    if not np.isfinite(maps).all():
+        raise InputError(f"{path}: values that are not finite, expected coil maps")
+    return np.ascontiguousarray(maps, dtype=np.complex64)
+
+
+def read_trajectory(path: Path, key: str | None = None) -> NDArray[np.float64]:
+    """A trajectory [samples, 2] in cycles per pixel, (rows, columns).
+
+    Complex numbers are kx + i ky with x along the columns; BART's are in cycles per field of view
+    and are taken as they are by `restore mri` once divided by the matrix.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if is_bart(path):
+        array = read_bart(path).real
+        if array.shape[0] not in (2, 3):
+            raise InputError(f"{path}: {array.shape[0]} coordinates a sample, expected BART's 3")
+        flat = array.reshape(array.shape[0], -1, order="F")
+        return np.stack([flat[0], flat[1]], -1).astype(np.float64)
+    array = read_array(path, key)
+    if np.iscomplexobj(array):
+        places = array.ravel(order="F")
+        return np.stack([places.imag, places.real], -1).astype(np.float64)
+    if array.ndim < 2 or 2 not in (array.shape[-1], array.shape[0]):
+        raise InputError(f"{path}: the trajectory is {list(array.shape)}, expected [samples, 2]")
+    last = array if array.shape[-1] == 2 else np.moveaxis(array, 0, -1)
+    return last.reshape(-1, 2).astype(np.float64)
+
+
+def along(data: NDArray[Any], path: Path, samples: int) -> Complex:
+    """Samples along a trajectory as [1, coils, samples], from [..., coils] or [coils, ...].
+
+    Raises:
+        InputError: if the numbers do not fit.
+    """
+    flat = np.squeeze(data)
+    if flat.size % samples:
+        raise InputError(
+            f"{path}: {flat.size} samples, expected a multiple of the trajectory's {samples}"
+        )
+    coils = flat.size // samples
+    if flat.ndim > 1 and flat.shape[-1] == coils:  # MATLAB's and BART's order
+        ordered = flat.reshape(samples, coils, order="F").T
+    else:
+        ordered = flat.reshape(coils, samples)
+    return np.ascontiguousarray(ordered, dtype=np.complex64)[None]
+
+
+def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
+    if not np.iscomplexobj(array):
+        raise InputError(f"{path}: real numbers ({array.dtype}), expected complex k-space")
+    if array.ndim not in (2, 3, 4):
+        raise InputError(
+            f"{path}: the array is {list(array.shape)}, expected [rows, columns], [coils, rows, "
+            "columns] or [slices, coils, rows, columns]"
+        )
+    data = array.reshape(*(1,) * (4 - array.ndim), *array.shape).astype(np.complex64)
+    if dc == "corner":
+        data = np.fft.fftshift(data, (-2, -1))
+    return KSpace(data, sampled(data))
+
+
+def _from_bart(path: Path) -> KSpace:
+    array = read_bart(path)
+    _only(path, array, (0, 1, 2, COILS, SLICES))
+    space = array[:, :, :, :, 0, 0, 0, 0, 0, 0, 0, 0, 0, :, 0, 0]
+    notes = []
+    if min(space.shape[:3]) > 1:
+        # A volume whose first axis is fully sampled is a stack of slices along it.
+        shifted = np.fft.ifftshift(space, 0)
+        space = np.fft.fftshift(np.fft.ifft(shifted, axis=0, norm="ortho"), 0)
+        notes.append("a volume: its slices along the first axis")
+        data = space[..., 0].transpose(0, 3, 1, 2)
+    else:
+        flat = _space(path, array)[:, :, 0]
+        data = flat.reshape(*flat.shape[:2], array.shape[COILS], -1).transpose(3, 2, 0, 1)
+    data = np.ascontiguousarray(data, dtype=np.complex64)
+    return KSpace(data, sampled(data), notes=notes)
+
+
+def _space(path: Path, array: Complex) -> Complex:
+    """The array with its two axes of an image first."""
+    if array.shape[0] == 1 and array.shape[2] > 1:
+        return np.moveaxis(array, 0, 2)
+    if min(array.shape[:3]) > 1:
+        raise InputError(f"{path}: {list(array.shape[:3])} is a volume, expected images")
+    return array
+
+
+def _only(path: Path, array: Complex, known: tuple[int, ...]) -> None:
+    for axis, side in enumerate(array.shape):
+        if side > 1 and axis not in known:
+            raise InputError(
+                f"{path}: dimension {axis} has {side} entries, expected 1 (only space, coils, maps "
+                "and slices are read)"
+            )
+
+
+def sampled(data: Complex) -> NDArray[np.bool_]:
+    """What was sampled of [slices, coils, rows, columns]: what is not zero in all of them."""
+    measured: NDArray[np.bool_] = (data != 0).any(axis=(0, 1))
+    return measured
+
+
+def _checked(path: Path, kspace: KSpace) -> KSpace:
+    if not np.isfinite(kspace.data).all():
+        raise InputError(f"{path}: values that are not finite, expected k-space")
+    if not kspace.data.any():
+        raise InputError(f"{path}: nothing but zeros, expected k-space")
+    return kspace

@@ -1,0 +1,78 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import scipy.io
+
+from restore.errors import InputError
+from restore.io.arrays import read_array, read_arrays, write_array
+
+VALUES = np.arange(12.0).reshape(3, 4) + 1j
+
+
+def test_each_kind_gives_its_array(tmp_path):
+    write_array(tmp_path / "a.npy", VALUES)
+    np.savez_compressed(tmp_path / "a.npz", k=VALUES)
+    scipy.io.savemat(tmp_path / "a.mat", {"k": VALUES, "s": {"inner": VALUES.real}})
+    assert np.array_equal(read_array(tmp_path / "a.npy"), VALUES)
+    assert np.array_equal(read_array(tmp_path / "a.npz"), VALUES)
+    assert np.array_equal(read_array(tmp_path / "a.mat", "k"), VALUES)
+    assert np.array_equal(read_array(tmp_path / "a.mat", "s.inner"), VALUES.real)
+
+
+def test_several_arrays_need_a_key(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, one=VALUES, two=VALUES)
+    with pytest.raises(InputError, match="2 arrays, expected one, or --key with one of one, two"):
+        read_array(path)
+    with pytest.raises(InputError, match="no array 'three', expected one of one, two"):
+        read_array(path, "three")
+
+
+class Trap:
+    def __reduce__(self):
+        return (pytest.fail, ("unpickled",))
+
+
+def test_nothing_is_unpickled(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "a.npz", k=np.array([Trap()], dtype=object))
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(InputError, match="Python objects, which are never read"):
+            read_array(tmp_path / name)
+
+
+def test_a_header_that_promises_more_than_there_is_allocates_nothing(tmp_path):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "<c16", "fortran_order": False, "shape": (10**6, 10**6)}
+    )
+    (tmp_path / "a.npy").write_bytes(stream.getvalue() + b"\0" * 64)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("k.npy", stream.getvalue() + b"\0" * 64)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(InputError, match="16000000000000 bytes are promised and"):
+            read_array(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat"])
+def test_bad_files_are_one_line(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(InputError, match=r"no such file, expected an array$"):
+        read_array(path)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=name):
+        read_array(path)
+    path.write_bytes(b"neither this nor that" * 20)
+    with pytest.raises(InputError) as error:
+        read_array(path)
+    assert "\n" not in str(error.value)
+
+
+def test_words_are_no_numbers(tmp_path):
+    np.save(tmp_path / "a.npy", np.array(["a", "b"]))
+    with pytest.raises(InputError, match="no array of numbers"):
+        read_arrays(tmp_path / "a.npy")
+    with pytest.raises(InputError, match=r"the suffix is \.txt"):
+        read_arrays(tmp_path / "a.txt")

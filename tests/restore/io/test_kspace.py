@@ -1,0 +1,273 @@
+import shutil
+import subprocess
+
+import h5py
+import ismrmrd
+import ismrmrd.xsd as xsd
+import numpy as np
+import pytest
+import scipy.io
+
+from restore.errors import InputError
+from restore.io.bart import read_bart, write_bart
+from restore.io.kspace import along, read_coil_maps, read_kspace, read_trajectory
+
+COILS, ROWS, COLUMNS = 3, 10, 8
+BART = shutil.which("bart")
+
+
+def draw(*shape: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
+
+
+def write_fastmri(path, data, *, header: bool = True, mask=None) -> None:
+    with h5py.File(path, "w") as file:
+        file["kspace"] = data
+        if mask is not None:
+            file["mask"] = mask
+        if header:
+            file["ismrmrd_header"] = head(recon=(6, 8)).toXML("utf-8")
+
+
+def space(x, y, fov_x, fov_y):
+    return xsd.encodingSpaceType(
+        matrixSize=xsd.matrixSizeType(x=x, y=y, z=1),
+        fieldOfView_mm=xsd.fieldOfViewMm(x=fov_x, y=fov_y, z=5.0),
+    )
+
+
+def head(*, encoded=(ROWS, COLUMNS), recon=(ROWS, COLUMNS), fov=(200.0, 160.0), center=None,
+         encoded_fov=None, trajectory=xsd.trajectoryType.CARTESIAN):  # fmt: skip
+    limits = xsd.encodingLimitsType()
+    if center is not None:
+        limits.kspace_encoding_step_1 = xsd.limitType(minimum=0, maximum=COLUMNS - 1, center=center)
+    encoding = xsd.encodingType(
+        encodedSpace=space(*encoded, *(encoded_fov or fov)), reconSpace=space(*recon, *fov),
+        trajectory=trajectory, encodingLimits=limits,
+    )  # fmt: skip
+    return xsd.ismrmrdHeader(
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=128_000_000),
+        encoding=[encoding],
+    )
+
+
+def write_ismrmrd(path, lines, header) -> None:
+    """Lines are (array [coils, samples], fields of the acquisition)."""
+    dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)
+    dataset.write_xml_header(header.toXML("utf-8"))
+    for line, fields in lines:
+        acquisition = ismrmrd.Acquisition.from_array(
+            np.ascontiguousarray(line), *([fields["trajectory"]] if "trajectory" in fields else [])
+        )
+        acquisition.idx.kspace_encode_step_1 = fields.get("step", 0)
+        acquisition.idx.slice = fields.get("slice", 0)
+        acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
+        for flag in fields.get("flags", ()):
+            acquisition.setFlag(flag)
+        dataset.append_acquisition(acquisition)
+    dataset.close()
+
+
+@pytest.mark.parametrize("leading", [(), (COILS,), (2, COILS)])
+def test_arrays_have_their_coils_and_slices(tmp_path, leading):
+    data = draw(*leading, ROWS, COLUMNS)
+    data[..., 3] = 0
+    np.save(tmp_path / "k.npy", data)
+    scipy.io.savemat(tmp_path / "k.mat", {"k": data})
+    for name in ("k.npy", "k.mat"):
+        kspace = read_kspace(tmp_path / name)
+        assert kspace.data.shape[-4:] == (
+            2 if len(leading) == 2 else 1,
+            *(leading[-1:] or (1,)),
+            ROWS,
+            COLUMNS,
+        )
+        assert np.array_equal(kspace.data.reshape(data.shape), data)
+        assert np.array_equal(
+            kspace.mask, np.broadcast_to(np.arange(COLUMNS) != 3, (ROWS, COLUMNS))
+        )
+    moved = read_kspace(tmp_path / "k.npy", dc="corner")
+    assert np.array_equal(moved.data.reshape(data.shape), np.fft.fftshift(data, (-2, -1)))
+
+
+def test_fastmri_with_its_header_and_mask(tmp_path):
+    data = draw(2, COILS, ROWS, COLUMNS)
+    mask = np.arange(COLUMNS) % 2 == 0
+    write_fastmri(tmp_path / "k.h5", data, mask=mask.astype(np.float32))
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.data, data * mask)
+    assert kspace.matrix == (6, 8)
+    assert kspace.spacing == pytest.approx((200 / 6, 20, 5))
+    write_fastmri(tmp_path / "single.h5", data[:, 0], header=False)
+    single = read_kspace(tmp_path / "single.h5")
+    assert single.data.shape == (2, 1, ROWS, COLUMNS)
+    assert single.matrix is None
+    assert single.notes == ["no header: the whole field of view is written"]
+
+
+def test_ismrmrd_slices_and_averages(tmp_path):
+    data = draw(2, COILS, ROWS, COLUMNS)
+    lines = [
+        (factor * data[s, :, :, step], {"step": step, "slice": s})
+        for factor in (0.5, 1.5)
+        for s in range(2)
+        for step in range(COLUMNS)
+        if step != 5
+    ]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    kspace = read_kspace(tmp_path / "k.h5")
+    data[..., 5] = 0
+    assert np.allclose(kspace.data, data, atol=1e-6)
+    assert not kspace.mask[:, 5].any()
+    assert kspace.mask[:, 6].all()
+    assert kspace.notes == ["2 averages of each line"]
+    assert kspace.spacing == pytest.approx((20, 20, 5))
+
+
+def test_ismrmrd_partial_fourier_lies_where_the_header_says(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    # Five lines were measured; the third of them, number 2, is DC.
+    lines = [(data[:, :, step], {"step": step}) for step in range(5)]
+    write_ismrmrd(tmp_path / "k.h5", lines, head(center=2))
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.mask[0].nonzero()[0], [2, 3, 4, 5, 6])
+    assert np.array_equal(kspace.data[0, :, :, 4], data[:, :, 2])
+
+
+def test_ismrmrd_oversampling_of_the_readout_is_removed(tmp_path):
+    image = draw(COILS, ROWS, COLUMNS)
+    wide = np.pad(image, ((0, 0), (ROWS // 2, ROWS // 2), (0, 0)))
+
+    def transform(x):
+        axes = (-2, -1)
+        return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(x, axes), norm="ortho"), axes)
+
+    k = transform(wide).astype(np.complex64)
+    lines = [(k[:, :, step], {"step": step}) for step in range(COLUMNS)]
+    header = head(encoded=(2 * ROWS, COLUMNS), encoded_fov=(400.0, 160.0))
+    write_ismrmrd(tmp_path / "k.h5", lines, header)
+    assert np.allclose(read_kspace(tmp_path / "k.h5").data[0], transform(image), atol=1e-5)
+
+
+def test_ismrmrd_noise_scan_and_navigators(tmp_path):
+    data, noise = draw(COILS, ROWS, COLUMNS), 3 * draw(COILS, 50, seed=1)
+    lines = [(noise, {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
+    lines += [(data[:, :, step], {"step": step}) for step in range(COLUMNS)]
+    lines += [(9 * data[:, :, 0], {"flags": [ismrmrd.ACQ_IS_NAVIGATION_DATA]})]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.data[0], data)
+    assert np.allclose(kspace.noise_covariance, np.cov(noise), rtol=1e-4)
+
+
+def test_ismrmrd_trajectory(tmp_path):
+    places = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 20, 2)).astype(np.float32)
+    data = draw(4, COILS, 20)
+    lines = [(data[i], {"trajectory": places[i]}) for i in range(4)]
+    write_ismrmrd(tmp_path / "k.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert kspace.data.shape == (1, COILS, 80)
+    assert np.allclose(kspace.trajectory, places.reshape(-1, 2))
+    assert kspace.mask is None
+    assert kspace.matrix == (ROWS, COLUMNS)
+
+
+def test_bart_pairs_with_and_without_a_suffix(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    write_bart(tmp_path / "k", data.transpose(1, 2, 0)[None])
+    for name in ("k", "k.cfl", "k.hdr"):
+        assert np.array_equal(read_kspace(tmp_path / name).data[0], data)
+    write_bart(tmp_path / "flat", data.transpose(1, 2, 0)[:, :, None])
+    assert np.array_equal(read_kspace(tmp_path / "flat").data[0], data)
+    write_bart(tmp_path / "maps", data.transpose(1, 2, 0)[:, :, None])
+    assert np.array_equal(read_coil_maps(tmp_path / "maps")[0], data)
+
+
+@pytest.mark.skipif(BART is None, reason="BART is not on this machine")
+def test_bart_itself_reads_and_writes_the_same(tmp_path):
+    def bart(*words: str) -> None:
+        subprocess.run([BART, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    bart("phantom", "-k", "-s", "4", "-x", "16", "k")
+    theirs = read_bart(tmp_path / "k")
+    kspace = read_kspace(tmp_path / "k")
+    assert kspace.data.shape == (1, 4, 16, 16)
+    write_bart(tmp_path / "ours", theirs)
+    bart("fft", "-i", "-u", "3", "ours", "image")
+    image = read_bart(tmp_path / "image")[:, :, 0, :].squeeze().transpose(2, 0, 1)
+    axes = (-2, -1)
+    shifted = np.fft.ifftshift(kspace.data[0], axes)
+    expected = np.fft.fftshift(np.fft.ifft2(shifted, norm="ortho"), axes)
+    assert np.allclose(image, expected, atol=1e-4 * np.abs(image).max())
+
+
+def test_trajectories(tmp_path):
+    k = np.random.default_rng(0).uniform(-0.5, 0.5, (6, 4, 2))
+    scipy.io.savemat(tmp_path / "k.mat", {"k": k[..., 1] + 1j * k[..., 0]})
+    np.save(tmp_path / "k.npy", k)
+    assert np.allclose(read_trajectory(tmp_path / "k.mat").reshape(4, 6, 2).swapaxes(0, 1), k)
+    assert np.allclose(read_trajectory(tmp_path / "k.npy"), k.reshape(-1, 2))
+    data = draw(6, 4, COILS)
+    flat = along(data, tmp_path / "k.mat", 24)
+    assert np.array_equal(flat[0, 1], data[..., 1].ravel(order="F"))
+    with pytest.raises(InputError, match="72 samples, expected a multiple of the trajectory's 7"):
+        along(data, tmp_path / "k.mat", 7)
+
+
+def bad_files(tmp_path):
+    """Each bad file and what is said of it."""
+    np.save(tmp_path / "real.npy", np.ones((4, 4)))
+    yield "real.npy", r"real numbers \(float64\), expected complex k-space"
+    np.save(tmp_path / "flat.npy", draw(9))
+    yield "flat.npy", r"the array is \[9\], expected \[rows, columns\]"
+    nan = draw(4, 4)
+    nan[0, 0] = np.nan
+    np.save(tmp_path / "nan.npy", nan)
+    yield "nan.npy", "values that are not finite"
+    np.save(tmp_path / "zero.npy", np.zeros((4, 4), complex))
+    yield "zero.npy", "nothing but zeros"
+    (tmp_path / "not.h5").write_bytes(b"no HDF5 at all")
+    yield "not.h5", "expected a whole HDF5 file"
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["volume"] = np.ones(3)
+    yield "other.h5", "holds volume, expected fastMRI's `kspace` or ISMRMRD's"
+    write_fastmri(tmp_path / "whole.h5", draw(2, COILS, ROWS, COLUMNS))
+    content = (tmp_path / "whole.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(content[: len(content) // 2])
+    yield "cut.h5", "expected a whole HDF5 file"
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        file.create_dataset("kspace", (10**5, 10**4, 10**3), dtype=np.complex64, chunks=(1, 10, 10))
+    yield "huge.h5", "promises 8000000000000 bytes, the file has"
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["kspace"] = h5py.ExternalLink("whole.h5", "kspace")
+    yield "link.h5", "lies in another file"
+    write_fastmri(tmp_path / "mask.h5", draw(2, ROWS, COLUMNS), mask=np.ones(5))
+    yield "mask.h5", r"the mask is \[5\], the lines are 8"
+    lines = [(draw(c, ROWS), {"step": c}) for c in (2, 3)]
+    write_ismrmrd(tmp_path / "coils.h5", lines, head())
+    yield "coils.h5", r"\[2, 3\] coils in one scan, expected one number"
+    write_ismrmrd(tmp_path / "step.h5", [(draw(2, ROWS), {"step": 99})], head())
+    yield "step.h5", "lines 99 to 99 do not fit the 8 of the encoded matrix"
+    lines = [(draw(2, ROWS), {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
+    write_ismrmrd(tmp_path / "noise.h5", lines, head())
+    yield "noise.h5", "no acquisition of an image among 1"
+    with h5py.File(tmp_path / "xml.h5", "w") as file:
+        file["kspace"] = draw(1, ROWS, COLUMNS)
+        file["ismrmrd_header"] = "<ismrmrdHeader><enc"
+    yield "xml.h5", "in the header, expected ISMRMRD's XML"
+    (tmp_path / "k.cfl").write_bytes(b"\0" * 8)
+    yield "k.cfl", "no such file, expected BART's pair"
+    (tmp_path / "b.cfl").write_bytes(b"\0" * 8)
+    (tmp_path / "b.hdr").write_text("# Dimensions\n4 4\n")
+    yield "b.cfl", "8 bytes, expected 128 for 4 x 4"
+    yield "absent.npy", "no such file"
+
+
+def test_bad_files_are_one_line_that_names_them(tmp_path):
+    for name, message in bad_files(tmp_path):
+        with pytest.raises(InputError, match=message) as error:
+            read_kspace(tmp_path / name)
+        stem = name.split(".")[0]
+        assert f"{tmp_path}/{stem}" in str(error.value)
+        assert "\n" not in str(error.value)

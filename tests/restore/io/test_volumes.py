@@ -1,0 +1,142 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+
+from restore.errors import InputError
+from restore.io.dicom import read_dicom, write_dicom
+from restore.io.display import write_shown
+from restore.io.nifti import read_nifti, write_nifti
+
+SPACING = (0.8, 0.5, 3.0)
+DCIODVFY = shutil.which("dciodvfy")
+
+
+def volume(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-900, 1500, shape).astype(np.float32)
+
+
+def sample(name: str) -> Path:
+    return Path(get_testdata_file(name, download=False))
+
+
+def test_a_slice_of_ct_is_in_hounsfield_units():
+    image = read_dicom(sample("CT_small.dcm"))
+    dataset = pydicom.dcmread(sample("CT_small.dcm"))
+    assert image.values.shape == (1, 128, 128)
+    assert np.array_equal(image.values[0], dataset.pixel_array * 1.0 - 1024)
+    assert image.spacing == pytest.approx((0.661468, 0.661468, 5))
+    assert image.modality == "CT"
+    assert read_dicom(sample("MR_small.dcm")).modality == "MR"
+    assert np.array_equal(
+        read_dicom(sample("MR_small_RLE.dcm")).values, read_dicom(sample("MR_small.dcm")).values
+    )
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_series_is_read_back_in_its_order(tmp_path, modality):
+    values = volume(3, 9, 7) if modality == "CT" else 1e-6 * np.abs(volume(3, 9, 7))
+    files = write_dicom(tmp_path / "s" / "a.dcm", values, modality, spacing=SPACING)
+    assert [file.name for file in files] == ["a.dcm", "a_1.dcm", "a_2.dcm"]
+    back = read_dicom(tmp_path / "s")
+    step = 1 if modality == "CT" else values.max() / 65535
+    assert np.abs(back.values - values).max() <= 0.51 * step
+    assert back.spacing == pytest.approx(SPACING)
+    assert back.notes == []
+    first = pydicom.dcmread(files[0])
+    assert first.ImageType[0] == "DERIVED"
+    assert len({pydicom.dcmread(file).SOPInstanceUID for file in files}) == 3
+    assert len({pydicom.dcmread(file).SeriesInstanceUID for file in files}) == 1
+
+
+def test_a_derived_image_keeps_patient_and_study_and_has_uids_of_its_own(tmp_path):
+    source = pydicom.dcmread(sample("CT_small.dcm"))
+    (file,) = write_dicom(tmp_path / "a.dcm", volume(1, 8, 8), "CT", source=source)
+    derived = pydicom.dcmread(file)
+    assert derived.PatientName == source.PatientName
+    assert derived.StudyInstanceUID == source.StudyInstanceUID
+    assert derived.SeriesInstanceUID != source.SeriesInstanceUID
+    assert derived.SOPInstanceUID != source.SOPInstanceUID
+    assert derived.PixelSpacing == source.PixelSpacing
+
+
+@pytest.mark.skipif(DCIODVFY is None, reason="dicom3tools are not on this machine")
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_the_files_are_valid(tmp_path, modality):
+    (file,) = write_dicom(tmp_path / "a.dcm", np.abs(volume(1, 8, 8)), modality, spacing=SPACING)
+    said = subprocess.run([DCIODVFY, file], capture_output=True, text=True, check=False)
+    assert "Error" not in said.stdout + said.stderr
+
+
+def test_uneven_spacing_and_tilt_are_said(tmp_path):
+    files = write_dicom(tmp_path / "a.dcm", volume(4, 8, 8), "CT", spacing=SPACING)
+    last = pydicom.dcmread(files[-1])
+    last.ImagePositionPatient = [0, 0, 20]
+    last.save_as(files[-1])
+    first = pydicom.dcmread(files[0])
+    first.GantryDetectorTilt = "12"
+    first.save_as(files[0])
+    notes = read_dicom(tmp_path).notes
+    assert notes[0].startswith("uneven spacing of the slices: 3.00 to 14.00 mm")
+    assert notes[1].startswith("gantry tilt of 12 degrees")
+
+
+def test_bad_dicom_is_one_line(tmp_path):
+    path = tmp_path / "a.dcm"
+    with pytest.raises(InputError, match="no such file, expected DICOM"):
+        read_dicom(path)
+    path.write_bytes(b"nothing of the kind" * 30)
+    with pytest.raises(InputError, match="not DICOM, expected a CT or MR slice"):
+        read_dicom(path)
+    whole = sample("CT_small.dcm").read_bytes()
+    path.write_bytes(whole[: len(whole) - 9000])
+    with pytest.raises(InputError, match="expected a whole DICOM file"):
+        read_dicom(path)
+    with pytest.raises(InputError, match="compressed as JPEG-LS"):
+        read_dicom(sample("MR_small_jpeg_ls_lossless.dcm"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no file in this folder"):
+        read_dicom(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_nifti_is_read_back(tmp_path, name):
+    values = volume(3, 9, 7)
+    write_nifti(tmp_path / name, values, SPACING)
+    back, spacing = read_nifti(tmp_path / name)
+    assert np.array_equal(back, values)
+    assert spacing == pytest.approx(SPACING)
+    theirs = nibabel.load(tmp_path / name)
+    assert theirs.shape == (7, 9, 3)
+    assert theirs.get_fdata()[2, -1, 1] == pytest.approx(values[1, 0, 2])
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_bad_nifti_is_one_line(tmp_path):
+    path = tmp_path / "a.nii"
+    with pytest.raises(InputError, match="no such file"):
+        read_nifti(path)
+    path.write_bytes(b"\0" * 400)
+    with pytest.raises(InputError, match="expected a whole NIfTI file"):
+        read_nifti(path)
+    write_nifti(path, volume(3, 9, 7))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="expected a whole NIfTI file"):
+        read_nifti(path)
+
+
+def test_several_slices_are_shown_side_by_side(tmp_path):
+    values = np.stack([np.full((4, 5), level) for level in (0.0, 1.0, 2.0)])
+    write_shown(tmp_path / "a.png", values, white=2)
+    with Image.open(tmp_path / "a.png") as image:
+        shown = np.asarray(image)
+    assert shown.shape == (8, 10)
+    assert shown[0, 9] == 32768
+    assert shown[7, 0] == 65535
+    assert shown[7, 9] == 0
