@@ -17,15 +17,16 @@ def vectors() -> dict[str, np.ndarray]:
         return dict(stored)
 
 
-def loaded(case: Case, dtype: torch.dtype = torch.float32) -> CheckpointDenoiser:
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def loaded(request: pytest.FixtureRequest) -> tuple[Case, CheckpointDenoiser]:
+    case = request.param
     checkpoint = find_checkpoint(case.path, case.settings)
     assert checkpoint is not None
-    return checkpoint.load("cpu", dtype)
+    return case, checkpoint.load("cpu", torch.float32)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_output_is_the_originals(case, vectors):
-    prior = loaded(case)
+def test_the_output_is_the_originals(loaded, vectors):
+    case, prior = loaded
     x, time = (torch.from_numpy(vectors[key]) for key in ("x", f"{case.name}/time"))
     label = None if prior.label is None else torch.full((2,), prior.label)
     output = prior.network(x, time.float(), label)
@@ -33,10 +34,9 @@ def test_the_output_is_the_originals(case, vectors):
     assert (output - expected).abs().max() <= 1e-5 * max(1, expected.abs().max())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_denoiser_is_the_originals(case, vectors):
+def test_the_denoiser_is_the_originals(loaded, vectors):
     """At five noise levels, to 1e-4 of σ or of the range of the pictures."""
-    prior = loaded(case)
+    case, prior = loaded
     unit, origin = prior.conversion.unit, prior.conversion.origin
     sigma = torch.from_numpy(vectors[f"{case.name}/sigma"])
     assert len(sigma) == LEVELS
