@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 import struct
 import warnings
 import zipfile
+
+# The exceptions of a refused or damaged file; nothing here unpickles by itself.
+from _pickle import PickleError, UnpicklingError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ CONFIG_KEY = "config"
 _DAMAGED = (
     RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
     AssertionError, NotImplementedError, OverflowError, OSError, struct.error,
-    zipfile.BadZipFile, pickle.PickleError, SafetensorError,
+    zipfile.BadZipFile, PickleError, SafetensorError,
 )  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def _torch(path: Path, zipped: bool) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError:
+    except UnpicklingError:
         raise InputError(
             f"{path}: not weights alone: it is damaged, or holds Python objects, whose code is "
             f"never run here; expected a state dict in safetensors or saved by torch.save "
