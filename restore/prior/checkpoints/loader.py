@@ -198,7 +198,7 @@ def recognise(weights: Weights, said: Choices) -> Recognised:
             f"{weights.path}: {LAYOUTS[family].TITLE} without {error.args[0]}: "
             f"1 missing or more; expected all of its weights"
         ) from None
-    except (ValueError, IndexError, StopIteration, ZeroDivisionError):
+    except (ValueError, TypeError, IndexError, StopIteration, ZeroDivisionError):
         raise InputError(
             f"{weights.path}: {LAYOUTS[family].TITLE} by its names, but not by its shapes"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 
 import pytest
@@ -11,7 +12,9 @@ from checkpoints_cases import CASES, FOLDER
 from safetensors.torch import load_file, save_file
 
 from restore.errors import InputError
-from restore.prior.checkpoints.loader import find_checkpoint
+from restore.prior.checkpoints.files import Weights, read_weights
+from restore.prior.checkpoints.layout import Choices, check_names
+from restore.prior.checkpoints.loader import find_checkpoint, recognise
 from restore.prior.models import find_model, load_prior
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -193,3 +196,24 @@ def test_no_noise_changes_nothing_and_any_size_is_served():
     x = torch.rand(2, 3, 13, 22)
     assert torch.equal(prior(x, 0.0), x)
     assert prior(x, 0.5).shape == x.shape
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_damaged_state_dict_is_one_line(case):
+    """A name is missing, a weight has another shape, a fifth of the names are gone."""
+    random.seed(case.name)
+    weights = read_weights(find_checkpoint(case.path).weights)
+    whole = dict(weights.state)
+    for damage in range(3):
+        state, name = dict(whole), random.choice([n for n in whole if "sigmas" not in n])
+        if damage == 0:
+            del state[name]
+        elif damage == 1:
+            state[name] = torch.zeros(7)
+        else:
+            state = {n: v for n, v in state.items() if random.random() > 0.2}
+        damaged = Weights(weights.path, state, weights.config)
+        with pytest.raises(InputError) as caught:
+            found = recognise(damaged, Choices("file", {**weights.config, **case.settings}))
+            check_names("file", found.network, damaged.state)
+        assert "\n" not in str(caught.value)
