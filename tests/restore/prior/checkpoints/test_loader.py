@@ -198,6 +198,11 @@ def test_no_noise_changes_nothing_and_any_size_is_served():
     assert prior(x, 0.5).shape == x.shape
 
 
+def _fitted(weights, case):
+    found = recognise(weights, Choices("file", {**weights.config, **case.settings}))
+    check_names("file", found.network, weights.state)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_damaged_state_dict_is_one_line(case):
     """A name is missing, a weight has another shape, a fifth of the names are gone."""
@@ -214,6 +219,5 @@ def test_a_damaged_state_dict_is_one_line(case):
             state = {n: v for n, v in state.items() if random.random() > 0.2}
         damaged = Weights(weights.path, state, weights.config)
         with pytest.raises(InputError) as caught:
-            found = recognise(damaged, Choices("file", {**weights.config, **case.settings}))
-            check_names("file", found.network, damaged.state)
+            _fitted(damaged, case)
         assert "\n" not in str(caught.value)
