@@ -5,6 +5,7 @@ from operators.blur import Blur
 from operators.cg import ConvergenceError
 from operators.checks import check_adjoint, check_svd
 from operators.colorize import Colorize
+from operators.fan_beam import FanBeamCT
 from operators.fourier import CartesianMRI, Fourier
 from operators.hadamard import Hadamard
 from operators.hinted import HintedColorize
@@ -13,6 +14,7 @@ from operators.jpeg import Jpeg
 from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_kernel
 from operators.mask import Mask
 from operators.non_cartesian import NonCartesianMRI, density_compensation
+from operators.parallel_beam import ParallelBeamCT
 from operators.resize import Downsample, Resize, resize_matrix
 from operators.sense import SenseMRI
 from operators.separable import Separable
@@ -26,6 +28,7 @@ __all__ = [
     "Colorize",
     "ConvergenceError",
     "Downsample",
+    "FanBeamCT",
     "Fourier",
     "Hadamard",
     "HintedColorize",
@@ -35,6 +38,7 @@ __all__ = [
     "Mask",
     "NoFastSVD",
     "NonCartesianMRI",
+    "ParallelBeamCT",
     "Resize",
     "SenseMRI",
     "Separable",

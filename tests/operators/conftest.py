@@ -27,6 +27,9 @@ KERNELS = {
     "asymmetric": ASYMMETRIC,
 }
 
+# The angles of the CT scans.
+TURN = torch.arange(11).double() * 0.6
+
 # One kernel for each way of applying it.
 BLURS = {
     "reflect": ("gaussian", "separable", "disk", "motion"),
@@ -169,6 +172,12 @@ BUILDS: dict[str, Build] = {
     "turn": lambda shape, kw: operators.Turn(shape, 6, **kw),
     "jpeg": lambda shape, kw: operators.Jpeg(shape, "4:2:2", tables(), **kw),
     "jpeg decoder": lambda shape, kw: operators.Jpeg(shape, "4:2:0", **kw).decoder,
+    "parallel beam": lambda shape, kw: operators.ParallelBeamCT(
+        (1, *shape[1:]), TURN, 17, 1.2, center=7.6, **kw
+    ),
+    "fan beam": lambda shape, kw: operators.FanBeamCT(
+        (1, *shape[1:]), TURN, 17, 1.9, source_origin=50.0, source_detector=80.0, **kw
+    ),
     **MRI,
 }
 
@@ -181,6 +190,8 @@ NO_SVD = {
     "jpeg decoder",
     "mask of blur",
     "sum",
+    "parallel beam",
+    "fan beam",
     "sense",
     "non-cartesian",
     "blur motion reflect",

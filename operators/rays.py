@@ -1,0 +1,211 @@
+"""Joseph's line integrals along any set of rays through a 2-D image, and their exact adjoint."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.space import ShapeError, Space
+
+# Largest sparse matrix (entries) that a CPU keeps, and the numbers of one piece otherwise.
+_MATRIX_ENTRIES = 32_000_000
+_PIECE = 4_000_000
+
+
+class RayOperator(LinearOperator):
+    """y_r = Σ_s l_r x(s, a_r + b_r s): one linear interpolation for each row or column crossed.
+
+    x is zero outside the image, `(1, H, W)`; its middle is the origin, x to the right, y up.
+
+    Args:
+        shape: `(1, H, W)`.
+        point: A point of each ray `[views, detectors, 2]`, (x, y).
+        direction: Its direction, the same shape, of any length.
+        pixel_size: Side of a pixel.
+        dtype: `float32` or `float64`.
+        device: Device of the rays.
+
+    Source: Joseph, "An improved algorithm for reprojecting rays through pixel images", 1982.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        point: Tensor,
+        direction: Tensor,
+        pixel_size: float,
+        *,
+        dtype: torch.dtype,
+        device: str | torch.device,
+    ) -> None:
+        space = Space(tuple(shape), dtype)
+        if len(space.shape) != 3 or space.shape[0] != 1:
+            raise ShapeError(f"{self.name}: the shape is {space}; it must be [1, H, W]")
+        if not pixel_size > 0:
+            raise ValueError(f"{self.name}: the pixel size must be positive, not {pixel_size}")
+        super().__init__(space, Space((1, *point.shape[:2]), dtype))
+        height, width = space.shape[1:]
+        (px, py), (dx, dy) = point.double().unbind(-1), direction.double().unbind(-1)
+        flat = dx.abs() >= dy.abs()
+        # The coordinate along which the ray advances, and the one that is interpolated.
+        slope = torch.where(flat, -dy, -dx) / torch.where(flat, dx, dy)
+        row, column = (height - 1) / 2 - py / pixel_size, (width - 1) / 2 + px / pixel_size
+        start = torch.where(flat, row - slope * column, column - slope * row)
+        length = pixel_size * (1 + slope.square()).sqrt()
+        self._flat = flat.flatten().to(device)
+        self._start = start.flatten().to(device, space.real_dtype)
+        self._slope = slope.flatten().to(device, space.real_dtype)
+        self._length = length.flatten().to(device, space.real_dtype)
+        self._matrices = _Matrices()
+
+    def _apply(self, x: Tensor) -> Tensor:
+        lines = _projected(x.flatten(-3).reshape(-1, self.domain.numel), self, adjoint=False)
+        return lines.reshape(*x.shape[:-3], *self.codomain.shape)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        image = _projected(y.flatten(-3).reshape(-1, self.codomain.numel), self, adjoint=True)
+        return image.reshape(*y.shape[:-3], *self.domain.shape)
+
+    def project(self, values: Tensor, *, adjoint: bool) -> Tensor:
+        """Line integrals of images `[N, HW]`, or the adjoint on `[N, rays]`."""
+        size = self.domain.numel if adjoint else self.codomain.numel
+        if values.shape[0] == 0:
+            return values.new_zeros(0, size)
+        if values.device.type != "cpu":
+            return self._pieces(values, size, adjoint=adjoint)
+        # Image by image, so that no bit depends on how many there are.
+        if 2 * self.codomain.numel * max(self.domain.shape) <= _MATRIX_ENTRIES:
+            matrix = self._matrices.get(self, adjoint=adjoint)
+            return torch.stack([matrix @ value for value in values])
+        return torch.cat([self._pieces(v[None], size, adjoint=adjoint) for v in values])
+
+    def _pieces(self, values: Tensor, size: int, *, adjoint: bool) -> Tensor:
+        rays = self.codomain.numel
+        step = max(1, _PIECE // (values.shape[0] * max(self.domain.shape)))
+        out = values.new_zeros(values.shape[0], size)
+        parts = []
+        for first in range(0, rays, step):
+            count = min(step, rays - first)
+            for index, weight in self.crossings(first, count):
+                if adjoint:
+                    spread = values.narrow(1, first, count).unsqueeze(-1) * weight
+                    out = out.index_add(1, index.flatten(), spread.flatten(1))
+                else:
+                    seen = values.index_select(1, index.flatten()).reshape(-1, *index.shape)
+                    parts.append((seen * weight).sum(-1))
+        if adjoint:
+            return out
+        return torch.cat([a + b for a, b in zip(parts[::2], parts[1::2], strict=True)], 1)
+
+    def crossings(
+        self, first: int, count: int
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Pixel and weight `[rays, steps]` of the two neighbours; weight 0 outside the image."""
+        height, width = self.domain.shape[1:]
+
+        def of(t: Tensor) -> Tensor:
+            return t.narrow(0, first, count).unsqueeze(-1)
+
+        flat = of(self._flat)
+        steps = torch.arange(max(height, width), device=flat.device)
+        place = of(self._start) + of(self._slope) * steps
+        # Within reach of an integer, whatever the ray.
+        place = place.clamp(-2, max(height, width) + 1)
+        low = place.floor()
+        share, low = place - low, low.long()
+        within = steps < torch.where(flat, width, height)
+        limit = torch.where(flat, height, width)
+
+        def neighbour(at: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+            valid = within & (at >= 0) & (at < limit)
+            index = torch.where(flat, at * width + steps, steps * width + at)
+            weight = of(self._length) * part
+            return torch.where(valid, index, 0), torch.where(valid, weight, 0)
+
+        return neighbour(low, 1 - share), neighbour(low + 1, share)
+
+
+class _Matrices:
+    """The sparse matrix of the rays and its transpose, made at first use; never pickled."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Any, Tensor] = {}
+
+    def __reduce__(self) -> tuple[type[_Matrices], tuple[()]]:
+        return _Matrices, ()
+
+    def get(self, operator: RayOperator, *, adjoint: bool) -> Tensor:
+        with self._lock:
+            key = (operator.domain.dtype, adjoint)
+            if key not in self._kept:
+                self._kept[key] = _matrix(operator, adjoint=adjoint)
+            return self._kept[key]
+
+
+def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
+    rays, pixels = operator.codomain.numel, operator.domain.numel
+    parts = []
+    step = max(1, _PIECE // max(operator.domain.shape))
+    with torch.no_grad():
+        for first in range(0, rays, step):
+            pairs = operator.crossings(first, min(step, rays - first))
+            index = torch.stack([pair[0] for pair in pairs], -1).flatten(1)
+            weight = torch.stack([pair[1] for pair in pairs], -1).flatten(1)
+            ray, at = weight.nonzero(as_tuple=True)
+            parts.append((ray + first, index[ray, at].int(), weight[ray, at]))
+        ray, pixel, weight = (torch.cat(part) for part in zip(*parts, strict=True))
+        if adjoint:
+            order = pixel.argsort(stable=True)
+            ray, pixel, weight = pixel[order].long(), ray[order].int(), weight[order]
+        rows, columns = (pixels, rays) if adjoint else (rays, pixels)
+        ends = torch.zeros(rows + 1, dtype=torch.int32)
+        ends[1:] = torch.bincount(ray, minlength=rows).cumsum(0)
+        with warnings.catch_warnings():
+            # torch calls its sparse rows a beta.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.sparse_csr_tensor(ends, pixel, weight, (rows, columns))
+
+
+class _Projection(torch.autograd.Function):
+    """The projection, linear: its own forward derivative, and its adjoint backwards."""
+
+    @staticmethod
+    def forward(values: Tensor, operator: RayOperator, adjoint: bool) -> Tensor:
+        return operator.project(values, adjoint=adjoint)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        del output
+        _, ctx.operator, ctx.adjoint = inputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _projected(gradient, ctx.operator, adjoint=not ctx.adjoint), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
+        return _projected(tangent, ctx.operator, adjoint=ctx.adjoint)
+
+
+def _projected(values: Tensor, operator: RayOperator, *, adjoint: bool) -> Tensor:
+    return cast(Tensor, _Projection.apply(values, operator, adjoint))  # type: ignore[no-untyped-call]
+
+
+def detector_places(
+    name: str, angles: Tensor, detectors: int, spacing: float, center: float | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return cos and sin of the angles `[views, 1]` and the places of the cells `[detectors]`."""
+    turn = torch.as_tensor(angles, dtype=torch.float64, device="cpu")
+    if turn.ndim != 1 or turn.numel() == 0 or detectors < 1:
+        raise ShapeError(f"{name}: needs one angle a view, [views], and at least one detector")
+    if not bool(turn.isfinite().all()) or not spacing > 0:
+        raise ValueError(f"{name}: angles must be finite and the detector spacing positive")
+    middle = (detectors - 1) / 2 if center is None else center
+    cells = (torch.arange(detectors, dtype=torch.float64) - middle) * spacing
+    return turn.cos()[:, None], turn.sin()[:, None], cells
