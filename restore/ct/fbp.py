@@ -1,0 +1,84 @@
+"""Filtered back-projection of parallel-beam scans whose views are spread evenly over π or 2π."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+FILTERS = ("ramp", "shepp-logan", "cosine", "hann")
+
+
+def _response(size: int, window: str, cutoff: float) -> Tensor:
+    """The ramp of a detector with cells of width 1, from its samples in space, so DC is right."""
+    n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
+    kernel = torch.where(n.remainder(2) == 1, -1 / (math.pi * n).square(), 0.0)
+    kernel[0] = 0.25
+    ramp = torch.fft.rfft(kernel).real
+    share = torch.fft.rfftfreq(size, dtype=torch.float64) / (0.5 * cutoff)
+    windows = {
+        "ramp": torch.ones_like(share),
+        "shepp-logan": torch.sinc(share / 2),
+        "cosine": (math.pi / 2 * share).cos(),
+        "hann": (1 + (math.pi * share).cos()) / 2,
+    }
+    if window not in windows or not 0 < cutoff <= 1:
+        raise ValueError(
+            f"fbp: the filter is one of {', '.join(FILTERS)} with a cut-off in (0, 1], "
+            f"not {window} with {cutoff}"
+        )
+    return torch.where(share <= 1, ramp * windows[window], 0.0)
+
+
+def parallel_fbp(
+    sinogram: Tensor,
+    angles: Tensor,
+    size: tuple[int, int],
+    detector_spacing: float = 1.0,
+    pixel_size: float = 1.0,
+    center: float | None = None,
+    *,
+    window: str = "ramp",
+    cutoff: float = 1.0,
+) -> Tensor:
+    """Return the image `[*batch, H, W]` of line integrals `[*batch, views, detectors]`.
+
+    Args:
+        sinogram: As `operators.ParallelBeamCT` measures it.
+        angles: `[views]` in radians, evenly over π or 2π.
+        size: (H, W).
+        detector_spacing: Between the centres of cells.
+        pixel_size: Side of a pixel.
+        center: Detector index of the axis (the middle).
+        window: One of `FILTERS`.
+        cutoff: Highest frequency, as a share of the detector's.
+
+    Raises:
+        ValueError: For an unknown filter, or a cut-off outside (0, 1].
+
+    Source: Kak, Slaney, "Principles of computerized tomographic imaging", 1988, chapter 3.
+    """
+    views, detectors = sinogram.shape[-2:]
+    if angles.shape != (views,):
+        raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
+    padded = 2 ** math.ceil(math.log2(2 * detectors))
+    response = _response(padded, window, cutoff).to(sinogram)
+    filtered = torch.fft.irfft(torch.fft.rfft(sinogram, padded) * response, padded)
+    # One empty cell on each side, so that what lies outside is zero.
+    filtered = torch.nn.functional.pad(filtered[..., :detectors], (1, 1))
+    height, width = size
+
+    x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size
+    y = ((height - 1) / 2 - torch.arange(height, dtype=torch.float64))[:, None] * pixel_size
+    middle = (detectors - 1) / 2 if center is None else center
+    image = sinogram.new_zeros(*sinogram.shape[:-2], height * width)
+    for view, t in enumerate(angles.tolist()):
+        place = (x * math.cos(t) + y * math.sin(t)).flatten() / detector_spacing + middle + 1
+        place = place.clamp(0, detectors + 1)
+        low = place.floor().clamp_max(detectors)
+        share, index = (place - low).to(sinogram), low.long().to(sinogram.device)
+        line = filtered[..., view, :]
+        image += line[..., index] * (1 - share) + line[..., index + 1] * share
+    scale = math.pi / (views * detector_spacing)
+    return image.reshape(*sinogram.shape[:-2], height, width) * scale
