@@ -101,7 +101,13 @@ def decode(stream: BinaryIO) -> Decoded:
         raise Undecodable("not a picture", kinds) from error
     if is_tiff and _needs_tifffile(image):
         return _decode_with_tifffile(stream)
-    return _decode_with_pillow(image, stream)
+    try:
+        return _decode_with_pillow(image, stream)
+    except (Undecodable, MemoryError):
+        raise
+    except Exception as error:  # a conversion may raise anything on a damaged file
+        text = str(error) or type(error).__name__
+        raise Undecodable(f"damaged {image.format} ({text})", "a complete picture") from error
 
 
 def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:

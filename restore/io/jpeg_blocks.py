@@ -126,7 +126,7 @@ def _read(path: Path) -> Any:
         with quiet_stderr():
             jpeg = jpeglib.read_dct(str(path))
             jpeg.load()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _NoCoefficients("jpeglib cannot read its coefficients") from error
     return jpeg
 
@@ -167,6 +167,8 @@ def _quantised(blocks: NDArray[np.float64], jpeg: Any, index: int) -> NDArray[np
     from scipy.fft import dctn
 
     table = jpeg.qt[jpeg.quant_tbl_no[index]].astype(np.float64)
+    if not table.all():
+        raise _NoCoefficients("a divisor of its tables is 0")
     coefficients = dctn(blocks, axes=(-2, -1), norm="ortho") / table
     rounded: NDArray[np.float64] = np.clip(np.rint(coefficients), -_LARGEST, _LARGEST)
     return rounded.astype(np.int16)

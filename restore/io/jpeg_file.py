@@ -70,12 +70,15 @@ def read_jpeg(picture: Picture) -> JpegFile:
         raise InputError(f"{path}: JPEG with {kind} colours, expected {EXPECTED}")
     found = _read(path, data)
     planes = [getattr(found, name) for name in ("Y", "Cb", "Cr")[: picture.channels]]
+    tables = np.stack([found.qt[found.quant_tbl_no[i]] for i in range(len(planes))]).astype(int)
+    if not tables.all():
+        raise InputError(f"{path}: JPEG with a divisor of 0 in its tables, expected {EXPECTED}")
     turned = picture.orientation >= 5
     height, width = picture.pixels.shape[:0:-1] if turned else picture.pixels.shape[1:]
     single = len(planes) == 1
     return JpegFile(
         coefficients=np.concatenate([plane.reshape(-1, 8, 8) for plane in planes]),
-        tables=np.stack([found.qt[found.quant_tbl_no[i]] for i in range(len(planes))]).astype(int),
+        tables=tables,
         factors=((1, 1),) if single else tuple((int(v), int(h)) for v, h in found.samp_factor),
         colour=jpeg.colour,  # type: ignore[arg-type]
         shape=(len(planes), height, width),
@@ -99,14 +102,15 @@ def _read(path: Path, data: bytes) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         source = path
-        if all(marker != _DHT for marker, _ in _segments(data)):
+        markers = {marker for marker, _ in _segments(data)}
+        if _SOS in markers and _DHT not in markers:
             source = Path(folder) / "picture.jpg"
             source.write_bytes(_with_usual_codes(data))
         try:
             with quiet_stderr():
                 jpeg = jpeglib.read_dct(str(source))
                 jpeg.load()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(
                 f"{path}: JPEG whose coefficients cannot be read, expected {EXPECTED}"
             ) from error

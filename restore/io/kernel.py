@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
+from restore.io.npy import read_npy
 from restore.io.picture import open_input, read_picture
 
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -52,8 +52,8 @@ def _read_levels(path: Path) -> NDArray[np.float64]:
 def _read_array(path: Path) -> NDArray[np.float64]:
     with open_input(path) as stream:
         try:
-            array: NDArray[Any] = np.load(stream, allow_pickle=False)
-        except (ValueError, EOFError, OSError, MemoryError) as error:
+            array = read_npy(stream)
+        except ValueError as error:
             raise InputError(f"{path}: no NumPy array ({error}); {_EXPECTED}") from error
     if array.ndim != 2 or not array.size or array.dtype.kind not in "uif":
         shape = list(array.shape)

@@ -48,7 +48,9 @@ def to_integer(pixels: ArrayLike, bits: int) -> NDArray[np.uint8] | NDArray[np.u
 
 def from_integer(levels: ArrayLike, bits: int) -> NDArray[np.float32]:
     """The value in [0, 1] of each level of a `bits`-bit file, float32 of the same shape."""
-    return np.asarray(levels).astype(np.float32) / np.float32(2**bits - 1)
+    values: NDArray[np.float32] = np.array(levels, dtype=np.float32)
+    values /= np.float32(2**bits - 1)  # in place: a large picture is there once
+    return values
 
 
 def as_written(pixels: ArrayLike, bits: int) -> NDArray[np.float32]:

@@ -20,10 +20,13 @@ from restore.io.encode import DEEPEST, FORMATS, WITH_ALPHA, Unwritable, encode
 from restore.io.jpeg_tables import JpegTables
 from restore.io.levels import FLOAT_BITS, from_integer, rounding_std, to_integer
 from restore.io.metadata import Metadata
+from restore.io.npy import read_npy
 from restore.io.refusal import Undecodable
 
 # A resampled floating-point picture overshoots white and black by so much.
 _OVERSHOOT = 0.05
+# The largest power of two of float32: white is a power of two, not below any value.
+_LARGEST = 2.0**127
 _NPY = b"\x93NUMPY"
 
 
@@ -90,6 +93,15 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
             that claims more pixels than Pillow allows, or an unsupported kind.
     """
     path = Path(path)
+    try:
+        return _read(path)
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: the memory is too small for it, expected a smaller picture"
+        ) from error
+
+
+def _read(path: Path) -> Picture:
     with open_input(path) as stream, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -224,8 +236,8 @@ def _read_npy(stream: BinaryIO) -> Decoded:
         raise Undecodable("not a NumPy array", expected)
     stream.seek(0)
     try:
-        array: NDArray[Any] = np.load(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+        array = read_npy(stream)
+    except ValueError as error:
         raise Undecodable(f"damaged NumPy array ({error})", expected) from error
     array = array[..., None] if array.ndim == 2 else array
     usable = array.ndim == 3 and 1 <= array.shape[2] <= 4 and 0 not in array.shape
@@ -233,7 +245,8 @@ def _read_npy(stream: BinaryIO) -> Decoded:
         raise Undecodable(f"array {list(array.shape)} of {array.dtype}", expected)
     integers = array.dtype.kind == "u"
     bits = 8 * array.dtype.itemsize if integers else FLOAT_BITS
-    array = array if integers else array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 does not hold is refused as infinite
+        array = array if integers else array.astype(np.float32)
     has_alpha = array.shape[2] in (2, 4)
     colours = array[..., :-1] if has_alpha else array
     mode = f"{ {1: 'L', 3: 'RGB'}[colours.shape[2]] }{'A' if has_alpha else ''};{bits}"
@@ -248,6 +261,8 @@ def _normalised(
     if not np.isfinite(values).all():
         raise InputError(f"{path}: NaN or infinity among the values, expected numbers")
     low, high = float(values.min()), float(values.max())
+    if high > _LARGEST:
+        raise InputError(f"{path}: values up to {high:g}, expected at most {_LARGEST:g}")
     scale = 1.0
     if high > 1.0 + _OVERSHOOT:
         scale = float(2.0 ** np.ceil(np.log2(high)))

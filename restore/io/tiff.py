@@ -20,6 +20,8 @@ _UNSIGNED, _FLOAT = 1, 3
 _PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
 _STRIP_BYTES = 1 << 18
 _INCH = 2
+# What Pillow raises on damaged EXIF, from its header to the values of its tags.
+_UNUSABLE = (struct.error, SyntaxError, TypeError, ValueError, AttributeError, KeyError)
 
 EXPECTED = "grey or RGB of up to 16 bits, or floating point"
 """What `read_deep_tiff` reads."""
@@ -43,7 +45,7 @@ def encode_tiff(levels: NDArray[Any], metadata: Metadata, notes: list[str]) -> b
         warnings.simplefilter("always")
         try:
             _directory(layout, metadata.exif).save(out)
-        except (struct.error, TypeError, ValueError, AttributeError, KeyError) as error:
+        except _UNUSABLE as error:
             notes.append(f"EXIF could not be kept in the TIFF ({error})")
             out = BytesIO()
             _directory(layout, None).save(out)
@@ -80,7 +82,8 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
             if end > stream.seek(0, 2):
                 raise Undecodable(f"truncated {kind}", "a complete picture")
             array = np.asarray(page.asarray())
-    except Undecodable:
+            extra = tuple(int(e) for e in page.extrasamples)
+    except (Undecodable, MemoryError):
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise Undecodable(f"TIFF that cannot be decoded ({error})", EXPECTED) from error
@@ -89,7 +92,7 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
     pixels = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
     pixels = pixels[..., None] if page.axes == "YX" else pixels
     colours = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3}.get(photometric, 0)
-    samples, extra = pixels.shape[2], tuple(int(e) for e in page.extrasamples)
+    samples = pixels.shape[2]
     alpha = extra in ((_STRAIGHT_ALPHA,), (_PREMULTIPLIED,)) and samples == colours + 1
     if colours == 0 or samples != colours + alpha or array.dtype.kind not in "uf":
         raise Undecodable(f"{kind} with {samples} channels of {array.dtype}", EXPECTED)
