@@ -1,6 +1,7 @@
-"""Damaged pictures through every reader: nothing crashes, hangs or takes more than its memory.
+"""Damaged files through every reader: nothing crashes, hangs or takes more than its memory.
 
-    python benchmarks/fuzz.py --files 20000 --folder /tmp/fuzz
+    python benchmarks/fuzz.py --files 20000 --folder /tmp/fuzz              # pictures
+    python benchmarks/fuzz.py --files 10000 --folder /tmp/scans --scans    # MRI and DICOM
 
 A worker process with a limit of its address space reads one file after another; its parent ends
 it when a file takes too long, notes what was lost, and starts another at the next file. The
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import os
 import random
@@ -22,12 +24,13 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fuzz"))
 from fuzz_mutations import mutated
-from fuzz_seeds import SIZE, seeds
+from fuzz_seeds import SIZE
 
 MEMORY = 2 << 30
 SECONDS = 60.0
@@ -42,14 +45,38 @@ def damaged(number: int, made: dict[str, bytes]) -> tuple[str, bytes]:
     return name, mutated(rng, made[name], [made[n] for n in names])
 
 
-def work(start: int, stop: int, folder: Path) -> None:
-    """The worker: a line of JSON for each file."""
-    from fuzz_readers import outcome
+def kinds(scans: bool) -> tuple[dict[str, bytes], Callable[[Path, int], str]]:
+    """The files to damage, and what reads one of them."""
+    if scans:
+        from fuzz_scans import scan_outcome, scan_seeds
 
-    made = seeds()
+        return scan_seeds(), lambda path, _: _beside(path, scan_outcome)
+    from fuzz_readers import outcome
+    from fuzz_seeds import seeds
+
+    return seeds(), lambda path, number: outcome(path, SIZE, number)
+
+
+def _beside(path: Path, read: Callable[[Path], str]) -> str:
+    """BART's file is read with the other of its pair, whole."""
+    from fuzz_scans import scan_seeds
+
+    other = {".cfl": ".hdr", ".hdr": ".cfl"}.get(path.suffix)
+    if other is not None:
+        path.with_suffix(other).write_bytes(_whole(scan_seeds)[path.stem + other])
+    return read(path)
+
+
+@functools.cache
+def _whole(make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
+    return make()
+
+
+def work(start: int, stop: int, folder: Path, scans: bool) -> None:
+    """The worker: a line of JSON for each file."""
+    made, read = kinds(scans)
     place = folder / "now"
     place.mkdir(exist_ok=True)
-    size = SIZE
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("error")
     complaints = os.open(folder / "stderr", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -62,7 +89,7 @@ def work(start: int, stop: int, folder: Path) -> None:
         before, began = peak(), time.process_time()
         fault = None
         try:
-            result = outcome(path, size, number)
+            result = read(path, number)
         except Exception as error:
             result, fault = type(error).__name__, traceback.format_exc(limit=-6)
         said = os.fstat(complaints).st_size
@@ -85,14 +112,15 @@ def peak() -> int:
     return 0
 
 
-def run(stop: int, folder: Path) -> None:
+def run(stop: int, folder: Path, scans: bool) -> None:
     """Workers one after the other until all files are done."""
     log = folder / "log.jsonl"
-    made = seeds()
+    made, _ = kinds(scans)
     while (start := _done(log)) < stop:
         environment = {k: v for k, v in os.environ.items() if k in _LEFT}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, __file__, "--work", f"{start}:{stop}", "--folder", str(folder)]
+        command += ["--scans"] * scans
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         assert worker.stdout is not None
         with log.open("a") as out, selectors.DefaultSelector() as waiting:
@@ -117,13 +145,13 @@ def report(log: Path, folder: Path, made: dict[str, bytes]) -> None:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     kept = folder / "found"
     kept.mkdir(exist_ok=True)
-    kinds = collections.Counter(Path(line["name"]).suffix for line in lines)
+    suffixes = collections.Counter(Path(line["name"]).suffix for line in lines)
     read = sum(line["result"] == "read" for line in lines)
     faults = [line for line in lines if "fault" in line]
     for line in faults:
         name, data = damaged(line["number"], made)
         (kept / f"{line['number']}_{name}").write_bytes(data)
-    print(f"{len(lines)} files {dict(kinds)}: {read} read, {len(faults)} faults")
+    print(f"{len(lines)} files {dict(suffixes)}: {read} read, {len(faults)} faults")
     print(f"longest {max(line['cpu'] for line in lines)} s of a processor, in all", end=" ")
     print(f"{sum(line['cpu'] for line in lines):.0f} s; most memory ", end="")
     print(f"{max(line['bytes'] for line in lines) / 2**20:.0f} MiB")
@@ -141,21 +169,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20000)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--scans", action="store_true", help="MRI and DICOM, not pictures")
     parser.add_argument("--work", help="of the worker: START:STOP")
     parser.add_argument("--only", type=int, help="one file again, with its traceback")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.work:
         start, stop = map(int, given.work.split(":"))
-        work(start, stop, given.folder)
+        work(start, stop, given.folder, given.scans)
     elif given.only is not None:
-        from fuzz_readers import outcome
-
-        name, data = damaged(given.only, seeds())
+        made, read = kinds(given.scans)
+        name, data = damaged(given.only, made)
         (given.folder / name).write_bytes(data)
-        print(outcome(given.folder / name, SIZE, given.only))
+        print(read(given.folder / name, given.only))
     else:
-        run(given.files, given.folder)
+        run(given.files, given.folder, given.scans)
 
 
 if __name__ == "__main__":

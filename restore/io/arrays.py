@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,20 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.mat5 import check_mat5
+from restore.io.npy import read_npy
 
 Array = NDArray[Any]
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat")
 # Of a compressed array, to what was read for it; real data shrink by less.
 _RATIO = 1100
+# What the parsers raise on a damaged file.
+_UNUSABLE = (
+    *(ValueError, TypeError, KeyError, EOFError, OverflowError, MemoryError, RecursionError),
+    *(NotImplementedError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 
 def read_array(path: Path, key: str | None = None) -> Array:
@@ -66,7 +76,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: {reason}, expected an array") from error
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+    except _UNUSABLE as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{path}: {reason}, expected a whole {suffix} file of numbers") from error
     numbers = {
@@ -86,11 +96,8 @@ def write_array(path: Path, array: Array) -> None:
 
 
 def _read_npy(path: Path) -> Array:
-    size = path.stat().st_size
     with path.open("rb") as stream:
-        _check_header(stream, size - stream.tell())
-        stream.seek(0)
-        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        return read_npy(stream)
 
 
 def _check_header(stream: Any, available: int) -> None:
@@ -130,10 +137,10 @@ def _read_mat(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    with path.open("rb") as stream:
-        head = stream.read(128)
-    if head[:10].startswith(b"MATLAB 7.3"):
+    data = path.read_bytes()
+    if data.startswith(b"MATLAB 7.3"):
         raise ValueError("MATLAB 7.3, which is HDF5; save it with -v7, or name it .h5")
+    check_mat5(data)
     try:
         content: dict[str, Any] = loadmat(path, squeeze_me=False, struct_as_record=True)
     except (MatReadError, NotImplementedError, AttributeError, IndexError) as error:

@@ -57,6 +57,16 @@ def read_dicom(path: Path) -> DicomImage:
     else:
         files = [path]
     slices = [(file, *_read(file)) for file in files]
+    try:
+        return _series(files, slices)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom parses an element when it is asked for
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: {reason}, expected a whole DICOM file") from error
+
+
+def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]]]) -> DicomImage:
     first = slices[0][1]
     for file, dataset, values in slices[1:]:
         if values.shape != slices[0][2].shape:
@@ -95,6 +105,7 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
     from pydicom.errors import InvalidDicomError
     from pydicom.pixels.processing import apply_rescale
 
+    dataset: Any = None
     try:
         dataset = pydicom.dcmread(path)
         if "PixelData" not in dataset:
@@ -110,6 +121,8 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
     except InvalidDicomError:
         raise InputError(f"{path}: not DICOM, expected a CT or MR slice") from None
     except (NotImplementedError, RuntimeError) as error:
+        if dataset is None or "TransferSyntaxUID" not in dataset.file_meta:
+            raise InputError(f"{path}: {error}, expected a whole DICOM file") from error
         syntax = dataset.file_meta.TransferSyntaxUID.name
         raise InputError(
             f"{path}: compressed as {syntax}, expected uncompressed, RLE, JPEG baseline or JPEG "

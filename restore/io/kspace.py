@@ -194,7 +194,8 @@ def _only(path: Path, array: Complex, known: tuple[int, ...]) -> None:
 
 def sampled(data: Complex) -> NDArray[np.bool_]:
     """What was sampled of [slices, coils, rows, columns]: what is not zero in all of them."""
-    measured: NDArray[np.bool_] = (data != 0).any(axis=(0, 1))
+    with np.errstate(invalid="ignore"):  # what is not finite is refused as such
+        measured: NDArray[np.bool_] = (data != 0).any(axis=(0, 1))
     return measured
 
 

@@ -61,7 +61,8 @@ def _fastmri(path: Path, file: Any) -> KSpace:
                 "expected one value a line"
             )
         mask &= lines
-    return KSpace(data * mask, mask, matrix=_fitting(matrix, data), spacing=spacing, notes=notes)
+    data = np.where(mask, data, np.complex64(0))
+    return KSpace(data, mask, matrix=_fitting(matrix, data), spacing=spacing, notes=notes)
 
 
 def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:

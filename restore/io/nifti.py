@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], tuple[float, float, flo
     """
     import nibabel
 
+    # Its remarks on a damaged header would reach the terminal besides our one line.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
     try:
         image: Any = nibabel.load(path)
         shape = image.shape

@@ -36,11 +36,11 @@ def read_npy(stream: BinaryIO) -> NDArray[Any]:
         shape, _, dtype = readers[version](stream)
         promised = math.prod(shape) * dtype.itemsize
         if dtype.hasobject:
-            raise ValueError("Object arrays cannot be loaded")
+            raise ValueError("Object arrays cannot be loaded: Python objects, which are never read")
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")
         if promised > size - stream.tell():
-            raise ValueError(f"{promised} bytes promised, {size - stream.tell()} there")
+            raise ValueError(f"{promised} bytes are promised and {size - stream.tell()} are there")
         stream.seek(start)
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     except (tokenize.TokenError, TypeError, EOFError, OSError, OverflowError, MemoryError) as error:

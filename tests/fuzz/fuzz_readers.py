@@ -33,7 +33,7 @@ def outcome(path: Path, size: tuple[int, int], number: int = 0) -> str:
         message = str(error)
         assert "\n" not in message, message
         assert message.startswith(str(path.parent)), message
-        return _kind(message.replace(str(path.parent), ""))
+        return kind_of_refusal(message.replace(str(path.parent), ""))
     return "read"
 
 
@@ -84,5 +84,6 @@ def _check(picture: Picture) -> None:
     assert all("\n" not in note for note in picture.notes)
 
 
-def _kind(message: str) -> str:
+def kind_of_refusal(message: str) -> str:
+    """A refusal without names and numbers."""
     return re.sub(r"[\d.]+", "#", message.split(": ", 1)[-1])[:60]

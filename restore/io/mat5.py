@@ -1,0 +1,121 @@
+"""A look through a MATLAB 5 file before scipy reads it: its reader trusts the types it finds.
+
+The layout is that of "MAT-File Format" (MathWorks), chapter 1.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+
+_HEADER = 128
+_INT32, _MATRIX, _COMPRESSED = 5, 14, 15
+_NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13})
+_TEXT = frozenset({16, 17, 18})
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
+_CELL, _STRUCT, _CHAR, _FIRST_NUMBER, _LAST_NUMBER = 1, 2, 4, 6, 15
+_COMPLEX = 0x0800
+_DEEPEST = 16
+# Of the data, to the compressed bytes: deflate does not reach more.
+_RATIO = 1100
+
+
+def check_mat5(data: bytes) -> None:
+    """Refuses a file whose elements have unknown types, pass their ends or lie too deep.
+
+    Raises:
+        ValueError: likewise, in one line.
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    if order is None:
+        raise ValueError("no MATLAB 5 header")
+    at = _HEADER
+    while at < len(data):
+        kind, body, end = _element(data, at, order)
+        # Compressed elements are not padded.
+        at = end if kind == _COMPRESSED else _padded(end)
+        if kind == _COMPRESSED:
+            kind, body, _ = _element(_unpacked(body), 0, order)
+        if kind != _MATRIX:
+            raise ValueError(f"an element of type {kind}")
+        _check_matrix(body, order, 0)
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacking = zlib.decompressobj()
+    try:
+        whole = unpacking.decompress(body, _RATIO * len(body) + 1)
+    except zlib.error as error:
+        raise ValueError(f"damaged compressed data ({error})") from error
+    if not unpacking.eof:
+        raise ValueError("compressed data without an end")
+    return whole
+
+
+def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
+    """Type, content and end of an element."""
+    if at + 8 > len(data):
+        raise ValueError("cut in an element's tag")
+    kind, size = struct.unpack_from(order + "LL", data, at)
+    begin = at + 8
+    if kind >> 16:  # up to four bytes within the tag
+        kind, size, begin = kind & 0xFFFF, kind >> 16, at + 4
+        if size > 4:
+            raise ValueError(f"a small element of {size} bytes")
+    end = begin + size
+    if end > len(data):
+        raise ValueError(f"an element of {size} bytes, of which {len(data) - begin} are there")
+    return kind, data[begin:end], end
+
+
+def _padded(end: int) -> int:
+    return -(-end // 8) * 8
+
+
+def _check_matrix(body: bytes, order: str, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"arrays within arrays, more than {_DEEPEST} deep")
+    if not body:  # an empty field
+        return
+    parts = []
+    at = 0
+    while at < len(body):
+        kind, content, end = _element(body, at, order)
+        parts.append((kind, content))
+        at = _padded(end)
+    if len(parts) < 3 or [parts[0][0], parts[1][0]] != [6, _INT32] or len(parts[0][1]) != 8:
+        raise ValueError("an array without flags and dimensions")
+    (flags,) = struct.unpack_from(order + "L", parts[0][1])
+    what = flags & 0xFF
+    sides = struct.unpack(
+        f"{order}{len(parts[1][1]) // 4}l", parts[1][1][: len(parts[1][1]) // 4 * 4]
+    )
+    if not 2 <= len(sides) <= 32 or min(sides) < 0 or parts[2][0] != 1:
+        raise ValueError(f"an array of dimensions {list(sides)}")
+    count, rest = math.prod(sides), parts[3:]
+    if _FIRST_NUMBER <= what <= _LAST_NUMBER:
+        wanted = 2 if flags & _COMPLEX else 1
+        if len(rest) != wanted:
+            raise ValueError(f"{len(rest)} parts of an array, expected {wanted}")
+        for kind, content in rest:
+            if kind not in _NUMBERS or len(content) != count * _SIZES[kind]:
+                raise ValueError(f"{len(content)} bytes of type {kind} for {count} numbers")
+    elif what == _CHAR:
+        if any(kind not in _NUMBERS | _TEXT for kind, _ in rest):
+            raise ValueError("text of an unknown type")
+    elif what in (_CELL, _STRUCT):
+        fields = 1
+        if what == _STRUCT:
+            if len(rest) < 2 or (rest[0][0], rest[1][0]) != (_INT32, 1) or len(rest[0][1]) != 4:
+                raise ValueError("a structure without names")
+            (length,) = struct.unpack(order + "l", rest[0][1])
+            if length < 1 or len(rest[1][1]) % length:
+                raise ValueError(f"names of {length} characters")
+            fields, rest = len(rest[1][1]) // length, rest[2:]
+        if len(rest) != count * fields or any(kind != _MATRIX for kind, _ in rest):
+            raise ValueError(f"{len(rest)} elements, expected {count * fields}")
+        for _, content in rest:
+            _check_matrix(content, order, depth + 1)
+    else:
+        raise ValueError(f"an array of class {what}, expected numbers, text, cells or structures")
