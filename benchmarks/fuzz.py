@@ -132,6 +132,7 @@ def run(stop: int, folder: Path, scans: bool) -> None:
                 text = worker.stdout.readline().decode()
                 out.write(text)
                 ended = not text
+        worker.stdout.close()
         code = worker.wait()
         if (lost := _done(log)) < stop:
             fault = {"number": lost, "name": damaged(lost, made)[0], "fault": f"exit {code}"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,9 @@ from restore.errors import InputError
 
 # Of the values of a compressed dataset, to the bytes of the file.
 _RATIO = 1100
+# Signature and version of a global heap, where strings of any length lie.
+_HEAP = b"GCOL\x01\0\0\0"
+_HEAP_HEAD = 16
 
 
 @contextmanager
@@ -31,6 +36,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     if not path.exists():
         raise InputError(f"{path}: no such file, expected HDF5")
     try:
+        _check_heaps(path)
         with h5py.File(path, "r") as file:
             yield file
     except InputError:
@@ -38,6 +44,34 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(f"{path}: {reason}, expected a whole HDF5 file") from error
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a damaged global heap, in which the library allocates anything or never ends.
+
+    The layout is that of the HDF5 File Format Specification, III.E: version 1, size of the
+    collection, then objects of index, references, size and padded data; index 0 is free space.
+
+    Raises:
+        ValueError: sizes that do not fit the file.
+    """
+    if not path.stat().st_size:
+        raise ValueError("empty file")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_HEAP)
+        while start >= 0 and start + _HEAP_HEAD <= len(data):
+            (size,) = struct.unpack_from("<Q", data, start + 8)
+            end = start + size
+            if size < _HEAP_HEAD or end > len(data):
+                raise ValueError(f"a heap of {size} bytes")
+            at = start + _HEAP_HEAD
+            while at + _HEAP_HEAD <= end:
+                index, length = struct.unpack_from("<H6xQ", data, at)
+                step = length if index == 0 else _HEAP_HEAD + -(-length // 8) * 8
+                if step < _HEAP_HEAD or at + step > end:
+                    raise ValueError(f"an object of {length} bytes in a heap")
+                at += step
+            start = data.find(_HEAP, end)
 
 
 def read_dataset(path: Path, file: Any, name: str, part: Any = ()) -> NDArray[Any]:

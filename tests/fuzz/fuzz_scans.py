@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tempfile
 from pathlib import Path
@@ -55,6 +56,10 @@ def scan_seeds() -> dict[str, bytes]:
         _write_dicom(folder / "rle.dcm", grey, compressed=True)
         for path in folder.iterdir():
             made[path.name] = path.read_bytes()
+    # Without the times at which they were written.
+    made["volume.nii.gz"] = gzip.compress(made["volume.nii"], mtime=0)
+    for name in ("kspace.mat", "plain.mat"):
+        made[name] = b"MATLAB 5.0 MAT-file".ljust(116) + made[name][116:]
     return made
 
 
