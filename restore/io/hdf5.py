@@ -107,6 +107,7 @@ def check_dataset(path: Path, dataset: Any) -> None:
     """
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: {dataset.name} lies in other files, expected the data in this")
+    _check_lengths(path, dataset)
     promised = math.prod(dataset.shape or (0,)) * dataset.dtype.itemsize
     limit = path.stat().st_size * (1 if dataset.chunks is None else _RATIO)
     if promised > limit:
@@ -114,3 +115,23 @@ def check_dataset(path: Path, dataset: Any) -> None:
             f"{path}: {dataset.name} promises {promised} bytes, the file has "
             f"{path.stat().st_size}, expected a whole file"
         )
+
+
+def _check_lengths(path: Path, dataset: Any) -> None:
+    """Refuse a string longer than the file, which the library allocates before it looks for it.
+
+    Of strings that lie together: four bytes of length, eight of a heap's address, four of an index.
+    """
+    start = dataset.id.get_offset()
+    if dataset.dtype.kind != "O" or start is None:
+        return
+    with path.open("rb") as stream:
+        stream.seek(start)
+        entries = stream.read(16 * math.prod(dataset.shape))
+    size = path.stat().st_size
+    for (length,) in struct.iter_unpack("<L12x", entries[: len(entries) // 16 * 16]):
+        if length > size:
+            raise InputError(
+                f"{path}: {dataset.name} promises a string of {length} bytes, the file has {size}, "
+                "expected a whole file"
+            )

@@ -48,7 +48,7 @@ def _fastmri(path: Path, file: Any) -> KSpace:
     data = (data[:, None] if data.ndim == 3 else data).astype(np.complex64)
     matrix, spacing, notes = None, None, []
     if "ismrmrd_header" in file:
-        header = _Header(path, file["ismrmrd_header"][()])
+        header = _Header(path, read_dataset(path, file, "ismrmrd_header").item())
         matrix, spacing = header.matrix, header.spacing
     else:
         notes.append("no header: the whole field of view is written")
@@ -66,7 +66,7 @@ def _fastmri(path: Path, file: Any) -> KSpace:
 
 
 def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
-    header = _Header(path, file[f"{group}/xml"][0])
+    header = _Header(path, read_dataset(path, file, f"{group}/xml")[0])
     rows = read_dataset(path, file, f"{group}/data")
     if rows.dtype.names is None or not {"head", "data"} <= set(rows.dtype.names) or not len(rows):
         raise InputError(f"{path}: {group}/data is {rows.dtype}, expected acquisitions")
