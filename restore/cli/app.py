@@ -11,6 +11,7 @@ from restore.cli.compare import compare
 from restore.cli.doctor import doctor
 from restore.cli.methods import methods
 from restore.cli.models import app as models
+from restore.cli.mri import mri
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
 from restore.cli.sample import sample
@@ -200,6 +201,12 @@ def dejpeg(inputs: Inputs, *, common: CommonOptions) -> None:
     run_verb("dejpeg", inputs, common, dict)
 
 
+app.command(
+    epilog=_examples(
+        "restore mri brain.npy --acceleration 4",
+        "restore mri brain.npy --acceleration 4 --samples 8 --save-std -o out/brain.nii",
+    )
+)(mri)
 app.command(
     epilog=_examples(
         "restore sample --guide photo.png -o drawn.png",

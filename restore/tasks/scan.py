@@ -27,6 +27,7 @@ from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, load_prior
+from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve
@@ -122,6 +123,16 @@ class ScanTask(ABC, Generic[S]):
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at; `white` is the value that it shows as white."""
 
+    def write_extra(
+        self,
+        output: Path,  # noqa: ARG002
+        best: Tensor,  # noqa: ARG002
+        scan: Scan,  # noqa: ARG002
+        settings: S,  # noqa: ARG002
+    ) -> list[Path]:
+        """Write what the verb offers besides, from the best solution [B, *domain.shape]."""
+        return []
+
 
 class Scanner(Generic[S]):
     """One verb of scans with its settings and its loaded model, for any number of files.
@@ -185,6 +196,7 @@ class Scanner(Generic[S]):
         image = as_images(scan.image(best[None])[0])
         images = as_images(scan.image(x))
         files, spread = self._write_all(output, image, images, scan)
+        files += self.task.write_extra(output, best, scan, self.settings)
         if self.settings.simulate:
             files.insert(0, degraded)
         certificate = certify(scan.problem, best, 0.0)
@@ -258,13 +270,16 @@ class Scanner(Generic[S]):
 
     def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
         channels, height, width = scan.problem.operator.domain.shape
-        if self.prior.channels not in (None, channels):
+        prior = self.prior
+        if prior.channels == 1 and channels > 1:
+            prior = PerChannel(prior, channels)
+        if prior.channels not in (None, channels):
             raise InputError(
                 f"{source}: the model has {self.prior.channels} channels, the scan {channels}; "
                 f"expected a model of {channels}"
             )
         tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
-        return TiledDenoiser(self.prior, tile) if tile else self.prior
+        return TiledDenoiser(prior, tile) if tile else prior
 
     def _write_all(
         self, output: Path, best: Images, images: Images, scan: Scan

@@ -13,7 +13,7 @@ def test_scores_are_scikit_images_with_the_largest_true_value_as_range():
     truth = 40 * RNG.random((2, 30, 21))
     images = truth + RNG.normal(size=truth.shape)
     scores = scan_scores(images, truth)
-    settings = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     pairs = list(zip(truth, images, strict=True))
     levels = [peak_signal_noise_ratio(t, i, data_range=t.max()) for t, i in pairs]
     structures = [structural_similarity(t, i, data_range=t.max(), **settings) for t, i in pairs]

@@ -1,0 +1,95 @@
+"""`restore mri`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restore.cli.options import CommonOptions, with_common_options
+from restore.cli.restoring import run_verb
+from restore.cli.scanning import scans
+
+if TYPE_CHECKING:
+    from restore.tasks.scan import ScanTask
+
+Scans = Annotated[
+    list[Path], typer.Argument(help="k-space: .h5, .cfl, .npy, .npz, .mat.", metavar="INPUT")
+]
+INPUTS = (".h5", ".hdf5", ".cfl", ".npy", ".npz", ".mat")
+
+
+def _task() -> ScanTask[Any]:
+    from restore.tasks.mri import MRI
+
+    return MRI
+
+
+@with_common_options
+def mri(
+    inputs: Scans,
+    *,
+    maps: Annotated[
+        Path | None, typer.Option(help="Coil maps; without, ESPIRiT estimates them.")
+    ] = None,
+    calib: Annotated[
+        str | None, typer.Option(metavar="espirit", help="How coil maps are estimated.")
+    ] = None,
+    calib_size: Annotated[
+        int | None,
+        typer.Option(min=4, help="Side of the middle that maps are estimated from. [default: 24]"),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|equispaced|random|gaussian1d|poisson|radial",
+            help="Which samples are used; without, those that are not zero.",
+        ),
+    ] = None,
+    acceleration: Annotated[
+        float | None, typer.Option(help="Of a mask that is made. [default: 4]")
+    ] = None,
+    center_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the middle that a made mask keeps. [default: 0.08]"),
+    ] = None,
+    slice_: Annotated[
+        str | None, typer.Option("--slice", metavar="N|A:B|all", help="[default: all]")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Name of the array where the file holds several.")
+    ] = None,
+    dc: Annotated[
+        str | None,
+        typer.Option(metavar="centre|corner", help="Where DC lies in an array. [default: centre]"),
+    ] = None,
+    traj: Annotated[
+        Path | None,
+        typer.Option(help="Where each sample was taken, in cycles per pixel (±0.5)."),
+    ] = None,
+    dcf: Annotated[
+        Path | None, typer.Option(help="Density weights of the trajectory's samples.")
+    ] = None,
+    coils: Annotated[
+        int | None,
+        typer.Option(min=1, help="Compress to this many coils; with --simulate, how many."),
+    ] = None,
+    save_complex: Annotated[
+        bool, typer.Option("--save-complex", help="Also write NAME_complex.npy.")
+    ] = False,
+    common: CommonOptions,
+) -> None:
+    """Reconstruct MRI from k-space.
+
+    Reads fastMRI's and ISMRMRD's HDF5, BART's pair, and arrays [slices, coils, rows, columns].
+    A mask that is made takes samples of a whole scan away, and the result is scored against it.
+    Writes .npy (the default), .h5, .nii, .dcm, .png or .cfl, with a picture to look at.
+    """
+    own = {
+        "maps": maps, "calib": calib, "calib_size": calib_size, "mask": mask,
+        "acceleration": acceleration, "center_fraction": center_fraction, "slice": slice_,
+        "key": key, "dc": dc, "traj": traj, "dcf": dcf, "coils": coils,
+        "save_complex": save_complex or None,
+    }  # fmt: skip
+    run_verb("mri", inputs, common, lambda: own, scans(_task, INPUTS))
