@@ -1,0 +1,1 @@
+"""Score-based modelling through differential equations, in VE coordinates."""
