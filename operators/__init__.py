@@ -5,6 +5,7 @@ from operators.blur import Blur
 from operators.cg import ConvergenceError
 from operators.checks import check_adjoint, check_svd
 from operators.colorize import Colorize
+from operators.diagonal import Diagonal
 from operators.fan_beam import FanBeamCT
 from operators.fourier import CartesianMRI, Fourier
 from operators.hadamard import Hadamard
@@ -26,6 +27,7 @@ __all__ = [
     "Blur",
     "CartesianMRI",
     "Colorize",
+    "Diagonal",
     "ConvergenceError",
     "Downsample",
     "FanBeamCT",
