@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from restore.cli.compare import compare
+from restore.cli.ct import ct
 from restore.cli.doctor import doctor
 from restore.cli.methods import methods
 from restore.cli.models import app as models
@@ -207,6 +208,12 @@ app.command(
         "restore mri brain.npy --acceleration 4 --samples 8 --save-std -o out/brain.nii",
     )
 )(mri)
+app.command(
+    epilog=_examples(
+        "restore ct scan.npy --angles 0:180:90",
+        "restore ct slice.dcm --simulate --views 45 -o slice_ct.dcm",
+    )
+)(ct)
 app.command(
     epilog=_examples(
         "restore sample --guide photo.png -o drawn.png",

@@ -1,0 +1,121 @@
+"""`restore ct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restore.cli.options import CommonOptions, with_common_options
+from restore.cli.restoring import run_verb
+from restore.cli.scanning import scans
+
+if TYPE_CHECKING:
+    from restore.tasks.scan import ScanTask
+
+Scans = Annotated[
+    list[Path],
+    typer.Argument(help="Sinogram: .h5, .npy, .npz, .mat, .tif.", metavar="INPUT"),
+]
+INPUTS = (".h5", ".hdf5", ".hdf", ".nxs", ".npy", ".npz", ".mat")
+
+
+def _task() -> ScanTask[Any]:
+    from restore.tasks.ct import CT
+
+    return CT
+
+
+def _size(text: str) -> tuple[int, int]:
+    """N, or WIDTHxHEIGHT, as (rows, columns)."""
+    from restore.tasks.settings import parse_size
+
+    return parse_size(f"{text}x{text}" if text.isdecimal() else text)
+
+
+@with_common_options
+def ct(
+    inputs: Scans,
+    *,
+    flat: Annotated[
+        Path | None, typer.Option(help="Counts without an object: the input is counts too.")
+    ] = None,
+    dark: Annotated[Path | None, typer.Option(help="Counts without rays.")] = None,
+    angles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|START:STOP:N",
+            help="Angle of each view; N of them, without STOP. [default: the file's]",
+        ),
+    ] = None,
+    angle_unit: Annotated[
+        str | None, typer.Option(metavar="deg|rad", help="Of the angles. [default: deg]")
+    ] = None,
+    geometry: Annotated[
+        str | None, typer.Option(metavar="parallel|fan", help="[default: fan with --dso, --dsd]")
+    ] = None,
+    dso: Annotated[float | None, typer.Option(help="From the source to the axis, mm.")] = None,
+    dsd: Annotated[float | None, typer.Option(help="From the source to the detector, mm.")] = None,
+    det_spacing: Annotated[
+        float | None, typer.Option(help="Between detector cells, mm. [default: 1 pixel]")
+    ] = None,
+    center: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|try:START:STOP:STEP",
+            help="Detector index of the axis, the first cell's centre being 0, or a contact sheet "
+            "of candidates. [default: found from the scan]",
+        ),
+    ] = None,
+    photons: Annotated[
+        float | None,
+        typer.Option(help="Photons of a ray that meets nothing: weights each ray by its noise."),
+    ] = None,
+    slice_: Annotated[
+        str | None, typer.Option("--slice", metavar="N|A:B|all", help="[default: all]")
+    ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(min=1, help="Use this many of the views; with --simulate, how many (90)."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="N|WIDTHxHEIGHT", help="Of the image. [default: detector cells]"),
+    ] = None,
+    pixel_size: Annotated[
+        float | None,
+        typer.Option(help="Side of a pixel, mm. [default: a detector cell at the axis]"),
+    ] = None,
+    bin_: Annotated[
+        int | None, typer.Option("--bin", min=1, help="Average so many detector cells to one.")
+    ] = None,
+    rings: Annotated[
+        bool, typer.Option("--rings", help="Remove rings (stripes of the sinogram).")
+    ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Name of the array where the file holds several.")
+    ] = None,
+    mu_water: Annotated[
+        float | None,
+        typer.Option(help="Attenuation of water for HU, 1/mm. [default: 0.0193, at 70 keV]"),
+    ] = None,
+    common: CommonOptions,
+) -> None:
+    """Reconstruct CT from a sinogram.
+
+    Reads DataExchange HDF5, arrays [views, detectors] or [slices, views, detectors], and TIFF; with
+    --simulate a DICOM slice or series, NIfTI, TIFF or array of attenuation, which is projected.
+    Writes .npy (the default), .tif, .nii, .dcm (HU) or .png, with a picture to look at.
+    """
+
+    def own() -> dict[str, Any]:
+        return {
+            "flat": flat, "dark": dark, "angles": angles, "angle_unit": angle_unit,
+            "geometry": geometry, "dso": dso, "dsd": dsd, "det_spacing": det_spacing,
+            "center": center, "photons": photons, "slice": slice_, "views": views,
+            "size": size and _size(size), "pixel_size": pixel_size, "bin": bin_,
+            "rings": rings or None, "key": key, "mu_water": mu_water,
+        }  # fmt: skip
+
+    run_verb("ct", inputs, common, own, scans(_task, INPUTS))

@@ -1,0 +1,172 @@
+"""`restore ct`: from sinograms to attenuation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from operators import Diagonal, LinearOperator
+from restore.ct.counts import poisson_std, sinogram_noise
+from restore.ct.iterative import sirt
+from restore.errors import InputError
+from restore.problem import Problem
+from restore.tasks.ct_image import (
+    Attenuation,
+    Images,
+    read_attenuation,
+    show_attenuation,
+    write_attenuation,
+)
+from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
+from restore.tasks.ct_settings import CtSettings
+from restore.tasks.scan import Scan, ScanTask
+from restore.tasks.task import Preset
+from restore.tasks.total_variation import total_variation
+
+BASELINE = "fbp"
+# What is 1 inside: all but one pixel in two hundred of a smooth reconstruction are below.
+_BRIGHTEST = 0.995
+# Of the largest line integral: no discrete model of rays is closer to the world.
+_MODEL = 1e-3
+
+
+class Ct(ScanTask[CtSettings]):
+    """Sinograms to attenuation in 1/mm, or per pixel where no length is known."""
+
+    name: ClassVar[str] = "ct"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset("pnp", {"steps": 10}),
+        "default": Preset("pnp", {"steps": 20}),
+        "best": Preset("pnp", {"steps": 50}),
+    }
+    sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=4)
+    classical: ClassVar[tuple[str, ...]] = ("fbp", "sirt", "tv", "cg")
+    settings: ClassVar[type[CtSettings]] = CtSettings
+    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".tif", ".tiff", ".nii", ".dcm", ".png")
+
+    def measure(
+        self, source: Path, settings: CtSettings, device: torch.device, degraded: Path
+    ) -> Scan:
+        """The problem of a sinogram, or of an image that is projected first."""
+        if settings.simulate:
+            lines = simulated_lines(source, settings, degraded)
+        else:
+            lines = measured_lines(source, settings)
+        geometry, y, notes = lines.geometry, lines.values[:, None], [*lines.notes]
+        smooth = geometry.fbp(lines.values, "hann")
+        scale = float(smooth.flatten(1).quantile(_BRIGHTEST, dim=1).max())
+        if not scale > 0:
+            raise InputError(f"{source}: the back-projection is empty, expected line integrals")
+        # In lengths of 1/scale an image is about 1, and the line integrals are what they were.
+        operator = geometry.operator(scale).to(device)
+        rays, sigma = y.to(device), 0.0
+        whole: LinearOperator = operator
+        if settings.photons is not None:
+            std = poisson_std(y, settings.photons)
+            # So that the mean square weight is 1, and the residual is in units of y.
+            sigma = float(std.square().reciprocal().mean().rsqrt())
+            weights = (sigma / std).to(device)
+            whole, rays = Diagonal(weights, operator.codomain.shape, device=device) @ operator, rays
+            rays = weights * rays
+            notes.append(
+                f"noise of {settings.photons:g} photons a ray: sigma {sigma:.4g} on average"
+            )
+        else:
+            sigma = self._noise(settings, lines, notes)
+        problem = Problem(whole, rays, sigma)
+        plain = y.to(device)
+        fbp = geometry.fbp(lines.values)[:, None].to(device) / scale
+        classical: dict[str, Callable[[], Tensor]] = {
+            "fbp": lambda: fbp,
+            "sirt": lambda: sirt(operator, plain),
+            "cg": lambda: problem.operator.solve_normal(
+                problem.operator.adjoint(rays), max(sigma, 1e-6) ** 2
+            ),
+            "tv": lambda: total_variation(problem, fbp),
+        }
+        return Scan(
+            problem=problem,
+            start=smooth[:, None].to(device) / scale,
+            classical=classical,
+            baseline=BASELINE,
+            image=lambda x: x[..., 0, :, :] * scale,
+            scale=scale,
+            operator={"name": operator.name} | geometry.described,
+            notes=notes,
+            truth=self._truth(source, settings, lines),
+            about=(lines, settings.mu_water),
+            resolved={"center": f"{lines.center:.10g}", "angles": _absolute(settings.angles)},
+            sidecar={
+                "center": lines.center,
+                "spacing": None if lines.about.spacing is None else geometry.pixel,
+                "unit": "1/pixel" if lines.about.spacing is None else "1/mm",
+                "photons": settings.photons,
+                "mu_water": settings.mu_water,
+            },
+        )
+
+    def _noise(self, settings: CtSettings, lines: Lines, notes: list[str]) -> float:
+        if isinstance(settings.sigma, float) and not lines.exact:
+            return settings.sigma
+        least = _MODEL * float(lines.values.abs().max())
+        if lines.exact:
+            return least
+        sigma = max(sinogram_noise(lines.values), least)
+        notes.append(f"noise estimated from the sinogram: sigma {sigma:.4g} of a line integral")
+        return sigma
+
+    def _truth(self, source: Path, settings: CtSettings, lines: Lines) -> Images | None:
+        truth = lines.truth
+        if settings.reference is not None:
+            truth = read_attenuation(settings.reference, settings.mu_water, settings.key).values
+        size = (len(lines.values), *lines.geometry.size)
+        if truth is not None and truth.shape != size:
+            raise InputError(
+                f"{settings.reference or source}: the reference is {list(truth.shape)}, the result "
+                f"{list(size)}, expected the same"
+            )
+        return truth
+
+    def write(self, path: Path, images: Images, scan: Scan) -> None:
+        """Write attenuation; DICOM in HU."""
+        about, mu_water = _about(scan)
+        write_attenuation(path, images, about, mu_water)
+
+    def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
+        """Write a PNG to look at."""
+        about, mu_water = _about(scan)
+        show_attenuation(path, images, about, mu_water, white)
+
+    def write_extra(
+        self,
+        output: Path,
+        best: Tensor,  # noqa: ARG002
+        scan: Scan,
+        settings: CtSettings,  # noqa: ARG002
+    ) -> list[Path]:
+        """Write the contact sheet of `--center try:…`, left to right and down."""
+        tried = scan.about[0].tried
+        if not tried:
+            return []
+        path = output.with_name(f"{output.stem}_centers.png")
+        about, mu_water = _about(scan)
+        sheet = torch.stack([images[len(images) // 2] for images in tried.values()])
+        show_attenuation(path, sheet.numpy(), about, mu_water)
+        scan.notes.append(f"{path.name}: {', '.join(f'{c:g}' for c in tried)}, left to right, down")
+        return [path]
+
+
+def _about(scan: Scan) -> tuple[Attenuation, float]:
+    lines, mu_water = scan.about
+    return lines.about, mu_water
+
+
+def _absolute(angles: str | None) -> str | None:
+    return angles if angles is None or not Path(angles).exists() else str(Path(angles).absolute())
+
+
+CT = Ct()

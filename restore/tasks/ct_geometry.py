@@ -1,0 +1,87 @@
+"""The geometry of a CT scan: where its rays run, and the operators and classical images of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators import FanBeamCT, LinearOperator, ParallelBeamCT
+from restore.ct.fbp import parallel_fbp
+from restore.ct.iterative import sirt
+
+# Of the image that a fan without filtered back-projection begins with.
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Rays of one slice, lengths in one unit.
+
+    Attributes:
+        angles: [views] in radians.
+        detectors: number of cells.
+        spacing: between their centres.
+        size: (rows, columns) of the image.
+        pixel: side of a pixel.
+        center: detector index of the axis, the centre of the first cell being 0.
+        fan: distances from the source to the axis and to the detector; None for parallel rays.
+    """
+
+    angles: Tensor
+    detectors: int
+    spacing: float
+    size: tuple[int, int]
+    pixel: float
+    center: float
+    fan: tuple[float, float] | None = None
+
+    def operator(self, unit: float = 1.0) -> LinearOperator:
+        """The projector of images whose values are per length of 1/unit."""
+        shape = (1, *self.size)
+        spacing, pixel = self.spacing * unit, self.pixel * unit
+        if self.fan is None:
+            return ParallelBeamCT(shape, self.angles, self.detectors, spacing, pixel, self.center)
+        origin, detector = (length * unit for length in self.fan)
+        return FanBeamCT(
+            shape, self.angles, self.detectors, spacing, pixel, self.center,
+            source_origin=origin, source_detector=detector,
+        )  # fmt: skip
+
+    def fbp(self, sinogram: Tensor, window: str = "ramp") -> Tensor:
+        """Filtered back-projection of [..., views, detectors]; of a fan, SIRT."""
+        if self.fan is None:
+            return parallel_fbp(
+                sinogram, self.angles, self.size, self.spacing, self.pixel, self.center,
+                window=window,
+            )  # fmt: skip
+        return sirt(self.operator(), sinogram[..., None, :, :], _STEPS)[..., 0, :, :]
+
+    def with_views(self, kept: Tensor) -> Geometry:
+        """The same rays of some views."""
+        return replace(self, angles=self.angles[kept])
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """For the sidecar; degrees."""
+        degrees = self.angles.double() * (180 / math.pi)
+        about: dict[str, Any] = {
+            "geometry": "parallel" if self.fan is None else "fan",
+            "views": len(self.angles),
+            "first_angle": float(degrees[0]),
+            "last_angle": float(degrees[-1]),
+            "detectors": self.detectors,
+            "det_spacing": self.spacing,
+            "pixel_size": self.pixel,
+        }
+        if self.fan is not None:
+            about |= {"dso": self.fan[0], "dsd": self.fan[1]}
+        return about
+
+
+def even_views(total: int, views: int) -> Tensor:
+    """Numbers of `views` of `total` views, spread evenly from the first on."""
+    return torch.arange(views) * total // views

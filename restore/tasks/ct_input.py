@@ -1,0 +1,254 @@
+"""From a file to line integrals with their geometry: measured, or simulated from an image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from restore.ct.center import center_residuals, find_center
+from restore.ct.counts import (
+    binned,
+    dead_cells,
+    line_integrals,
+    poisson_sinogram,
+    without_cells,
+    without_zingers,
+)
+from restore.ct.rings import without_stripes
+from restore.errors import InputError
+from restore.io.arrays import write_array
+from restore.io.sinogram import Sinogram, parse_angles, read_sinogram
+from restore.tasks.ct_geometry import Geometry, even_views
+from restore.tasks.ct_image import Attenuation, Images, read_attenuation
+from restore.tasks.ct_settings import CtSettings, tried_centers
+from restore.tasks.scan import slices_of
+
+SIMULATED_VIEWS = 90
+# Share of dead cells that neighbours can stand for.
+_MOST_DEAD = 0.25
+# Sides of pixels that count as square.
+_SQUARE = 0.01
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Line integrals [slices, views, detectors] with what is known of them.
+
+    Attributes:
+        values: the line integrals.
+        geometry: where they run.
+        center: detector index of the axis in the file, before binning.
+        about: the image that they are of: spacing, header, and values where they are known.
+        truth: the true images, where they are known.
+        exact: whether they have no noise.
+        angles: as `--angles` takes them, for a repeated run.
+        tried: candidates of the axis with the reconstruction of each.
+        notes: what the user should know.
+    """
+
+    values: Tensor
+    geometry: Geometry
+    center: float
+    about: Attenuation
+    truth: Images | None = None
+    exact: bool = False
+    angles: str | None = None
+    tried: dict[float, Tensor] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def measured_lines(source: Path, settings: CtSettings) -> Lines:
+    """Read a sinogram, and make line integrals of its counts.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    given = None if settings.angles is None else parse_angles(settings.angles, settings.angle_unit)
+    found = read_sinogram(
+        source, key=settings.key, angles=given, unit=settings.angle_unit, flat=settings.flat,
+        dark=settings.dark, choose=lambda count: slices_of(settings.slice, count, source),
+    )  # fmt: skip
+    fan = _fan(source, settings, found.source_origin, found.source_detector)
+    notes = [*found.notes]
+    values, said = _integrals(source, found)
+    notes += said
+    if settings.rings:
+        values = without_stripes(values)
+        notes.append("rings: stripes of the sinogram are taken out")
+    views, detectors = values.shape[1:]
+    turn = math.pi if fan is None else 2 * math.pi
+    if found.angles is None:
+        notes.append(f"no angles: {views} views are taken as even over {math.degrees(turn):g}°")
+        angles = torch.arange(views, dtype=torch.float64) * turn / views
+    else:
+        angles = torch.from_numpy(found.angles)
+    center, tried, said = _center(settings, values, angles, fan)
+    notes += said
+    if not -detectors < center < 2 * detectors:
+        raise InputError(f"{source}: --center {center:g}: the detector has {detectors} cells")
+    if settings.bin > 1:
+        if detectors // settings.bin < 2:
+            raise InputError(f"{source}: --bin {settings.bin}: the detector has {detectors} cells")
+        values = binned(values, settings.bin)
+    cells = values.shape[-1]
+    known = settings.det_spacing or found.spacing
+    spacing = (known or 1.0) * settings.bin
+    pixel = settings.pixel_size or spacing * (1.0 if fan is None else fan[0] / fan[1])
+    geometry = Geometry(
+        angles, cells, spacing, settings.size or (cells, cells), pixel,
+        (center + 0.5) / settings.bin - 0.5, fan,
+    )  # fmt: skip
+    if settings.views is not None:
+        if settings.views > views:
+            raise InputError(
+                f"{source}: --views {settings.views}: the scan has {views}, expected as many or "
+                "fewer"
+            )
+        kept = even_views(views, settings.views)
+        geometry, values = geometry.with_views(kept), values[:, kept]
+    has_unit = known is not None or settings.pixel_size is not None
+    about = Attenuation(_nothing(), (pixel,) * 3 if has_unit else None)
+    shown = {c: replace(geometry, center=(c + 0.5) / settings.bin - 0.5).fbp(values) for c in tried}
+    return Lines(
+        values.contiguous(), geometry, center, about, angles=settings.angles, tried=shown,
+        notes=notes,
+    )  # fmt: skip
+
+
+def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines:
+    """Project an image, with the noise that was asked for, and write the sinogram.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    image = read_attenuation(source, settings.mu_water, settings.key)
+    chosen = list(slices_of(settings.slice, len(image.values), source))
+    truth = torch.from_numpy(image.values[chosen])
+    pixel, spacing = settings.pixel_size or 1.0, image.spacing
+    if spacing is not None:
+        if abs(spacing[0] / spacing[1] - 1) > _SQUARE:
+            raise InputError(
+                f"{source}: pixels of {spacing[0]:g} x {spacing[1]:g} mm, expected square ones"
+            )
+        pixel = settings.pixel_size or spacing[0]
+    if settings.size is not None and settings.size != tuple(truth.shape[1:]):
+        pixel *= truth.shape[1] / settings.size[0]
+        truth = adaptive_avg_pool2d(truth, settings.size)
+    if spacing is not None:
+        spacing = (pixel, pixel, spacing[2])
+    rows, columns = truth.shape[1:]
+    fan = _fan(source, settings, None, None)
+    radius = math.hypot(rows, columns) / 2 * pixel
+    wide, det_spacing = radius, settings.det_spacing or pixel
+    if fan is not None:
+        if fan[0] <= radius:
+            raise InputError(
+                f"{source}: --dso {fan[0]:g}: the image reaches {radius:.4g} mm from the axis, "
+                "expected a source outside it"
+            )
+        det_spacing = settings.det_spacing or pixel * fan[1] / fan[0]
+        wide = math.tan(math.asin(radius / fan[0])) * fan[1]
+    detectors = max(2, math.ceil(2 * wide / det_spacing))
+    if settings.angles is not None:
+        angles = torch.from_numpy(parse_angles(settings.angles, settings.angle_unit))
+    else:
+        views = settings.views or SIMULATED_VIEWS
+        turn = math.pi if fan is None else 2 * math.pi
+        angles = torch.arange(views, dtype=torch.float64) * turn / views
+    center = _number(settings.center, (detectors - 1) / 2)
+    geometry = Geometry(angles, detectors, det_spacing, (rows, columns), pixel, center, fan)
+    values = geometry.operator()(truth[:, None])[:, 0]
+    generator = torch.Generator().manual_seed(settings.seed + 2**40)
+    if settings.photons is not None:
+        values = poisson_sinogram(values, settings.photons, generator)
+    elif isinstance(settings.sigma, float):
+        values = values + settings.sigma * torch.randn(values.shape, generator=generator)
+    write_array(degraded, values.numpy() if len(values) > 1 else values[0].numpy())
+    return Lines(
+        values, geometry, center, replace(image, spacing=spacing, values=_nothing()),
+        truth=truth.numpy(), exact=settings.photons is None and not settings.sigma,
+        angles=settings.angles, notes=[*image.notes],
+    )  # fmt: skip
+
+
+def _integrals(source: Path, found: Sinogram) -> tuple[Tensor, list[str]]:
+    data = torch.from_numpy(found.data.copy())
+    if found.flat is None:
+        return data, []
+    notes = []
+    flat = torch.from_numpy(found.flat)
+    dark = torch.zeros_like(flat) if found.dark is None else torch.from_numpy(found.dark)
+    dead = dead_cells(data, flat, dark)
+    share = float(dead.float().mean())
+    if share > _MOST_DEAD or not bool((~dead).any(-1).all()):
+        raise InputError(
+            f"{source}: the flat field is no brighter than the dark one in {share:.0%} of the "
+            "detector cells, expected counts of the open beam"
+        )
+    data, zingers = without_zingers(data)
+    values, cut = line_integrals(data, flat, dark)
+    if zingers:
+        notes.append(f"zingers: {zingers} bright counts replaced by their neighbours")
+    if bool(dead.any()):
+        notes.append(f"dead cells: {int(dead.sum())} filled from their neighbours")
+        values = without_cells(values, dead)
+    if cut:
+        notes.append(f"{cut} counts are not above the dark field: taken as nearly opaque")
+    return values, notes
+
+
+def _fan(
+    source: Path, settings: CtSettings, origin: float | None, detector: float | None
+) -> tuple[float, float] | None:
+    """Distances of the source to axis and detector; None for parallel rays."""
+    origin, detector = settings.dso or origin, settings.dsd or detector
+    kind = settings.geometry or ("fan" if origin or detector else "parallel")
+    if kind == "parallel":
+        return None
+    if origin is None or detector is None:
+        raise InputError(f"{source}: a fan beam without its distances, expected --dso and --dsd")
+    if detector <= 0 or origin <= 0 or detector < origin:
+        raise InputError(
+            f"{source}: --dso {origin:g} and --dsd {detector:g}, expected 0 < dso <= dsd"
+        )
+    return origin, detector
+
+
+def _number(center: str | None, otherwise: float) -> float:
+    return otherwise if center is None or center == "auto" or ":" in center else float(center)
+
+
+def _center(
+    settings: CtSettings, values: Tensor, angles: Tensor, fan: tuple[float, float] | None
+) -> tuple[float, list[float], list[str]]:
+    """The axis, the candidates that are to be shown, and what the user should know."""
+    middle = (values.shape[-1] - 1) / 2
+    chosen = settings.center
+    if chosen is not None and chosen.startswith("try:"):
+        candidates = tried_centers(chosen)
+        if fan is not None:
+            return middle, candidates, [f"center of rotation: {middle:g}, the middle"]
+        sizes = center_residuals(values, angles, candidates)
+        best = candidates[sizes.index(min(sizes))]
+        return best, candidates, [f"center of rotation: {best:g}, the best of those tried"]
+    if chosen is not None and chosen != "auto":
+        return float(chosen), [], []
+    if fan is not None:
+        return middle, [], [f"center of rotation: {middle:g}, the middle of the detector"]
+    found = find_center(values, angles)
+    note = f"center of rotation: {found.index:.2f} (the middle of the detector is {middle:g})"
+    if not found.improved:
+        note += "; WARNING: no other fits better than the middle, see --center try:START:STOP:STEP"
+    return found.index, [], [note]
+
+
+def _nothing() -> Any:
+    import numpy as np
+
+    return np.zeros((0, 0, 0), np.float32)
