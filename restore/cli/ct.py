@@ -18,6 +18,7 @@ Scans = Annotated[
     list[Path],
     typer.Argument(help="Sinogram: .h5, .npy, .npz, .mat, .tif.", metavar="INPUT"),
 ]
+SERIES = (".dcm", ".ima", ".tif", ".tiff")
 INPUTS = (".h5", ".hdf5", ".hdf", ".nxs", ".npy", ".npz", ".mat")
 
 
@@ -25,6 +26,12 @@ def _task() -> ScanTask[Any]:
     from restore.tasks.ct import CT
 
     return CT
+
+
+def _is_series(folder: Path) -> bool:
+    """Whether a folder holds slices of DICOM, or a stack of TIFF, and no sinogram file."""
+    suffixes = {file.suffix.lower() for file in folder.iterdir() if file.is_file()}
+    return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -118,4 +125,4 @@ def ct(
             "rings": rings or None, "key": key, "mu_water": mu_water,
         }  # fmt: skip
 
-    run_verb("ct", inputs, common, own, scans(_task, INPUTS))
+    run_verb("ct", inputs, common, own, scans(_task, INPUTS, _is_series))

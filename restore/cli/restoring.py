@@ -70,6 +70,7 @@ class Kind:
         check_output: refuses an output that cannot be written.
         suffixes: what counts as an input in a folder.
         extension: of an output that nobody named, as `--ext` has it.
+        whole: tells a folder that is one input.
     """
 
     settings: type[RunSettings]
@@ -77,6 +78,7 @@ class Kind:
     check_output: Callable[[Path], object]
     suffixes: Collection[str]
     extension: str = "auto"
+    whole: Callable[[Path], bool] | None = None
 
 
 def _pictures(verb: str) -> Kind:
@@ -109,8 +111,9 @@ def _run(
     settings = resolve_settings(given, common.config, verb, kind.settings)
     suffix = f"_{verb}" if common.suffix is None else common.suffix
     sources = expand_inputs(
-        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffix=suffix
-    )
+        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffix=suffix,
+        whole=kind.whole,
+    )  # fmt: skip
     ext = kind.extension if not common.ext or common.ext == "auto" else common.ext
     outputs = plan_outputs(sources, verb, output=common.output, suffix=suffix, ext=ext)
     pairs = zip(sources, outputs, strict=True)

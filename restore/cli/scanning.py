@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
 
 
-def scans(task: Callable[[], ScanTask[Any]], inputs: tuple[str, ...]) -> Callable[[str], Kind]:
+def scans(
+    task: Callable[[], ScanTask[Any]],
+    inputs: tuple[str, ...],
+    whole: Callable[[Path], bool] | None = None,
+) -> Callable[[str], Kind]:
     """The kind of a verb of scans, for `run_verb`.
 
     Args:
         task: gives the verb; called when the command runs, since it imports torch.
         inputs: suffixes of what counts as an input in a folder.
+        whole: tells a folder that is one input.
     """
 
     def kind(verb: str) -> Kind:
@@ -39,6 +44,7 @@ def scans(task: Callable[[], ScanTask[Any]], inputs: tuple[str, ...]) -> Callabl
             check_output=check_output,
             suffixes=inputs,
             extension=found.suffixes[0].lstrip("."),
+            whole=whole,
         )
 
     return kind

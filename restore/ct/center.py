@@ -47,8 +47,8 @@ def find_center(sinogram: Tensor, angles: Tensor) -> Center:
 
     Candidates are the registration of views with the mirror image of those half a turn later
     (`skimage.registration.phase_cross_correlation`), and the fit of u = c + a cos t + b sin t to
-    the centroids of the views (the first moment of a parallel-beam scan; Helgason, Ludwig). Taken is
-    the one whose reconstruction explains the scan best.
+    the centroids of the views (the first moment of a parallel-beam scan; Helgason, Ludwig). The one
+    whose reconstruction explains the scan best is taken.
     """
     detectors = sinogram.shape[-1]
     middle = (detectors - 1) / 2

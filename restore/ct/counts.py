@@ -119,7 +119,7 @@ def poisson_sinogram(sinogram: Tensor, photons: float, generator: torch.Generato
 
 
 def binned(values: Tensor, factor: int) -> Tensor:
-    """Return means of `factor` neighbouring cells of the last axis; what is left over is dropped."""
+    """Return means of `factor` neighbouring cells of the last axis; a rest is dropped."""
     whole = values.shape[-1] // factor * factor
     return values[..., :whole].reshape(*values.shape[:-1], -1, factor).mean(-1)
 

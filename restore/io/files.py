@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -33,6 +33,7 @@ def expand_inputs(
     recursive: bool = False,
     suffixes: Collection[str] = PICTURE_SUFFIXES,
     made_suffix: str | None = None,
+    whole: Callable[[Path], bool] | None = None,
 ) -> list[InputFile]:
     """Files as they are, folders as the picture files in them, sorted by name.
 
@@ -44,6 +45,7 @@ def expand_inputs(
         suffixes: what counts in a folder, in lower case. Hidden files do not.
         made_suffix: ``_denoise``, say: files of a folder that an earlier run has written
             (``NAME_denoise.png``, ``NAME_denoise_0.png``, ``NAME_denoise_std.png``) are left out.
+        whole: tells a folder that is one input, a series of slices, say.
 
     Raises:
         InputError: a folder without any such file.
@@ -52,7 +54,7 @@ def expand_inputs(
     found: list[InputFile] = []
     for name in inputs:
         path = Path(name)
-        if not path.is_dir():
+        if not path.is_dir() or (whole is not None and whole(path)):
             found.append(InputFile(path))
             continue
         inside = sorted(path.rglob("*") if recursive else path.iterdir())
