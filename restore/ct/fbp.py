@@ -10,10 +10,15 @@ from torch import Tensor
 FILTERS = ("ramp", "shepp-logan", "cosine", "hann")
 
 
-def _response(size: int, window: str, cutoff: float) -> Tensor:
-    """The ramp of a detector with cells of width 1, from its samples in space, so DC is right."""
+def _response(size: int, window: str, cutoff: float, step: float = 0.0) -> Tensor:
+    """The ramp of a detector with cells of width 1, from its samples in space, so DC is right.
+
+    On an arc with cells of the angle `step`, the sample n is multiplied by (n step/sin(n step))².
+    """
     n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
     kernel = torch.where(n.remainder(2) == 1, -1 / (math.pi * n).square(), 0.0)
+    # No two rays of a fan are half a turn apart.
+    kernel = kernel * torch.where(n.abs() * step < 3, torch.sinc(n * step / math.pi), 1.0) ** -2
     kernel[0] = 0.25
     ramp = torch.fft.rfft(kernel).real
     share = torch.fft.rfftfreq(size, dtype=torch.float64) / (0.5 * cutoff)
@@ -29,6 +34,25 @@ def _response(size: int, window: str, cutoff: float) -> Tensor:
             f"not {window} with {cutoff}"
         )
     return torch.where(share <= 1, ramp * windows[window], 0.0)
+
+
+def filtered_lines(sinogram: Tensor, window: str, cutoff: float, step: float = 0.0) -> Tensor:
+    """Return the filtered views `[..., detectors + 2]`, with an empty cell on each side.
+
+    Args:
+        sinogram: `[..., detectors]`, cells of width 1.
+        window: One of `FILTERS`.
+        cutoff: Highest frequency, as a share of the detector's.
+        step: Angle between the cells of an arc about the source; 0 for a flat detector.
+
+    Raises:
+        ValueError: For an unknown filter, or a cut-off outside (0, 1].
+    """
+    detectors = sinogram.shape[-1]
+    padded = 2 ** math.ceil(math.log2(2 * detectors))
+    response = _response(padded, window, cutoff, step).to(sinogram)
+    filtered = torch.fft.irfft(torch.fft.rfft(sinogram, padded) * response, padded)
+    return torch.nn.functional.pad(filtered[..., :detectors], (1, 1))
 
 
 def parallel_fbp(
@@ -62,11 +86,7 @@ def parallel_fbp(
     views, detectors = sinogram.shape[-2:]
     if angles.shape != (views,):
         raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
-    padded = 2 ** math.ceil(math.log2(2 * detectors))
-    response = _response(padded, window, cutoff).to(sinogram)
-    filtered = torch.fft.irfft(torch.fft.rfft(sinogram, padded) * response, padded)
-    # One empty cell on each side, so that what lies outside is zero.
-    filtered = torch.nn.functional.pad(filtered[..., :detectors], (1, 1))
+    filtered = filtered_lines(sinogram, window, cutoff)
     height, width = size
 
     x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size

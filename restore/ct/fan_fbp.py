@@ -1,0 +1,139 @@
+"""Filtered back-projection of fan-beam scans over a full turn, a short scan, or less."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from restore.ct.fbp import filtered_lines
+
+# Widest taper at the two ends of an arc of views.
+_TAPER = math.radians(10)
+# A turn is closed if its widest gap is no wider than this many steps.
+_CLOSED = 1.5
+
+
+def fan_fbp(
+    sinogram: Tensor,
+    angles: Tensor,
+    size: tuple[int, int],
+    detector_spacing: float = 1.0,
+    pixel_size: float = 1.0,
+    center: float | None = None,
+    *,
+    source_origin: float,
+    source_detector: float,
+    curved: bool = False,
+    window: str = "ramp",
+    cutoff: float = 1.0,
+) -> Tensor:
+    """Return the image `[*batch, H, W]` of line integrals `[*batch, views, detectors]`.
+
+    With γ the angle of a ray to the central one, w the weight of a ray among those along the same
+    line, and h the ramp, on a flat detector scaled to the axis (cells s)
+
+        x(p) = Σ_views Δt U⁻² Σ_s h(s_p − s) w y dso/√(dso² + s²),    U = ℓ/dso,
+
+    and on a curved one U⁻² becomes L⁻², s becomes γ, h(γ) gains (γ/sin γ)², and the cosine weight
+    is dso cos γ; ℓ is the distance from the source to p along the central ray, L the distance.
+    The views are in any order and direction; of less than π and the fan, what they see is used.
+
+    Args:
+        sinogram: As `operators.FanBeamCT` measures it.
+        angles: `[views]` in radians.
+        size: (H, W).
+        detector_spacing: Between the centres of cells, on the detector.
+        pixel_size: Side of a pixel.
+        center: Detector index of the central ray (the middle).
+        source_origin: Distance dso from the source to the axis.
+        source_detector: Distance from the source to the detector.
+        curved: Whether the detector is an arc.
+        window: One of `FILTERS`.
+        cutoff: Highest frequency, as a share of the detector's.
+
+    Raises:
+        ValueError: For an unknown filter, a cut-off outside (0, 1], an image that reaches the
+            source, or angles that are not one for each view.
+
+    Source: Kak, Slaney, "Principles of computerized tomographic imaging", 1988, section 3.4.
+    """
+    views, detectors = sinogram.shape[-2:]
+    if angles.shape != (views,):
+        raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
+    height, width = size
+    if math.hypot(height, width) * pixel_size / 2 >= source_origin:
+        raise ValueError("fbp: the source lies within the circle around the image")
+    middle = (detectors - 1) / 2 if center is None else center
+    cells = (torch.arange(detectors, dtype=torch.float64) - middle) * detector_spacing
+    step = detector_spacing / source_detector
+    gamma = cells / source_detector if curved else torch.atan(cells / source_detector)
+    turn = angles.detach().double().cpu()
+    weights = ray_weights(turn, gamma) * gamma.cos()
+    if curved:
+        weights = weights * source_origin
+    scaled = sinogram * weights.to(sinogram)
+    lines = filtered_lines(scaled, window, cutoff, step if curved else 0.0)
+    lines = lines / (step if curved else step * source_origin)
+
+    x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size
+    y = ((height - 1) / 2 - torch.arange(height, dtype=torch.float64))[:, None] * pixel_size
+    image = sinogram.new_zeros(*sinogram.shape[:-2], height * width)
+    for view, t in enumerate(turn.tolist()):
+        across = (x * math.cos(t) + y * math.sin(t)).flatten()
+        along = (source_origin - x * math.sin(t) + y * math.cos(t)).flatten()
+        if curved:
+            place = torch.atan2(across, along) / step
+            closeness = 1 / (along.square() + across.square())
+        else:
+            place = across / along / step
+            closeness = (source_origin / along).square()
+        place = (place + middle + 1).clamp(0, detectors + 1)
+        low = place.floor().clamp_max(detectors)
+        share, index = (place - low).to(sinogram), low.long().to(sinogram.device)
+        line = lines[..., view, :]
+        seen = line[..., index] * (1 - share) + line[..., index + 1] * share
+        image += seen * closeness.to(sinogram)
+    return image.reshape(*sinogram.shape[:-2], height, width)
+
+
+def ray_weights(angles: Tensor, gamma: Tensor) -> Tensor:
+    """Return Δt w `[views, detectors]`: the share of each ray among those along its line.
+
+    w = c(t)/(c(t) + c(t')), with t' = t − 2γ + π the view that sees the line from the other side,
+    and c a window that falls to 0 at the ends of the arc of views, 1 for a closed turn: w is ½
+    throughout a full turn, and 1 where a line is seen once.
+
+    Args:
+        angles: `[views]` in radians, in any order.
+        gamma: `[detectors]`, angles of the rays to the central one.
+
+    Source: Noo, Defrise, Clackdoyle, Kudo, "Image reconstruction from fan-beam projections on
+    less than a short scan", Physics in Medicine and Biology 2002; Parker 1982 for the purpose.
+    """
+    full = 2 * math.pi
+    order = angles.remainder(full).argsort()
+    sorted_angles = angles.remainder(full)[order]
+    gaps = torch.cat([sorted_angles.diff(), sorted_angles[:1] + full - sorted_angles[-1:]])
+    step = float(gaps.median())
+    closed = float(gaps.max()) <= _CLOSED * step
+    widest = int(gaps.argmax())
+    start = float(sorted_angles[(widest + 1) % len(gaps)]) - step / 2
+    if not closed:
+        gaps[widest] = step
+    spans = torch.empty_like(gaps)
+    spans[order] = (gaps + gaps.roll(1)) / 2
+    if closed:
+        return (spans / 2)[:, None].expand(-1, len(gamma))
+    arc = float(gaps.sum())
+    taper = min(_TAPER, arc / 4)
+
+    def window(t: Tensor) -> Tensor:
+        place = (t - start).remainder(full)
+        end = torch.minimum(place, arc - place).clamp(0, taper)
+        return (math.pi / 2 * end / taper).sin().square()
+
+    own = window(angles)[:, None]
+    other = window(angles[:, None] - 2 * gamma + math.pi)
+    return spans[:, None] * own / (own + other)
