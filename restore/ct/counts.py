@@ -20,7 +20,7 @@ _MEDIAN = 0.6744897501960817
 
 
 def dead_cells(counts: Tensor, flat: Tensor, dark: Tensor) -> Tensor:
-    """Return which cells [..., detectors] see nothing of the rays, or the same in every view.
+    """Return which cells [..., detectors] see no rays, in the flat field or in all views.
 
     Args:
         counts: [..., views, detectors].
@@ -29,9 +29,9 @@ def dead_cells(counts: Tensor, flat: Tensor, dark: Tensor) -> Tensor:
     """
     open_beam = flat - dark
     middle = open_beam.median(-1, keepdim=True).values
-    stuck = counts.amax(-2) == counts.amin(-2)
-    few_views = counts.shape[-2] < _FEWEST_VIEWS
-    return (open_beam <= _DEAD * middle.clamp_min(0)) | (stuck & (not few_views))
+    brightest = (counts - dark.unsqueeze(-2)).amax(-2)
+    dark_cell = brightest < _DEAD * _median(brightest, 5) if counts.shape[-1] >= 5 else False
+    return (open_beam <= _DEAD * middle.clamp_min(0)) | dark_cell
 
 
 def without_zingers(counts: Tensor) -> tuple[Tensor, int]:

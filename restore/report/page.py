@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.io.atomic import atomic_path
+from restore.io.files import PICTURE_SUFFIXES
 from restore.io.picture import read_picture
 from restore.report.inline import png_uri
 
@@ -23,6 +24,8 @@ figcaption { color: #555 } table { border-collapse: collapse }
 td, th { border-bottom: 1px solid #ddd; padding: .2rem 1rem .2rem 0; text-align: left }
 details pre { background: #f6f6f6; padding: 1rem; overflow: auto }
 """
+# Of scans, the pictures beside them.
+SHOWN = PICTURE_SUFFIXES - {".npy"}
 FIGURES = ("method", "model", "steps", "evaluations", "seconds", "seed", "noise_std", "residual")
 
 
@@ -44,11 +47,8 @@ def write_report(path: Path, results: Sequence[Result]) -> None:
 
 def _section(result: Result) -> str:
     record = result.record
-    pictures = [
-        file
-        for file in (Path(record["input"]), *result.files)
-        if file.suffix not in (".json", ".npy")
-    ]
+    files = (Path(record["input"]), *result.files)
+    pictures = [file for file in files if file.suffix.lower() in SHOWN]
     figures = "".join(_figure(file) for file in pictures)
     rows: dict[str, Any] = {name: record[name] for name in FIGURES}
     rows["consistent with the input"] = "yes" if result.consistent else "no"

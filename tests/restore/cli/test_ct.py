@@ -1,0 +1,189 @@
+"""`restore ct` from files to files, at small sizes."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from operators import FanBeamCT, ParallelBeamCT
+from restore.cli.app import app
+from restore.io.dicom import read_dicom, write_dicom
+
+SIDE, VIEWS, CELLS = 32, 24, 46
+CENTER = 25.0
+
+
+def phantom() -> np.ndarray:
+    y, x = np.mgrid[1 : -1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    image = 0.02 * ((x / 0.7) ** 2 + (y / 0.8) ** 2 < 1).astype(np.float32)
+    image[8:14, 18:24] = 0.035
+    return image
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["ct", *map(str, arguments)])
+
+
+def record(*arguments: object) -> dict[str, object]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+@pytest.fixture(scope="module")
+def sinogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With cells of 0.5 mm and an axis off the middle."""
+    angles = torch.arange(VIEWS) * math.pi / VIEWS
+    operator = ParallelBeamCT((1, SIDE, SIDE), angles, CELLS, 0.5, 0.5, CENTER)
+    path = tmp_path_factory.mktemp("ct") / "scan.npy"
+    np.save(path, operator(torch.from_numpy(phantom())[None])[0].numpy())
+    np.save(path.with_name("truth.npy"), phantom())
+    return path
+
+
+def test_a_sinogram_becomes_attenuation(sinogram: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    said = record(
+        sinogram, "--angles", f"0:180:{VIEWS}", "--det-spacing", 0.5, "--size", SIDE,
+        "--pixel-size", 0.5, "--reference", sinogram.with_name("truth.npy"), "-o", out,
+    )  # fmt: skip
+    image = np.load(out)
+    assert image.dtype == np.float32
+    assert image.shape == (SIDE, SIDE)
+    assert float(np.abs(image - phantom()).mean()) < 0.0015
+    assert said["task"] == "ct"
+    metrics, baseline = said["metrics"], said["baseline"]
+    assert isinstance(metrics, dict)
+    assert isinstance(baseline, dict)
+    assert baseline["name"] == "fbp"
+    assert metrics["psnr"] > baseline["psnr"] + 3
+    sidecar = json.loads(out.with_suffix(".json").read_text())
+    assert sidecar["center"] == pytest.approx(CENTER, abs=0.5)
+    again = tmp_path / "again.npy"
+    assert run(sinogram, "--config", out.with_suffix(".json"), "-o", again).exit_code == 0
+    assert np.array_equal(np.load(again), image)
+
+
+@pytest.mark.parametrize("method", ["fbp", "sirt", "tv", "cg"])
+def test_classical_images_have_the_same_unit(sinogram: Path, tmp_path: Path, method: str) -> None:
+    out = tmp_path / "out.npy"
+    said = record(
+        sinogram, "--angles", f"0:180:{VIEWS}", "--det-spacing", 0.5, "-m", method,
+        "--center", CENTER, "--size", SIDE, "-o", out,
+    )  # fmt: skip
+    assert said["evaluations"] == 0
+    assert np.load(out).mean() == pytest.approx(phantom().mean(), rel=0.1)
+
+
+def test_counts_binning_rings_and_tried_centers(sinogram: Path, tmp_path: Path) -> None:
+    lines = np.load(sinogram)
+    np.save(tmp_path / "counts.npy", 1000 * np.exp(-lines) + 20)
+    np.save(tmp_path / "flat.npy", np.full(CELLS, 1020.0))
+    np.save(tmp_path / "dark.npy", np.full(CELLS, 20.0))
+    record(
+        tmp_path / "counts.npy", "--flat", tmp_path / "flat.npy", "--dark", tmp_path / "dark.npy",
+        "--angles", f"0:180:{VIEWS}", "--bin", 2, "--rings", "--photons", 1e5, "-m", "fbp",
+        "--center", "try:21:29:2", "-o", tmp_path / "out.tif",
+    )  # fmt: skip
+    assert (tmp_path / "out_centers.png").exists()
+    sidecar = json.loads((tmp_path / "out.json").read_text())
+    assert sidecar["center"] == 25
+    assert sidecar["photons"] == 1e5
+
+
+def test_a_fan_beam(tmp_path: Path) -> None:
+    angles = torch.arange(30) * 2 * math.pi / 30
+    operator = FanBeamCT(
+        (1, SIDE, SIDE), angles, 60, 1.5, 1.0, source_origin=60, source_detector=90
+    )
+    np.save(tmp_path / "fan.npy", operator(torch.from_numpy(phantom())[None])[0].numpy())
+    np.save(tmp_path / "truth.npy", phantom())
+    said = record(
+        tmp_path / "fan.npy", "--angles", "0:360:30", "--dso", 60, "--dsd", 90, "--det-spacing",
+        1.5, "--size", SIDE, "--reference", tmp_path / "truth.npy", "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 25
+
+
+def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
+    hu = np.stack([1000 * (phantom() / 0.0193 - 1)] * 2)
+    series = tmp_path / "series"
+    series.mkdir()
+    write_dicom(series / "slice.dcm", hu, "CT", spacing=(2.0, 2.0, 3.0))
+    said = record(
+        series, "--simulate", "--views", 20, "--photons", 1e5, "--fast", "-o",
+        tmp_path / "out.dcm", "--report", tmp_path / "page.html",
+    )  # fmt: skip
+    assert said["slices"] == 2
+    written = read_dicom(tmp_path / "out.dcm")
+    assert written.spacing[0] == 2
+    assert float(np.abs(written.values[0] - hu[0]).mean()) < 60
+    header = pydicom.dcmread(tmp_path / "out.dcm", stop_before_pixels=True)
+    source = pydicom.dcmread(series / "slice.dcm", stop_before_pixels=True)
+    assert header.ImageType[0] == "DERIVED"
+    assert header.SOPInstanceUID != source.SOPInstanceUID
+    assert np.load(tmp_path / "out_degraded.npy").shape[:2] == (2, 20)
+
+
+def test_samples_and_their_spread(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", phantom())
+    record(
+        tmp_path / "image.npy", "--simulate", "--angles", "0:120:16", "--sigma", 0.01, "--samples",
+        2, "--steps", 4, "--save-std", "-o", tmp_path / "out.nii",
+    )  # fmt: skip
+    for name in ("out_0.nii", "out_1.nii", "out_std.nii", "out_std.npy", "out_std.png", "out.png"):
+        assert (tmp_path / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--angles", "0:180:23"], "24 views and 23 angles"),
+        (["--geometry", "fan"], "expected --dso and --dsd"),
+        (["--views", "99"], "the scan has 24"),
+        (["--center", "middle"], "expected auto, a number"),
+        (["--slice", "3"], "slices 0 to 0"),
+        (["--det-spacing", "-1"], "above 0"),
+        (["--bin", "40"], "the detector has 46"),
+    ],
+)
+def test_bad_options_are_one_line(
+    sinogram: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    result = run(sinogram, *options, "-o", tmp_path / "out.npy")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_bad_files_are_one_line(tmp_path: Path) -> None:
+    lines = np.ones((4, 8), np.float32)
+    bad = {
+        "nan": lines * np.nan,
+        "complex": lines + 1j,
+        "dimensions": np.ones((2, 2, 2, 2)),
+        "zero": 0 * lines,
+    }
+    for name, array in bad.items():
+        path = tmp_path / f"{name}.npy"
+        np.save(path, array)
+        result = run(path)
+        assert result.exit_code == 2, name
+        assert str(path) in result.stderr
+        assert result.stderr.count("\n") == 1
+    np.save(tmp_path / "counts.npy", 100 * lines)
+    np.save(tmp_path / "flat.npy", np.zeros(8))
+    result = run(tmp_path / "counts.npy", "--flat", tmp_path / "flat.npy")
+    assert result.exit_code == 2
+    assert "flat field" in result.stderr
+    write_dicom(tmp_path / "mr.dcm", np.ones((1, 8, 8)), "MR")
+    result = run(tmp_path / "mr.dcm", "--simulate")
+    assert result.exit_code == 2
+    assert "expected CT" in result.stderr
