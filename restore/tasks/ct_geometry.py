@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 
 from operators import FanBeamCT, LinearOperator, ParallelBeamCT
+from restore.ct.fan_fbp import fan_fbp
 from restore.ct.fbp import parallel_fbp
-from restore.ct.iterative import sirt
-
-# Of the image that a fan without filtered back-projection begins with.
-_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,25 @@ class Geometry:
         )  # fmt: skip
 
     def fbp(self, sinogram: Tensor, window: str = "ramp") -> Tensor:
-        """Filtered back-projection of [..., views, detectors]; of a fan, SIRT."""
+        """Filtered back-projection of [..., views, detectors]."""
         if self.fan is None:
             return parallel_fbp(
                 sinogram, self.angles, self.size, self.spacing, self.pixel, self.center,
                 window=window,
             )  # fmt: skip
-        return sirt(self.operator(), sinogram[..., None, :, :], _STEPS)[..., 0, :, :]
+        return fan_fbp(
+            sinogram, self.angles, self.size, self.spacing, self.pixel, self.center,
+            source_origin=self.fan[0], source_detector=self.fan[1], window=window,
+        )  # fmt: skip
 
     def with_views(self, kept: Tensor) -> Geometry:
         """The same rays of some views."""
         return replace(self, angles=self.angles[kept])
+
+    @property
+    def radius(self) -> float:
+        """From the axis to a corner of the image."""
+        return math.hypot(*self.size) / 2 * self.pixel
 
     @property
     def described(self) -> dict[str, Any]:

@@ -104,6 +104,11 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
         angles, cells, spacing, settings.size or (cells, cells), pixel,
         (center + 0.5) / settings.bin - 0.5, fan,
     )  # fmt: skip
+    if fan is not None and fan[0] <= geometry.radius:
+        raise InputError(
+            f"{source}: the image reaches {geometry.radius:.4g} from the axis and the source is at "
+            f"{fan[0]:g}, expected a smaller --size or --pixel-size"
+        )
     if settings.views is not None:
         if settings.views > views:
             raise InputError(
