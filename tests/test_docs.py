@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -21,7 +22,11 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "data" / "samples"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
+]
 BLOCK = re.compile(
     r"^(?P<skip><!-- no-run -->\n+)?```(?P<kind>python|console)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -52,7 +57,12 @@ def examples(page: str) -> Iterator[Example]:
 
 
 def write_samples(folder: Path) -> None:
-    """The sample pictures at a quarter of their size; a mask keeps its thinnest scratches."""
+    """The sample pictures at a quarter of their size; a mask keeps its thinnest scratches.
+
+    The scans are as they are.
+    """
+    for path in [*SAMPLES.glob("*.h5"), *SAMPLES.glob("*.dcm")]:
+        shutil.copy(path, folder)
     for path in SAMPLES.glob("*.png"):
         with Image.open(path) as picture:
             reduced = picture.reduce(4)
