@@ -30,6 +30,8 @@ from restore.tasks.total_variation import total_variation
 BASELINE = "fbp"
 # What is 1 inside: all but one pixel in two hundred of a smooth reconstruction are below.
 _BRIGHTEST = 0.995
+# Total variation has images in [0, 1]: so many times what is 1 elsewhere.
+_ROOM = 2.0
 # Of the largest line integral: no discrete model of rays is closer to the world.
 _MODEL = 1e-3
 # Standard deviation of the pixels of an image that is about 1, of the ridge that `cg` adds.
@@ -87,7 +89,7 @@ class Ct(ScanTask[CtSettings]):
             "fbp": lambda: fbp,
             "sirt": lambda: sirt(operator, plain),
             "cg": lambda: whole.solve_normal(whole.adjoint(rays), (sigma / _SPREAD) ** 2),
-            "tv": lambda: total_variation(problem, fbp),
+            "tv": lambda: _ROOM * total_variation(Problem(_ROOM * whole, rays, sigma), fbp / _ROOM),
         }
         return Scan(
             problem=problem,
