@@ -2,6 +2,7 @@
 
     python benchmarks/fuzz.py --files 20000 --folder /tmp/fuzz              # pictures
     python benchmarks/fuzz.py --files 10000 --folder /tmp/scans --scans    # MRI and DICOM
+    python benchmarks/fuzz.py --files 5000 --folder /tmp/ct --sinograms    # CT
 
 A worker process with a limit of its address space reads one file after another; its parent ends
 it when a file takes too long, notes what was lost, and starts another at the next file. The
@@ -45,9 +46,13 @@ def damaged(number: int, made: dict[str, bytes]) -> tuple[str, bytes]:
     return name, mutated(rng, made[name], [made[n] for n in names])
 
 
-def kinds(scans: bool) -> tuple[dict[str, bytes], Callable[[Path, int], str]]:
+def kinds(which: str) -> tuple[dict[str, bytes], Callable[[Path, int], str]]:
     """The files to damage, and what reads one of them."""
-    if scans:
+    if which == "sinograms":
+        from fuzz_sinograms import sinogram_outcome, sinogram_seeds
+
+        return sinogram_seeds(), lambda path, _: sinogram_outcome(path)
+    if which == "scans":
         from fuzz_scans import scan_outcome, scan_seeds
 
         return scan_seeds(), lambda path, _: _beside(path, scan_outcome)
@@ -72,9 +77,9 @@ def _whole(make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
     return make()
 
 
-def work(start: int, stop: int, folder: Path, scans: bool) -> None:
+def work(start: int, stop: int, folder: Path, which: str) -> None:
     """The worker: a line of JSON for each file."""
-    made, read = kinds(scans)
+    made, read = kinds(which)
     place = folder / "now"
     place.mkdir(exist_ok=True)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -112,15 +117,15 @@ def peak() -> int:
     return 0
 
 
-def run(stop: int, folder: Path, scans: bool) -> None:
+def run(stop: int, folder: Path, which: str) -> None:
     """Workers one after the other until all files are done."""
     log = folder / "log.jsonl"
-    made, _ = kinds(scans)
+    made, _ = kinds(which)
     while (start := _done(log)) < stop:
         environment = {k: v for k, v in os.environ.items() if k in _LEFT}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, __file__, "--work", f"{start}:{stop}", "--folder", str(folder)]
-        command += ["--scans"] * scans
+        command += [f"--{which}"] * (which != "pictures")
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         assert worker.stdout is not None
         with log.open("a") as out, selectors.DefaultSelector() as waiting:
@@ -171,20 +176,22 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=20000)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--scans", action="store_true", help="MRI and DICOM, not pictures")
+    parser.add_argument("--sinograms", action="store_true", help="CT, not pictures")
     parser.add_argument("--work", help="of the worker: START:STOP")
     parser.add_argument("--only", type=int, help="one file again, with its traceback")
     given = parser.parse_args()
+    which = "scans" if given.scans else "sinograms" if given.sinograms else "pictures"
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.work:
         start, stop = map(int, given.work.split(":"))
-        work(start, stop, given.folder, given.scans)
+        work(start, stop, given.folder, which)
     elif given.only is not None:
-        made, read = kinds(given.scans)
+        made, read = kinds(which)
         name, data = damaged(given.only, made)
         (given.folder / name).write_bytes(data)
         print(read(given.folder / name, given.only))
     else:
-        run(given.files, given.folder, given.scans)
+        run(given.files, given.folder, which)
 
 
 if __name__ == "__main__":

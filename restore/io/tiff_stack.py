@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from restore.io.atomic import atomic_path
 TIFF_SUFFIXES = (".tif", ".tiff")
 # Pixels of all pages; more is a damaged header.
 _MOST = 2**31
+# Of a compressed page, to what it holds; real data shrink by less.
+_RATIO = 1100
 
 
 def read_tiff_stack(path: Path) -> NDArray[Any]:
@@ -56,7 +59,7 @@ def _pages(path: Path) -> NDArray[Any]:
         with path.open("rb") as stream, tifffile.TiffFile(stream) as file:
             size = path.stat().st_size
             first = file.pages.first
-            shape, total, read = first.shape, 0, []
+            shape, total, together, read = first.shape, 0, 0, []
             for page in file.pages:
                 if page.shape != shape or len(shape) != 2 or min(shape) < 1:
                     raise InputError(
@@ -66,6 +69,15 @@ def _pages(path: Path) -> NDArray[Any]:
                 ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
                 if max(ends) > size or total > _MOST:
                     raise InputError(f"{path}: cut short, expected a whole TIFF")
+                held = sum(page.databytecounts)
+                together += held
+                if together > size:
+                    raise InputError(f"{path}: pages that share their data, expected a whole TIFF")
+                if page.nbytes > _RATIO * held or math.prod(page.chunked) != len(ends):
+                    raise InputError(
+                        f"{path}: a page of {list(shape)} in {len(ends)} pieces of {held} bytes, "
+                        "expected a whole TIFF"
+                    )
                 read.append(np.asarray(page.asarray()))
             return np.stack(read)
     except InputError:
