@@ -9,6 +9,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.colorize import Colorize
+from operators.diagonal import Diagonal
 from operators.identity import Identity
 from operators.space import ShapeError
 from operators.svd import NoFastSVD, ThinSVD
@@ -269,6 +270,11 @@ class Composition(LinearOperator):
     def _coisometry(self) -> float | None:
         outer, inner = self.outer._coisometry, self.inner._coisometry
         return None if outer is None or inner is None else outer * inner
+
+    @property
+    def _nearly_a_blur(self) -> bool:
+        # What weights rays leaves the kernel of AᴴA about what it was.
+        return isinstance(self.outer, Diagonal) and self.inner._nearly_a_blur
 
     def _with_channels(self, channels: int) -> LinearOperator | None:
         outer, inner = self.outer._with_channels(channels), self.inner._with_channels(channels)

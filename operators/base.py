@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from operators.cg import conjugate_gradient
+from operators.circulant import inverse_filter, normal_spectrum
 from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, shape_text
 from operators.svd import NoFastSVD, ThinSVD, per_image
 
@@ -192,6 +193,19 @@ class LinearOperator(abc.ABC):
         """The same operator as a matrix per axis, where it is one."""
         return None
 
+    @property
+    def _nearly_a_blur(self) -> bool:
+        """Whether AᴴA is nearly a blur of a picture of one channel, which helps to invert it."""
+        return False
+
+    def _near_inverse(self, rho: float | Tensor) -> Callable[[Tensor], Tensor] | None:
+        """A filter near (AᴴA + ρI)⁻¹, where AᴴA is nearly a blur; its spectrum is kept."""
+        if not self._nearly_a_blur:
+            return None
+        if "_spectrum" not in self.__dict__:
+            self._spectrum: Tensor = normal_spectrum(self)
+        return inverse_filter(self._spectrum, rho)
+
     def _with_channels(self, channels: int) -> LinearOperator | None:
         """The same operator on another number of channels, where all channels are treated alike."""
         del channels
@@ -264,6 +278,7 @@ class LinearOperator(abc.ABC):
             name=f"solve_normal of {self.name}",
             tolerance=tolerance,
             max_iterations=max_iterations,
+            precondition=None if b.is_complex() else self._near_inverse(rho),
         )
 
     def pinv(

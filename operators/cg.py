@@ -28,6 +28,7 @@ def conjugate_gradient(
     name: str,
     tolerance: float | None = None,
     max_iterations: int | None = None,
+    precondition: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Solve M x = b for a Hermitian positive (semi)definite M by conjugate gradients from zero.
 
@@ -45,6 +46,7 @@ def conjugate_gradient(
         tolerance: Relative residual ‖b − M x‖/‖b‖ (default 1e-5, in double precision 1e-10).
         max_iterations: Most iterations on the CPU (default 1000), the number of iterations
             elsewhere (default 100).
+        precondition: r ↦ P r, Hermitian positive definite and near M⁻¹.
 
     Raises:
         ConvergenceError: On the CPU, if the tolerance is not reached.
@@ -61,8 +63,16 @@ def conjugate_gradient(
         product = (p.conj() * q).real if p.is_complex() else p * q
         return product.sum(axes, keepdim=True)
 
-    x, residual, direction = torch.zeros_like(b), b, b
+    def pulled(residual: Tensor, squared: Tensor) -> tuple[Tensor, Tensor]:
+        """P r and ⟨r, P r⟩."""
+        if precondition is None:
+            return residual, squared
+        pull = precondition(residual)
+        return pull, dot(residual, pull)
+
+    x, residual = torch.zeros_like(b), b
     squared = dot(b, b)
+    direction, energy = pulled(residual, squared)
     goal = tolerance**2 * squared
     for _ in range(max_iterations):
         active = squared > goal
@@ -72,17 +82,19 @@ def conjugate_gradient(
             squared = dot(residual, residual)
             squared = torch.where(squared > 4 * goal, squared, 0)
             active = squared > goal
-            direction = residual
+            direction, energy = pulled(residual, squared)
             if not bool(active.any()):
                 return x
         image = apply(direction)
         curvature = dot(direction, image)
-        step = torch.where(active & (curvature > 0), squared / curvature, 0)
+        step = torch.where(active & (curvature > 0), energy / curvature, 0)
         x = torch.addcmul(x, step, direction)
         residual = torch.addcmul(residual, step, image, value=-1)
         del image
-        previous, squared = squared, torch.where(active, dot(residual, residual), squared)
-        direction = torch.addcmul(residual, torch.where(active, squared / previous, 0), direction)
+        squared = torch.where(active, dot(residual, residual), squared)
+        previous = energy
+        pull, energy = pulled(residual, squared)
+        direction = torch.addcmul(pull, torch.where(active, energy / previous, 0), direction)
     if on_cpu:
         residual = b - apply(x)
         size = dot(b, b).clamp_min(torch.finfo(goal.dtype).tiny)

@@ -71,6 +71,10 @@ class RayOperator(LinearOperator):
         image = _projected(y.flatten(-3).reshape(-1, self.codomain.numel), self, adjoint=True)
         return image.reshape(*y.shape[:-3], *self.domain.shape)
 
+    @property
+    def _nearly_a_blur(self) -> bool:
+        return True
+
     def project(self, values: Tensor, *, adjoint: bool) -> Tensor:
         """Line integrals of images `[N, HW]`, or the adjoint on `[N, rays]`."""
         size = self.domain.numel if adjoint else self.codomain.numel
