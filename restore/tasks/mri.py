@@ -5,40 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import field_validator
 from torch import Tensor
 
 from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, density_compensation
 from operators.fourier import centred_fft
 from restore.errors import InputError
-from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
+from restore.io.arrays import write_array
 from restore.io.atomic import atomic_path
 from restore.io.bart import write_bart
-from restore.io.dicom import read_dicom, write_dicom
+from restore.io.dicom import write_dicom
 from restore.io.display import write_shown
-from restore.io.kspace import (
-    KSpace,
-    along,
-    read_coil_maps,
-    read_kspace,
-    read_trajectory,
-    sampled,
-)
-from restore.io.nifti import read_nifti, write_nifti
-from restore.io.picture import read_picture
+from restore.io.nifti import write_nifti
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
-from restore.mri.coils import compress_coils, prewhiten, simulated_coils
-from restore.mri.masks import KINDS, make_mask
+from restore.mri.coils import compress_coils, prewhiten
+from restore.mri.masks import KINDS
 from restore.mri.noise import kspace_noise
-from restore.mri.phase import smooth_phase
 from restore.problem import Problem
 from restore.tasks.coil_maps import estimated_maps
-from restore.tasks.scan import Images, Scan, ScanTask, slices_of
+from restore.tasks.mri_input import (
+    Magnitudes,
+    Measured,
+    MriSettings,
+    chosen_mask,
+    given_maps,
+    measured_kspace,
+    reference_images,
+    simulated_kspace,
+)
+from restore.tasks.scan import Images, Scan, ScanTask
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
 
@@ -47,34 +45,6 @@ BASELINE = "cg-sense"
 STEPS = 10
 # σ of an image scaled to 1, where nothing is known of the noise of a trajectory's samples.
 UNKNOWN_NOISE = 0.01
-SIMULATED_COILS = 8
-Magnitudes = NDArray[np.float32]
-
-
-class MriSettings(RunSettings):
-    """What `restore mri` lets the user choose; σ is in units of an image scaled to about 1."""
-
-    model: str = "brain"
-    maps: Path | None = None
-    calib: Literal["espirit"] = "espirit"
-    calib_size: int = 24
-    mask: str | None = None
-    acceleration: float | None = None
-    center_fraction: float = 0.08
-    slice: str = "all"
-    key: str | None = None
-    dc: Literal["centre", "corner"] = "centre"
-    traj: Path | None = None
-    dcf: Path | None = None
-    coils: int | None = None
-    save_complex: bool = False
-
-    @field_validator("acceleration")
-    @classmethod
-    def _acceleration_is_one(cls, value: float | None) -> float | None:
-        if value is not None and not 1 <= value <= 1000:
-            raise ValueError(f"{value} is no acceleration; expected a number from 1")
-        return value
 
 
 @dataclass(frozen=True)
@@ -87,16 +57,6 @@ class About:
     """
 
     spacing: tuple[float, float, float] | None
-    header: Any = None
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """k-space with what is known of it besides: the truth in its unit, and the header."""
-
-    kspace: KSpace
-    truth: Magnitudes | None = None
-    maps: Tensor | None = None
     header: Any = None
 
 
@@ -120,9 +80,9 @@ class Mri(ScanTask[MriSettings]):
     ) -> Scan:
         """The problem of a k-space file, or of a simulated one."""
         if settings.simulate:
-            measured = _simulated(source, settings, degraded)
+            measured = simulated_kspace(source, settings, degraded)
         else:
-            measured = _Measured(_read(source, settings))
+            measured = Measured(measured_kspace(source, settings))
         kspace = measured.kspace
         data = torch.from_numpy(kspace.data)
         if kspace.noise_covariance is not None:
@@ -139,13 +99,13 @@ class Mri(ScanTask[MriSettings]):
         source: Path,
         settings: MriSettings,
         device: torch.device,
-        measured: _Measured,
+        measured: Measured,
         data: Tensor,
     ) -> Scan:
         kspace = measured.kspace
         assert kspace.mask is not None
         had = torch.from_numpy(kspace.mask)
-        mask, described = _mask(source, settings, had)
+        mask, described = chosen_mask(source, settings, had)
         notes = [*kspace.notes]
         full = data
         data = data * mask
@@ -178,7 +138,7 @@ class Mri(ScanTask[MriSettings]):
         source: Path,
         settings: MriSettings,
         device: torch.device,
-        measured: _Measured,
+        measured: Measured,
         data: Tensor,
     ) -> Scan:
         kspace = measured.kspace
@@ -198,7 +158,7 @@ class Mri(ScanTask[MriSettings]):
         if data.shape[1] > 1:
             images = torch.cat([plain.adjoint(density * coil) for coil in data[0][:, None, None]])
             if settings.maps is not None:
-                maps = _given_maps(settings, data.shape[1], size)[0, 0]
+                maps = given_maps(settings, data.shape[1], size)[0, 0]
             else:
                 found, notes_of_maps = estimated_maps(
                     centred_fft(images[:, 0]), settings.calib_size
@@ -214,7 +174,7 @@ class Mri(ScanTask[MriSettings]):
         self,
         source: Path,
         settings: MriSettings,
-        measured: _Measured,
+        measured: Measured,
         data: Tensor,
         mask: Tensor,
     ) -> tuple[Tensor | None, list[str]]:
@@ -224,7 +184,7 @@ class Mri(ScanTask[MriSettings]):
         if measured.maps is not None:
             return measured.maps, []
         if settings.maps is not None:
-            maps = _given_maps(settings, data.shape[1], tuple(mask.shape))
+            maps = given_maps(settings, data.shape[1], tuple(mask.shape))
             if maps.shape[0] not in (1, data.shape[0]):
                 raise InputError(
                     f"{settings.maps}: maps of {maps.shape[0]} slices, the scan has "
@@ -248,7 +208,7 @@ class Mri(ScanTask[MriSettings]):
         source: Path,
         settings: MriSettings,
         device: torch.device,
-        measured: _Measured,
+        measured: Measured,
         operator: LinearOperator,
         y: Tensor,
         noise: float | None,
@@ -275,7 +235,7 @@ class Mri(ScanTask[MriSettings]):
             return _cropped(_magnitude(x * support), matrix) * scale
 
         if settings.reference is not None:
-            truth = _reference(settings.reference)
+            truth = reference_images(settings.reference)
         elif truth is not None:
             truth = _cropped(torch.from_numpy(truth), matrix).numpy()
         size = image(operator.adjoint(y)[None]).shape[1:]
@@ -357,143 +317,6 @@ class Mri(ScanTask[MriSettings]):
         complex_image = (best * scan.scale).cpu().numpy()
         write_array(path, complex_image[:, 0] if complex_image.shape[1] == 1 else complex_image)
         return [path]
-
-
-def _read(source: Path, settings: MriSettings) -> KSpace:
-    if settings.traj is not None:
-        trajectory = read_trajectory(settings.traj, "k" if settings.traj.suffix == ".mat" else None)
-        key = settings.key or ("data" if source.suffix == ".mat" else None)
-        samples = along(read_array(source, key), source, len(trajectory))
-        density = None
-        if settings.dcf is not None:
-            name = "w" if settings.dcf.suffix == ".mat" else None
-            density = np.asarray(read_array(settings.dcf, name), float).ravel(order="F")
-            if density.shape != (len(trajectory),):
-                raise InputError(
-                    f"{settings.dcf}: {density.size} weights, expected {len(trajectory)}"
-                )
-        return KSpace(samples, None, trajectory, density)
-    kspace = read_kspace(source, key=settings.key, dc=settings.dc)
-    chosen = list(slices_of(settings.slice, len(kspace.data), source))
-    data = kspace.data[chosen]
-    mask = sampled(data) if kspace.mask is not None else None
-    return KSpace(
-        data, mask, kspace.trajectory, kspace.density, kspace.noise_covariance, kspace.matrix,
-        kspace.spacing, kspace.notes,
-    )  # fmt: skip
-
-
-def _simulated(source: Path, settings: MriSettings, degraded: Path) -> _Measured:
-    """k-space of a magnitude image with simulated coils, phase and noise; written too."""
-    magnitude, spacing, header = _magnitudes(source, settings)
-    count = settings.coils or SIMULATED_COILS
-    images = torch.stack(
-        [
-            torch.from_numpy(one) * smooth_phase((one.shape[0], one.shape[1]), settings.seed + i)
-            for i, one in enumerate(magnitude)
-        ]
-    )[:, None]
-    size = (images.shape[-2], images.shape[-1])
-    maps = simulated_coils(count, size) if count > 1 else None
-    data = centred_fft(images if maps is None else maps * images)
-    if isinstance(settings.sigma, float):
-        generator = torch.Generator().manual_seed(settings.seed + 2**40)
-        level = settings.sigma * float(torch.from_numpy(magnitude).flatten().quantile(0.99))
-        real, imaginary = torch.randn((2, *data.shape), generator=generator)
-        data = data + level * torch.complex(real, imaginary)
-    had = torch.ones(size, dtype=torch.bool)
-    mask, _ = _mask(source, settings, had)
-    data = data * mask
-    write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
-    kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing)
-    full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
-    return _Measured(kspace, magnitude, full, header)
-
-
-def _magnitudes(
-    source: Path, settings: MriSettings
-) -> tuple[Magnitudes, tuple[float, float, float] | None, Any]:
-    """Images [slices, H, W] of a picture, a DICOM file or series, a NIfTI volume or an array."""
-    name = source.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
-        volume, spacing = read_nifti(source)
-        header = None
-    elif source.is_dir() or name.endswith((".dcm", ".ima")):
-        image = read_dicom(source)
-        volume, spacing, header = image.values, image.spacing, image.header
-    elif name.endswith(ARRAY_SUFFIXES):
-        array = np.abs(read_array(source, settings.key)).astype(np.float32)
-        if array.ndim not in (2, 3):
-            raise InputError(f"{source}: the array is {list(array.shape)}, expected an image")
-        return array.reshape(-1, *array.shape[-2:]), None, None
-    else:
-        picture = read_picture(source)
-        return picture.pixels.mean(0, keepdims=True), None, None
-    chosen = list(slices_of(settings.slice, len(volume), source))
-    return volume[chosen].clip(0), spacing, header
-
-
-def _mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tensor, str]:
-    """The mask [H, W] of what is used, and how it came about."""
-    size = (had.shape[0], had.shape[1])
-    if settings.mask is None and settings.acceleration is None:
-        return had, "as measured"
-    kind = settings.mask or "equispaced"
-    if kind in KINDS:
-        try:
-            made = make_mask(
-                kind, size, settings.acceleration or 4.0,
-                center_fraction=settings.center_fraction, seed=settings.seed,
-            )  # fmt: skip
-        except ValueError as error:
-            raise InputError(f"--mask {error}") from error
-    else:
-        made, kind = _mask_file(Path(kind), size), "file"
-    both = made & had
-    if not bool(both.any()):
-        raise InputError(f"{source}: the mask keeps nothing of it, expected some samples")
-    return both, kind
-
-
-def _mask_file(path: Path, size: tuple[int, int]) -> Tensor:
-    if not path.exists():
-        raise InputError(f"--mask {path}: no such file, expected one or {', '.join(KINDS)}")
-    if path.suffix.lower() in ARRAY_SUFFIXES:
-        values = np.abs(read_array(path)) > 0
-    else:
-        values = read_picture(path).pixels.mean(0) > 0.5
-    values = np.squeeze(values)
-    if values.ndim == 1 and values.shape == (size[1],):
-        values = np.broadcast_to(values, size)
-    if values.shape != size:
-        raise InputError(
-            f"{path}: the mask is {list(values.shape)}, the scan {list(size)}, expected the same"
-        )
-    if not values.any():
-        raise InputError(f"{path}: the mask is all zero, expected some samples")
-    return torch.from_numpy(values.copy())
-
-
-def _given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tensor:
-    """Maps of a file as [slices, sets, coils, H, W]."""
-    assert settings.maps is not None
-    maps = torch.from_numpy(read_coil_maps(settings.maps))
-    maps = maps[None] if maps.ndim == 4 else maps
-    if maps.shape[2] != coils or tuple(maps.shape[3:]) != tuple(size):
-        raise InputError(
-            f"{settings.maps}: maps of {maps.shape[2]} coils, {list(maps.shape[3:])}; the scan has "
-            f"{coils} coils, {list(size)}, expected the same"
-        )
-    return maps
-
-
-def _reference(path: Path) -> Magnitudes:
-    if path.suffix.lower() in ARRAY_SUFFIXES:
-        array = np.abs(read_array(path)).astype(np.float32)
-        return array.reshape(-1, *array.shape[-2:])
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        return read_nifti(path)[0]
-    return read_dicom(path).values
 
 
 def _matrix_of(trajectory: Tensor) -> tuple[int, int]:

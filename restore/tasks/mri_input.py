@@ -1,0 +1,219 @@
+"""From a file to k-space with its mask: measured, or simulated from a magnitude image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import field_validator
+from torch import Tensor
+
+from operators.fourier import centred_fft
+from restore.errors import InputError
+from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
+from restore.io.dicom import read_dicom
+from restore.io.kspace import (
+    KSpace,
+    along,
+    read_coil_maps,
+    read_kspace,
+    read_trajectory,
+    sampled,
+)
+from restore.io.nifti import read_nifti
+from restore.io.picture import read_picture
+from restore.mri.coils import simulated_coils
+from restore.mri.masks import KINDS, make_mask
+from restore.mri.phase import smooth_phase
+from restore.tasks.scan import slices_of
+from restore.tasks.settings import RunSettings
+
+SIMULATED_COILS = 8
+Magnitudes = NDArray[np.float32]
+
+
+class MriSettings(RunSettings):
+    """What `restore mri` lets the user choose; σ is in units of an image scaled to about 1."""
+
+    model: str = "brain"
+    maps: Path | None = None
+    calib: Literal["espirit"] = "espirit"
+    calib_size: int = 24
+    mask: str | None = None
+    acceleration: float | None = None
+    center_fraction: float = 0.08
+    slice: str = "all"
+    key: str | None = None
+    dc: Literal["centre", "corner"] = "centre"
+    traj: Path | None = None
+    dcf: Path | None = None
+    coils: int | None = None
+    save_complex: bool = False
+
+    @field_validator("acceleration")
+    @classmethod
+    def _acceleration_is_one(cls, value: float | None) -> float | None:
+        if value is not None and not 1 <= value <= 1000:
+            raise ValueError(f"{value} is no acceleration; expected a number from 1")
+        return value
+
+
+@dataclass(frozen=True)
+class Measured:
+    """k-space with what is known of it besides: the truth in its unit, and the header."""
+
+    kspace: KSpace
+    truth: Magnitudes | None = None
+    maps: Tensor | None = None
+    header: Any = None
+
+
+def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
+    """Read k-space, of the slices that were chosen, with its trajectory where there is one.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if settings.traj is not None:
+        trajectory = read_trajectory(settings.traj, "k" if settings.traj.suffix == ".mat" else None)
+        key = settings.key or ("data" if source.suffix == ".mat" else None)
+        samples = along(read_array(source, key), source, len(trajectory))
+        density = None
+        if settings.dcf is not None:
+            name = "w" if settings.dcf.suffix == ".mat" else None
+            density = np.asarray(read_array(settings.dcf, name), float).ravel(order="F")
+            if density.shape != (len(trajectory),):
+                raise InputError(
+                    f"{settings.dcf}: {density.size} weights, expected {len(trajectory)}"
+                )
+        return KSpace(samples, None, trajectory, density)
+    kspace = read_kspace(source, key=settings.key, dc=settings.dc)
+    chosen = list(slices_of(settings.slice, len(kspace.data), source))
+    data = kspace.data[chosen]
+    mask = sampled(data) if kspace.mask is not None else None
+    return KSpace(
+        data, mask, kspace.trajectory, kspace.density, kspace.noise_covariance, kspace.matrix,
+        kspace.spacing, kspace.notes,
+    )  # fmt: skip
+
+
+def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Measured:
+    """k-space of a magnitude image with simulated coils, phase and noise; written too."""
+    magnitude, spacing, header = _magnitudes(source, settings)
+    count = settings.coils or SIMULATED_COILS
+    images = torch.stack(
+        [
+            torch.from_numpy(one) * smooth_phase((one.shape[0], one.shape[1]), settings.seed + i)
+            for i, one in enumerate(magnitude)
+        ]
+    )[:, None]
+    size = (images.shape[-2], images.shape[-1])
+    maps = simulated_coils(count, size) if count > 1 else None
+    data = centred_fft(images if maps is None else maps * images)
+    if isinstance(settings.sigma, float):
+        generator = torch.Generator().manual_seed(settings.seed + 2**40)
+        level = settings.sigma * float(torch.from_numpy(magnitude).flatten().quantile(0.99))
+        real, imaginary = torch.randn((2, *data.shape), generator=generator)
+        data = data + level * torch.complex(real, imaginary)
+    had = torch.ones(size, dtype=torch.bool)
+    mask, _ = chosen_mask(source, settings, had)
+    data = data * mask
+    write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
+    kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing)
+    full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
+    return Measured(kspace, magnitude, full, header)
+
+
+def _magnitudes(
+    source: Path, settings: MriSettings
+) -> tuple[Magnitudes, tuple[float, float, float] | None, Any]:
+    """Images [slices, H, W] of a picture, a DICOM file or series, a NIfTI volume or an array."""
+    name = source.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        volume, spacing = read_nifti(source)
+        header = None
+    elif source.is_dir() or name.endswith((".dcm", ".ima")):
+        image = read_dicom(source)
+        volume, spacing, header = image.values, image.spacing, image.header
+    elif name.endswith(ARRAY_SUFFIXES):
+        array = np.abs(read_array(source, settings.key)).astype(np.float32)
+        if array.ndim not in (2, 3):
+            raise InputError(f"{source}: the array is {list(array.shape)}, expected an image")
+        return array.reshape(-1, *array.shape[-2:]), None, None
+    else:
+        picture = read_picture(source)
+        return picture.pixels.mean(0, keepdims=True), None, None
+    chosen = list(slices_of(settings.slice, len(volume), source))
+    return volume[chosen].clip(0), spacing, header
+
+
+def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tensor, str]:
+    """The mask [H, W] of what is used, and how it came about."""
+    size = (had.shape[0], had.shape[1])
+    if settings.mask is None and settings.acceleration is None:
+        return had, "as measured"
+    kind = settings.mask or "equispaced"
+    if kind in KINDS:
+        try:
+            made = make_mask(
+                kind, size, settings.acceleration or 4.0,
+                center_fraction=settings.center_fraction, seed=settings.seed,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"--mask {error}") from error
+    else:
+        made, kind = _mask_file(Path(kind), size), "file"
+    both = made & had
+    if not bool(both.any()):
+        raise InputError(f"{source}: the mask keeps nothing of it, expected some samples")
+    return both, kind
+
+
+def _mask_file(path: Path, size: tuple[int, int]) -> Tensor:
+    if not path.exists():
+        raise InputError(f"--mask {path}: no such file, expected one or {', '.join(KINDS)}")
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        values = np.abs(read_array(path)) > 0
+    else:
+        values = read_picture(path).pixels.mean(0) > 0.5
+    values = np.squeeze(values)
+    if values.ndim == 1 and values.shape == (size[1],):
+        values = np.broadcast_to(values, size)
+    if values.shape != size:
+        raise InputError(
+            f"{path}: the mask is {list(values.shape)}, the scan {list(size)}, expected the same"
+        )
+    if not values.any():
+        raise InputError(f"{path}: the mask is all zero, expected some samples")
+    return torch.from_numpy(values.copy())
+
+
+def given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tensor:
+    """Maps of a file as [slices, sets, coils, H, W]."""
+    assert settings.maps is not None
+    maps = torch.from_numpy(read_coil_maps(settings.maps))
+    maps = maps[None] if maps.ndim == 4 else maps
+    if maps.shape[2] != coils or tuple(maps.shape[3:]) != tuple(size):
+        raise InputError(
+            f"{settings.maps}: maps of {maps.shape[2]} coils, {list(maps.shape[3:])}; the scan has "
+            f"{coils} coils, {list(size)}, expected the same"
+        )
+    return maps
+
+
+def reference_images(path: Path) -> Magnitudes:
+    """True images [slices, H, W] of an array, a NIfTI volume or a DICOM file or series.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        array = np.abs(read_array(path)).astype(np.float32)
+        return array.reshape(-1, *array.shape[-2:])
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return read_nifti(path)[0]
+    return read_dicom(path).values
