@@ -16,6 +16,7 @@ from restore.cli.mri import mri
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
 from restore.cli.sample import sample
+from restore.cli.serve import serve
 from restore.cli.train import train
 
 app = typer.Typer(
@@ -232,6 +233,9 @@ app.command(
         "restore train pictures/ -o my-model --channels 1 --batch-size 8",
     )
 )(train)
+app.command(epilog=_examples("restore serve", "restore serve --host 0.0.0.0 --max-upload 20"))(
+    serve
+)
 app.command(epilog=_examples("restore methods", "restore methods --json"))(methods)
 app.command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
 app.add_typer(

@@ -1,0 +1,231 @@
+"""What stands before the page: who may come in, and what may be asked for.
+
+Gradio serves more than this page uses (a proxy, addresses that the server fetches, code that the
+browser edits). Only what the page uses passes, and only paths within the page's own folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API = "/gradio_api"
+FILE = f"{API}/file="
+LOGIN = "/enter"
+COOKIE = "restore"
+_READ = re.compile(
+    r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)?"
+    r"|/(assets|static|svelte)/.+"
+    rf"|{API}/(info|queue/data|upload_progress|startup-events|heartbeat/[\w-]+|file=.+)"
+)
+_WRITE = re.compile(rf"{API}/(queue/join|upload|cancel|reset|run/\w+)/?")
+# The browser itself refuses what is not from here.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>restore</title>
+<style>body { font: 16px/1.5 system-ui, sans-serif; margin: 20vh auto; max-width: 22rem }</style>
+<form method="post" action="/enter"><label>Password <input type="password" name="password"
+autofocus required></label> <button>Enter</button><p>%s</p></form></html>"""
+_WRONG_SECONDS = 1.0
+_LONGEST_PASSWORD = 4096
+
+
+class Refused(Exception):
+    """A request that does not pass: its status and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Gate:
+    """ASGI middleware.
+
+    Args:
+        app: what is behind.
+        root: the only folder that files may be asked for in.
+        password: that is asked for; None for nobody else than this machine's users.
+        hosts: names by which the server is called, against pages that point their own name here;
+            None for any.
+        body_bytes: of a request, at most.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        root: Path,
+        *,
+        password: str | None,
+        hosts: frozenset[str] | None,
+        body_bytes: int,
+    ) -> None:
+        self.app, self.root = app, root.resolve()
+        self.hosts, self.body_bytes = hosts, body_bytes
+        self._password = None if password is None else password.encode()
+        self._token = secrets.token_urlsafe(32)
+        self._guess = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        response: Response
+        try:
+            if scope["type"] != "http":
+                raise Refused(404, "expected a request of HTTP")
+            headers = Headers(scope=scope)
+            self._check_caller(scope, headers)
+            if not self._knows(headers):
+                response = await self._enter(scope, receive)
+            else:
+                receive = await self._checked(scope, headers, receive)
+                await self.app(scope, receive, _guarded(send))
+                return
+        except Refused as error:
+            response = PlainTextResponse(str(error), error.status)
+        await response(scope, receive, _guarded(send))
+
+    def _check_caller(self, scope: Scope, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
+            raise Refused(403, "not called by its own name; expected localhost")
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != host
+        if foreign and scope["method"] not in ("GET", "HEAD"):
+            raise Refused(403, "asked by another page; expected this one")
+
+    def _knows(self, headers: Headers) -> bool:
+        if self._password is None:
+            return True
+        cookie: SimpleCookie = SimpleCookie(headers.get("cookie", ""))
+        token = cookie[COOKIE].value if COOKIE in cookie else ""
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
+    async def _enter(self, scope: Scope, receive: Receive) -> Response:
+        """The page that asks for the password, or its answer."""
+        assert self._password is not None
+        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/":
+            return HTMLResponse(_LOGIN_PAGE % "", 401)
+        if scope["method"] != "POST" or scope["path"] != LOGIN:
+            raise Refused(401, "expected the password first")
+        body = await _body(receive, _LONGEST_PASSWORD)
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0].encode()
+        async with self._guess:  # one guess at a time, whoever guesses
+            if not hmac.compare_digest(given, self._password):
+                await asyncio.sleep(_WRONG_SECONDS)
+                return HTMLResponse(_LOGIN_PAGE % "That is not it.", 401)
+        response = RedirectResponse("/", 303)
+        response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        return response
+
+    async def _checked(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        """The request's body, after a look at what is asked for.
+
+        Raises:
+            Refused: if it does not pass.
+        """
+        path: str = scope["path"]
+        if scope["method"] in ("GET", "HEAD"):
+            if not _READ.fullmatch(path) or ".." in path.split("/"):
+                raise Refused(404, "no such page")
+            if path.startswith(FILE):
+                self._check_file(path.removeprefix(FILE))
+            return receive
+        if scope["method"] != "POST" or not _WRITE.fullmatch(path):
+            raise Refused(404, "no such page")
+        length = headers.get("content-length", "")
+        if not length.isdecimal():
+            raise Refused(411, "expected a request that says its length")
+        if int(length) > self.body_bytes:
+            raise Refused(413, f"{int(length)} bytes; expected at most {self.body_bytes}")
+        if path.rstrip("/").endswith("/upload"):
+            return receive
+        body = await _body(receive, self.body_bytes)
+        try:
+            content = json.loads(body or b"{}")
+        except ValueError as error:
+            raise Refused(400, "expected JSON") from error
+        for name in _paths(content):
+            self._check_file(name)
+        return _again(body, receive)
+
+    def _check_file(self, name: str) -> None:
+        try:
+            path = Path(name).resolve()
+            inside = path.is_relative_to(self.root) and path.is_file()
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise Refused(403, "not a file of this page") from error
+        if not inside:
+            raise Refused(403, "not a file of this page")
+
+
+def _paths(content: Any) -> Iterator[str]:
+    """Every path and address of a file in what a browser sent."""
+    if isinstance(content, Mapping):
+        if isinstance(path := content.get("path"), str):
+            yield path
+        for value in content.values():
+            yield from _paths(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _paths(value)
+
+
+async def _body(receive: Receive, most: int) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refused(400, "expected the whole request")
+        body += bytes(message.get("body", b""))
+        if len(body) > most:
+            raise Refused(413, f"expected at most {most} bytes")
+        if not message.get("more_body", False):
+            return body
+
+
+def _again(body: bytes, rest: Receive) -> Receive:
+    """`receive` that gives a body that was read already, and then the rest."""
+    given = False
+
+    async def receive() -> Message:
+        nonlocal given
+        if given:
+            return await rest()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _guarded(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return guarded

@@ -1,0 +1,149 @@
+"""The server of the page: where it listens, and what is left when it ends: nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from restore.errors import InputError
+from restore.web.files import Store
+from restore.web.gate import Gate
+from restore.web.page import asset, build_page
+from restore.web.service import Limits, Service
+
+PORT, PORTS = 7860, 100
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# What a request has besides the file that it uploads.
+_ENVELOPE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the page is served.
+
+    Attributes:
+        host: address to listen at.
+        port: None for the first free one from 7860.
+        password: asked for; None for nobody.
+        limits: what a visitor may ask for.
+        device: where the network runs.
+        models: paths of models that are offered besides the bundled ones.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    password: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    device: str = "auto"
+    models: tuple[str, ...] = ()
+
+
+@contextmanager
+def temporary_root() -> Iterator[Path]:
+    """A folder that only this user can read, and that is gone afterwards."""
+    root = Path(mkdtemp(prefix="restore-web-"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
+    """The page behind its gate, with its files in `root`."""
+    # Gradio reads where its own files go when components are made.
+    os.environ["GRADIO_TEMP_DIR"] = str(root)
+    os.environ["GRADIO_EXAMPLES_CACHE"] = str(root / "session-none")
+    service = Service(Store(root), serving.limits, serving.device, serving.models)
+    page = build_page(service)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.store.close_all()
+        # Here, since a signal that ends the server ends the process as soon as it is down.
+        shutil.rmtree(root, ignore_errors=True)
+
+    app = gr.mount_gradio_app(
+        FastAPI(lifespan=lifespan, openapi_url=None),
+        page,
+        "/",
+        footer_links=[],
+        run_history=False,
+        max_file_size=serving.limits.upload_bytes,
+        ssr_mode=False,
+        show_error=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        css=asset("page.css"),
+        head=f"<script>{asset('editor.js')}</script>",
+        theme=gr.themes.Default(font="system-ui", font_mono="monospace"),
+    )
+    # Set by `launch`, which also asks the network for things; without it gradio checks no path.
+    page.has_launched = True
+    gate = Gate(
+        app,
+        root,
+        password=serving.password,
+        hosts=LOOPBACK if serving.host in LOOPBACK else None,
+        body_bytes=serving.limits.upload_bytes + _ENVELOPE_BYTES,
+    )
+    return gate, service
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket at the port, or at the first free one from 7860.
+
+    Raises:
+        InputError: if there is none.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reason = ""
+    for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
+        try:
+            return socket.create_server((host, candidate), family=family)
+        except (OSError, OverflowError) as error:
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number).lower() if number and number > 0 else str(error)
+    raise InputError(
+        f"--host {host} --port {port or PORT}: {reason}; expected an address that is free"
+    )
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """A server that logs no request."""
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
+    )
+
+
+def serve(serving: Serving, started: Callable[[str], None]) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        serving: how.
+        started: called with the page's address when it is there.
+
+    Raises:
+        InputError: if nobody is asked for a password and others can come, or the port is taken.
+    """
+    if serving.host not in LOOPBACK and not serving.password:
+        raise InputError(f"--host {serving.host}: others can come in; expected a --password")
+    listening = listen(serving.host, serving.port)
+    with temporary_root() as root, listening, contextlib.suppress(KeyboardInterrupt):
+        app, _ = make_app(serving, root)
+        host = f"[{serving.host}]" if ":" in serving.host else serving.host
+        started(f"http://{host}:{listening.getsockname()[1]}/")
+        make_server(app).run(sockets=[listening])

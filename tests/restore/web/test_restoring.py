@@ -1,0 +1,164 @@
+"""What the page makes is what the command line and Python make."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from restore.cli.app import app
+from restore.errors import InputError
+from restore.tasks.photo import Restorer
+from restore.tasks.registry import TASKS
+from restore.tasks.settings import Settings
+from restore.web.restoring import open_mask, open_picture, start_restoring
+from restore.web.run import Cancelled
+from restore.web.service import Limits, Service
+
+from .conftest import as_drawing, smooth
+
+
+def opened(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+QUICK = {"steps": 2, "seed": 7}
+
+
+@pytest.fixture
+def visit(service, upload):
+    """Restore on the page: the outcome of a verb."""
+
+    def done(verb, path, own=None, drawing=None, common=QUICK):
+        session = service.store.session("visitor")
+        source, _ = open_picture(service, session, upload(path), verb)
+        return start_restoring(service, session, verb, source, common, own or {}, drawing).result()
+
+    return done
+
+
+def test_page_command_line_and_python_write_the_same_bytes(visit, photo, hole, tmp_path):
+    outcome = visit("inpaint", photo, drawing=as_drawing(hole))
+    mask = tmp_path / "mask.png"
+    Image.fromarray(hole).save(mask)
+
+    terminal = tmp_path / "terminal.png"
+    arguments = ["inpaint", photo, "--mask", mask, "--steps", 2, "--seed", 7, "-o", terminal]
+    assert CliRunner().invoke(app, [str(a) for a in arguments]).exit_code == 0
+
+    python = tmp_path / "python.png"
+    settings = Settings(mask=mask, seed=7, parameters={"steps": 2})
+    Restorer(TASKS["inpaint"], settings).restore(photo, python, suffix="_inpaint")
+
+    result = outcome.files[0]
+    assert result.name == "photo_inpaint.png"
+    assert result.read_bytes() == terminal.read_bytes() == python.read_bytes()
+    # What lies outside the hole stays.
+    assert (opened(result)[hole == 0] == smooth(40, 30)[hole == 0]).all()
+
+
+def test_the_sidecar_repeats_the_run_where_it_was_downloaded(
+    visit, photo, hole, tmp_path, monkeypatch
+):
+    outcome = visit("inpaint", photo, drawing=as_drawing(hole))
+    names = [file.name for file in outcome.files]
+    assert names == ["photo_inpaint.png", "photo_inpaint.json", "photo_mask.png"]
+    assert str(tmp_path / "root") not in outcome.files[1].read_text()
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    for file in [*outcome.files, photo]:
+        (downloads / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(downloads)
+    again = ["inpaint", "photo.png", "--config", "photo_inpaint.json", "-o", "again.png"]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    assert (downloads / "again.png").read_bytes() == outcome.files[0].read_bytes()
+
+
+def test_samples_come_with_the_map_of_their_spread(visit, photo, hole):
+    outcome = visit("inpaint", photo, drawing=as_drawing(hole), common=QUICK | {"samples": 2})
+    names = {file.name for file in outcome.files}
+    assert {"photo_inpaint_0.png", "photo_inpaint_1.png", "photo_inpaint_std.npy"} <= names
+    assert outcome.spread.name == "photo_inpaint_std.png"
+
+
+def test_before_and_after_have_the_size_of_the_result(visit, photo):
+    outcome = visit("super-resolve", photo, {"scale": 2.0, "kernel": "bicubic"})
+    assert [opened(one).shape for one in outcome.shown] == [(60, 80, 3)] * 2
+    assert outcome.record["width"] == 80
+    assert outcome.record["output"] == "photo_super-resolve.png"
+
+
+def test_an_uploaded_mask_is_read_as_the_command_line_reads_it(service, upload, photo, tmp_path):
+    session = service.store.session("visitor")
+    source, shown = open_picture(service, session, upload(photo), "inpaint")
+    assert (opened(shown) == smooth(40, 30)).all()
+    grey = np.zeros((30, 40), np.uint8)
+    grey[3:6, 7:9], grey[20, 20] = 128, 127  # above and below a half
+    path = tmp_path / "grey.tif"
+    Image.fromarray(grey).save(path)
+    made = open_mask(service, session, upload(path), source)
+    assert (opened(made) == np.where(grey == 128, 255, 0)).all()
+    small = tmp_path / "small.png"
+    Image.fromarray(grey[:10]).save(small)
+    with pytest.raises(InputError, match="mask is 40x10, the picture is 40x30"):
+        open_mask(service, session, upload(small), source)
+
+
+def test_what_is_no_picture_is_refused(service, upload, tmp_path):
+    path = tmp_path / "notes.png"
+    path.write_text("not a picture")
+    with pytest.raises(InputError, match=r"notes\.png.*expected"):
+        open_picture(service, service.store.session("a"), upload(path), "inpaint")
+
+
+@pytest.mark.parametrize(
+    ("own", "common", "match"),
+    [
+        ({}, {"method": "pathlib:Path"}, "method pathlib:Path: expected one of"),
+        ({}, {"model": "/etc/passwd"}, "model /etc/passwd: expected one of"),
+        ({}, {"steps": -1}, "steps -1: expected a whole number"),
+        ({}, {"seed": 0.5}, "seed 0.5: expected a whole number"),
+        ({}, {"preset": "wild"}, "quality wild: expected one of"),
+        ({}, {"sigma": "loud"}, "--sigma loud"),
+        ({"scale": 40.0}, {}, "1600x1200 pixels; expected at most 1 million"),
+        ({"scale": 20.0}, {"samples": 4}, "800x600 pixels times 4 samples; expected at most"),
+    ],
+)
+def test_what_the_page_does_not_offer_is_refused(service, upload, photo, own, common, match):
+    narrow = Service(service.store, Limits(pixels=1_000_000))
+    session = service.store.session("visitor")
+    source, _ = open_picture(narrow, session, upload(photo), "super-resolve")
+    with pytest.raises(InputError, match=match):
+        start_restoring(narrow, session, "super-resolve", source, common, own).result()
+
+
+def test_a_picture_with_too_many_pixels_is_refused_by_its_header(service, upload, photo):
+    narrow = Service(service.store, Limits(pixels=1000))
+    with pytest.raises(InputError, match="40x30 pixels; expected at most"):
+        open_picture(narrow, service.store.session("visitor"), upload(photo), "inpaint")
+
+
+@pytest.mark.parametrize("drawing", ["/etc/passwd", "data:image/png;base64,!", "data:text/html,x"])
+def test_a_drawing_is_a_png(service, upload, photo, drawing):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "inpaint")
+    with pytest.raises(InputError, match="the drawing is no PNG"):
+        start_restoring(service, session, "inpaint", source, QUICK, {}, drawing)
+
+
+def test_a_session_has_one_run_which_can_be_cancelled(service, upload, photo, hole):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "inpaint")
+    many = {"steps": 1000, "method": "ddrm"}
+    run = start_restoring(service, session, "inpaint", source, many, {}, as_drawing(hole))
+    seen = next(progress for progress in run.events() if progress.total)
+    assert seen.total == 1000
+    assert seen.preview.startswith("data:image/jpeg;base64,")
+    with pytest.raises(InputError, match="not over yet"):
+        start_restoring(service, session, "inpaint", source, many, {}, as_drawing(hole))
+    run.cancel()
+    with pytest.raises(Cancelled):
+        run.result()
+    assert run.progress.step < 1000
