@@ -9,7 +9,7 @@ import typer
 
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import scans
+from restore.cli.scanning import scans, size_of
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -32,13 +32,6 @@ def _is_series(folder: Path) -> bool:
     """Whether a folder holds slices of DICOM, or a stack of TIFF, and no sinogram file."""
     suffixes = {file.suffix.lower() for file in folder.iterdir() if file.is_file()}
     return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """N, or WIDTHxHEIGHT, as (rows, columns)."""
-    from restore.tasks.settings import parse_size
-
-    return parse_size(f"{text}x{text}" if text.isdecimal() else text)
 
 
 @with_common_options
@@ -121,7 +114,7 @@ def ct(
             "flat": flat, "dark": dark, "angles": angles, "angle_unit": angle_unit,
             "geometry": geometry, "dso": dso, "dsd": dsd, "det_spacing": det_spacing,
             "center": center, "photons": photons, "slice": slice_, "views": views,
-            "size": size and _size(size), "pixel_size": pixel_size, "bin": bin_,
+            "size": size and size_of(size), "pixel_size": pixel_size, "bin": bin_,
             "rings": rings or None, "key": key, "mu_water": mu_water,
         }  # fmt: skip
 

@@ -9,7 +9,7 @@ import typer
 
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import scans
+from restore.cli.scanning import scans, size_of
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -71,6 +71,12 @@ def mri(
     dcf: Annotated[
         Path | None, typer.Option(help="Density weights of the trajectory's samples.")
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|WIDTHxHEIGHT", help="Of the image, with --traj. [default: what fits]"
+        ),
+    ] = None,
     coils: Annotated[
         int | None,
         typer.Option(min=1, help="Compress to this many coils; with --simulate, how many."),
@@ -86,10 +92,13 @@ def mri(
     A mask that is made takes samples of a whole scan away, and the result is scored against it.
     Writes .npy (the default), .h5, .nii, .dcm, .png or .cfl, with a picture to look at.
     """
-    own = {
-        "maps": maps, "calib": calib, "calib_size": calib_size, "mask": mask,
-        "acceleration": acceleration, "center_fraction": center_fraction, "slice": slice_,
-        "key": key, "dc": dc, "traj": traj, "dcf": dcf, "coils": coils,
-        "save_complex": save_complex or None,
-    }  # fmt: skip
-    run_verb("mri", inputs, common, lambda: own, scans(_task, INPUTS))
+
+    def own() -> dict[str, Any]:
+        return {
+            "maps": maps, "calib": calib, "calib_size": calib_size, "mask": mask,
+            "acceleration": acceleration, "center_fraction": center_fraction, "slice": slice_,
+            "key": key, "dc": dc, "traj": traj, "dcf": dcf, "size": size and size_of(size),
+            "coils": coils, "save_complex": save_complex or None,
+        }  # fmt: skip
+
+    run_verb("mri", inputs, common, own, scans(_task, INPUTS))

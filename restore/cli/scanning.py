@@ -48,3 +48,10 @@ def scans(
         )
 
     return kind
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """N, or WIDTHxHEIGHT, as (rows, columns)."""
+    from restore.tasks.settings import parse_size
+
+    return parse_size(f"{text}x{text}" if text.isdecimal() else text)

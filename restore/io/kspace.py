@@ -98,50 +98,6 @@ def read_coil_maps(path: Path, key: str | None = None) -> Complex:
     return np.ascontiguousarray(maps, dtype=np.complex64)
 
 
-def read_trajectory(path: Path, key: str | None = None) -> NDArray[np.float64]:
-    """A trajectory [samples, 2] in cycles per pixel, (rows, columns).
-
-    Complex numbers are kx + i ky with x along the columns; BART's are in cycles per field of view
-    and are taken as they are by `restore mri` once divided by the matrix.
-
-    Raises:
-        InputError: one line that names the file, what was found and what was expected.
-    """
-    if is_bart(path):
-        array = read_bart(path).real
-        if array.shape[0] not in (2, 3):
-            raise InputError(f"{path}: {array.shape[0]} coordinates a sample, expected BART's 3")
-        flat = array.reshape(array.shape[0], -1, order="F")
-        return np.stack([flat[0], flat[1]], -1).astype(np.float64)
-    array = read_array(path, key)
-    if np.iscomplexobj(array):
-        places = array.ravel(order="F")
-        return np.stack([places.imag, places.real], -1).astype(np.float64)
-    if array.ndim < 2 or 2 not in (array.shape[-1], array.shape[0]):
-        raise InputError(f"{path}: the trajectory is {list(array.shape)}, expected [samples, 2]")
-    last = array if array.shape[-1] == 2 else np.moveaxis(array, 0, -1)
-    return last.reshape(-1, 2).astype(np.float64)
-
-
-def along(data: NDArray[Any], path: Path, samples: int) -> Complex:
-    """Samples along a trajectory as [1, coils, samples], from [..., coils] or [coils, ...].
-
-    Raises:
-        InputError: if the numbers do not fit.
-    """
-    flat = np.squeeze(data)
-    if flat.size % samples:
-        raise InputError(
-            f"{path}: {flat.size} samples, expected a multiple of the trajectory's {samples}"
-        )
-    coils = flat.size // samples
-    if flat.ndim > 1 and flat.shape[-1] == coils:  # MATLAB's and BART's order
-        ordered = flat.reshape(samples, coils, order="F").T
-    else:
-        ordered = flat.reshape(coils, samples)
-    return np.ascontiguousarray(ordered, dtype=np.complex64)[None]
-
-
 def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
     if not np.iscomplexobj(array):
         raise InputError(f"{path}: real numbers ({array.dtype}), expected complex k-space")

@@ -153,30 +153,41 @@ def _along(
     header: _Header,
     covariance: Complex | None,
 ) -> KSpace:
-    places = []
-    for i in imaging:
-        dimensions = int(rows[i]["head"]["trajectory_dimensions"])
-        if dimensions not in (2, 3):
-            raise InputError(
-                f"{path}: {header.trajectory} without a trajectory, expected one beside each line"
-            )
-        place = np.asarray(rows[i]["traj"], dtype=np.float64).reshape(-1, dimensions)
-        places.append(place[:, :2])
+    slices = rows["head"]["idx"]["slice"][imaging].astype(int)
+    parts = [np.flatnonzero(slices == number) for number in sorted(set(slices.tolist()))]
+    trajectory, *others = [
+        np.concatenate([_places(path, rows[imaging[i]], header) for i in part]) for part in parts
+    ]
+    if any(not np.array_equal(other, trajectory) for other in others):
+        raise InputError(
+            f"{path}: {len(parts)} slices with trajectories of their own, expected the same one"
+        )
     matrix = header.matrix
     if matrix is None:
         raise InputError(f"{path}: no matrix in the header, expected the size of the image")
-    trajectory = np.concatenate(places)
     if np.abs(trajectory).max() > 0.5 + 1e-6:
         trajectory = trajectory / np.asarray(matrix)
-    data = np.concatenate(lines, axis=1)[None]
-    if data.shape[-1] != len(trajectory):
+    data = [np.concatenate([lines[i] for i in part], axis=1) for part in parts]
+    if any(one.shape[1] != len(trajectory) for one in data):
         raise InputError(
-            f"{path}: {data.shape[-1]} samples at {len(trajectory)} places, expected as many"
+            f"{path}: {data[0].shape[1]} samples at {len(trajectory)} places, expected as many"
         )
     return KSpace(
-        data, None, trajectory=trajectory.clip(-0.5, 0.5), noise_covariance=covariance,
+        np.stack(data), None, trajectory=trajectory.clip(-0.5, 0.5), noise_covariance=covariance,
         matrix=matrix, spacing=header.spacing,
     )  # fmt: skip
+
+
+def _places(path: Path, row: Any, header: _Header) -> NDArray[np.float64]:
+    dimensions = int(row["head"]["trajectory_dimensions"])
+    if dimensions not in (2, 3):
+        raise InputError(
+            f"{path}: {header.trajectory} without a trajectory, expected one beside each line"
+        )
+    places = np.asarray(row["traj"], dtype=np.float64)
+    if places.size % dimensions:
+        raise InputError(f"{path}: {places.size} coordinates of {dimensions} each, expected whole")
+    return places.reshape(-1, dimensions)[:, :2]
 
 
 def _line(path: Path, row: Any) -> Complex:

@@ -28,7 +28,7 @@ class CoilMaps(NamedTuple):
 def espirit(
     kspace: Tensor,
     *,
-    calib_size: int = 24,
+    calib_size: int | tuple[int, int] = 24,
     kernel: int = 6,
     threshold: float = 0.02,
     crop: float = 0.95,
@@ -42,7 +42,7 @@ def espirit(
 
     Args:
         kspace: [coils, H, W], fully sampled in the middle.
-        calib_size: Side of that middle; smaller images take what there is.
+        calib_size: Side of that middle, or its rows and columns; smaller images take what there is.
         kernel: Side of the patches.
         threshold: Relative singular value below which a patch is noise.
         crop: Eigenvalue below which a pixel has no map.
@@ -52,9 +52,9 @@ def espirit(
     where SENSE meets GRAPPA", 2014.
     """
     coils, height, width = kspace.shape
-    middle = _middle(kspace, calib_size)
-    side = min(kernel, *middle.shape[1:])
-    patches = middle.unfold(1, side, 1).unfold(2, side, 1).flatten(1, 2)
+    center = middle(kspace, calib_size)
+    side = min(kernel, *center.shape[1:])
+    patches = center.unfold(1, side, 1).unfold(2, side, 1).flatten(1, 2)
     matrix = patches.transpose(0, 1).flatten(1)
     # The right singular vectors of a tall matrix, by its small Gram matrix in double precision.
     double = matrix.to(torch.complex128)
@@ -91,18 +91,35 @@ def folds(maps: CoilMaps, crop: float = 0.95, share: float = 0.02) -> bool:
 
 def calibration_side(mask: Tensor) -> int:
     """Side of the largest square around DC [H, W] that is fully sampled."""
-    height, width = mask.shape
-    side = min(height, width)
+    side = min(mask.shape)
     while side > 0:
-        top, left = height // 2 - side // 2, width // 2 - side // 2
-        if bool(mask[top : top + side, left : left + side].all()):
+        if bool(_around(mask, side, side).all()):
             return side
         side -= 1
     return 0
 
 
-def _middle(kspace: Tensor, size: int) -> Tensor:
-    height, width = kspace.shape[1:]
-    rows, columns = min(size, height), min(size, width)
+def calibration_area(mask: Tensor) -> tuple[int, int]:
+    """Rows and columns of a what is fully sampled around DC: a square, grown high, then wide.
+
+    0 and 0 where DC itself is missing.
+    """
+    rows = columns = calibration_side(mask)
+    while 0 < rows < mask.shape[0] and bool(_around(mask, rows + 1, columns).all()):
+        rows += 1
+    while 0 < columns < mask.shape[1] and bool(_around(mask, rows, columns + 1).all()):
+        columns += 1
+    return rows, columns
+
+
+def middle(kspace: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return the middle of k-space [coils, H, W], of one side or so many rows and columns."""
+    rows, columns = (size, size) if isinstance(size, int) else size
+    return _around(kspace, min(rows, kspace.shape[1]), min(columns, kspace.shape[2]))
+
+
+def _around(x: Tensor, rows: int, columns: int) -> Tensor:
+    """So many rows and columns of [..., H, W] around DC."""
+    height, width = x.shape[-2:]
     top, left = height // 2 - rows // 2, width // 2 - columns // 2
-    return kspace[:, top : top + rows, left : left + columns]
+    return x[..., top : top + rows, left : left + columns]

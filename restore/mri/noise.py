@@ -26,13 +26,25 @@ def kspace_noise(kspace: Tensor, mask: Tensor) -> float:
     y = (torch.arange(height, device=mask.device) - height // 2) / (height / 2)
     x = (torch.arange(width, device=mask.device) - width // 2) / (width / 2)
     radius = torch.hypot(y[:, None], x[None, :])
-    threshold = radius[mask].quantile(1 - _OUTER)
-    outer = kspace[..., mask & (radius >= threshold)].abs()
-    # Positions that were filled with zeros (partial Fourier, say) hold no noise.
-    return float(outer[outer > 0].median()) / math.sqrt(2 * math.log(2))
+    return _outer(kspace[..., mask], radius[mask])
+
+
+def trajectory_noise(samples: Tensor, trajectory: Tensor) -> float:
+    """Return the same of samples [slices, coils, samples] at [samples, 2] along a trajectory."""
+    return _outer(samples, trajectory.norm(dim=-1).float())
 
 
 def covariance_of(noise: Tensor) -> Tensor:
     """Return the covariance [coils, coils] of noise [coils, samples] of a scan without signal."""
     centred = noise - noise.mean(-1, keepdim=True)
     return centred @ centred.mH / (noise.shape[-1] - 1)
+
+
+def _outer(samples: Tensor, radius: Tensor) -> float:
+    """Of samples [..., N] at a distance [N] from DC."""
+    # By sorting: `quantile` takes no more than 2^24 numbers.
+    threshold = radius.sort().values[int((1 - _OUTER) * (len(radius) - 1))]
+    outer = samples[..., radius >= threshold].abs()
+    # Positions that were filled with zeros (partial Fourier, say) hold no noise.
+    measured = outer[outer > 0]
+    return float(measured.median()) / math.sqrt(2 * math.log(2)) if len(measured) else 0.0

@@ -23,10 +23,11 @@ from restore.io.nifti import write_nifti
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import compress_coils, prewhiten
 from restore.mri.masks import KINDS
-from restore.mri.noise import kspace_noise
+from restore.mri.noise import kspace_noise, trajectory_noise
 from restore.problem import Problem
 from restore.tasks.coil_maps import estimated_maps
 from restore.tasks.mri_input import (
+    LEAST_NOISE,
     Magnitudes,
     Measured,
     MriSettings,
@@ -43,8 +44,6 @@ from restore.tasks.task import Preset
 # What a sampler starts from, and results are compared with.
 BASELINE = "cg-sense"
 STEPS = 10
-# σ of an image scaled to 1, where nothing is known of the noise of a trajectory's samples.
-UNKNOWN_NOISE = 0.01
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,16 @@ class Mri(ScanTask[MriSettings]):
             measured = Measured(measured_kspace(source, settings))
         kspace = measured.kspace
         data = torch.from_numpy(kspace.data)
+        images = data if data.ndim == 4 else data[..., None]
         if kspace.noise_covariance is not None:
-            data = prewhiten(data, torch.from_numpy(kspace.noise_covariance))
-        if settings.coils is not None and settings.coils < data.shape[1]:
-            data = compress_coils(data if data.ndim == 4 else data[..., None], settings.coils)
-            data = data.reshape(*data.shape[:2], *kspace.data.shape[2:])
+            try:
+                images = prewhiten(images, torch.from_numpy(kspace.noise_covariance))
+            except ValueError as error:
+                raise InputError(f"{source}: {error}") from error
+        given = settings.maps is not None or measured.maps is not None
+        if settings.coils is not None and settings.coils < data.shape[1] and not given:
+            images = compress_coils(images, settings.coils)
+        data = images.reshape(*images.shape[:2], *data.shape[2:])
         if kspace.trajectory is not None:
             return self._along(source, settings, device, measured, data)
         return self._gridded(source, settings, device, measured, data)
@@ -127,7 +131,7 @@ class Mri(ScanTask[MriSettings]):
         ):
             whole = CartesianMRI(had, (1, *had.shape)) if maps is None else SenseMRI(maps, had)
             truth = _magnitude(whole.adjoint(full)[None])[0].numpy()
-        noise = kspace_noise(y, mask)
+        noise = kspace_noise(y, mask) if measured.noise is None else measured.noise
         return self._scan(
             source, settings, device, measured, operator, y, noise, None, truth, notes,
             {"mask": described, "acceleration": mask.numel() / int(mask.sum())},
@@ -144,7 +148,7 @@ class Mri(ScanTask[MriSettings]):
         kspace = measured.kspace
         assert kspace.trajectory is not None
         trajectory = torch.from_numpy(kspace.trajectory)
-        size = kspace.matrix or _matrix_of(trajectory)
+        size = settings.size or kspace.matrix or _matrix_of(trajectory)
         density = (
             torch.from_numpy(kspace.density).float()
             if kspace.density is not None
@@ -152,7 +156,9 @@ class Mri(ScanTask[MriSettings]):
         )
         notes = [*kspace.notes]
         if data.shape[0] > 1:
-            raise InputError(f"{source}: {data.shape[0]} slices along one trajectory, expected one")
+            raise InputError(
+                f"{source}: {data.shape[0]} slices along one trajectory, expected --slice N"
+            )
         plain = NonCartesianMRI(trajectory, (1, *size))
         maps = None
         if data.shape[1] > 1:
@@ -160,14 +166,21 @@ class Mri(ScanTask[MriSettings]):
             if settings.maps is not None:
                 maps = given_maps(settings, data.shape[1], size)[0, 0]
             else:
-                found, notes_of_maps = estimated_maps(
-                    centred_fft(images[:, 0]), settings.calib_size
+                gridded = centred_fft(images[:, 0])
+                everything = torch.ones(size, dtype=torch.bool)
+                found, said = estimated_maps(gridded, settings.calib_size, everything, source)
+                maps, notes = (
+                    found[0],
+                    notes + [f"{text}; along a trajectory the first is used" for text in said],
                 )
-                maps, notes = found[0], notes + notes_of_maps
         operator = NonCartesianMRI(trajectory, (1, *size), maps)
+        # Weights of any scale are there: with theirs the image is the one that fits best.
+        fit = operator(operator.adjoint(density * data))
+        density = density * float((fit.conj() * data).real.sum() / fit.abs().square().sum())
         return self._scan(
-            source, settings, device, measured, operator, data, None, density,
-            measured.truth, notes, {"mask": "trajectory", "samples": len(trajectory)},
+            source, settings, device, measured, operator, data,
+            trajectory_noise(data, trajectory), density, measured.truth, notes,
+            {"mask": "trajectory", "samples": len(trajectory)},
         )  # fmt: skip
 
     def _maps(
@@ -211,23 +224,22 @@ class Mri(ScanTask[MriSettings]):
         measured: Measured,
         operator: LinearOperator,
         y: Tensor,
-        noise: float | None,
+        noise: float,
         density: Tensor | None,
         truth: Magnitudes | None,
         notes: list[str],
         described: dict[str, Any],
     ) -> Scan:
         """The problem of an image scaled to about 1, with its classical reconstructions."""
-        matrix = measured.kspace.matrix
-        weights = None if density is None else density
-        back = zero_filled(operator, y, weights)
-        scale = float(back.abs().flatten().quantile(0.99))
+        matrix = None if density is not None else measured.kspace.matrix
+        back = zero_filled(operator, y, density)
+        scale = float(np.quantile(back.abs().numpy(), 0.99))
         if not scale > 0:
             raise InputError(f"{source}: the zero-filled image is empty, expected k-space")
         y = y / scale
         sigma = self._noise(settings, noise, scale, notes)
         operator, y = operator.to(device), y.to(device)
-        weights = None if weights is None else weights.to(device)
+        weights = None if density is None else density.to(device)
         problem = Problem(operator, y, sigma)
         support = _support(operator)
 
@@ -265,18 +277,12 @@ class Mri(ScanTask[MriSettings]):
             sidecar={"coils": int(y.shape[1]), "acceleration": described.get("acceleration")},
         )
 
-    def _noise(
-        self, settings: MriSettings, noise: float | None, scale: float, notes: list[str]
-    ) -> float:
+    def _noise(self, settings: MriSettings, noise: float, scale: float, notes: list[str]) -> float:
+        if settings.simulate:
+            return noise / scale
         if isinstance(settings.sigma, float):
             return settings.sigma
-        if noise is None:
-            notes.append(
-                f"noise of a trajectory is not estimated: taken as {UNKNOWN_NOISE} of the image; "
-                "--sigma says better"
-            )
-            return UNKNOWN_NOISE
-        sigma = noise / scale
+        sigma = max(noise / scale, LEAST_NOISE)
         notes.append(f"noise estimated from the edge of k-space: sigma {sigma:.4f}")
         return sigma
 

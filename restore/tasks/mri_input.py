@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +16,10 @@ from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
 from restore.io.dicom import read_dicom
-from restore.io.kspace import (
-    KSpace,
-    along,
-    read_coil_maps,
-    read_kspace,
-    read_trajectory,
-    sampled,
-)
-from restore.io.nifti import read_nifti
+from restore.io.kspace import KSpace, read_coil_maps, read_kspace, sampled
+from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
 from restore.io.picture import read_picture
+from restore.io.trajectory import read_density, read_samples, read_trajectory
 from restore.mri.coils import simulated_coils
 from restore.mri.masks import KINDS, make_mask
 from restore.mri.phase import smooth_phase
@@ -33,6 +27,9 @@ from restore.tasks.scan import slices_of
 from restore.tasks.settings import RunSettings
 
 SIMULATED_COILS = 8
+# Of what is bright: no model of a scanner is closer to the world.
+LEAST_NOISE = 1e-3
+_DICOM_SUFFIXES = (".dcm", ".ima")
 Magnitudes = NDArray[np.float32]
 
 
@@ -51,6 +48,7 @@ class MriSettings(RunSettings):
     dc: Literal["centre", "corner"] = "centre"
     traj: Path | None = None
     dcf: Path | None = None
+    size: tuple[int, int] | None = None
     coils: int | None = None
     save_complex: bool = False
 
@@ -64,11 +62,20 @@ class MriSettings(RunSettings):
 
 @dataclass(frozen=True)
 class Measured:
-    """k-space with what is known of it besides: the truth in its unit, and the header."""
+    """k-space with what is known of it besides.
+
+    Attributes:
+        kspace: the data.
+        truth: the true magnitudes [slices, H, W] in its unit; None where they are not known.
+        maps: the coil maps of a simulation, [slices, 1, coils, H, W].
+        noise: standard deviation per component of a simulation's noise, in the data's unit.
+        header: of the DICOM file that was the source.
+    """
 
     kspace: KSpace
     truth: Magnitudes | None = None
     maps: Tensor | None = None
+    noise: float | None = None
     header: Any = None
 
 
@@ -79,26 +86,23 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
         InputError: one line that names the file, what was found and what was expected.
     """
     if settings.traj is not None:
-        trajectory = read_trajectory(settings.traj, "k" if settings.traj.suffix == ".mat" else None)
-        key = settings.key or ("data" if source.suffix == ".mat" else None)
-        samples = along(read_array(source, key), source, len(trajectory))
-        density = None
-        if settings.dcf is not None:
-            name = "w" if settings.dcf.suffix == ".mat" else None
-            density = np.asarray(read_array(settings.dcf, name), float).ravel(order="F")
-            if density.shape != (len(trajectory),):
-                raise InputError(
-                    f"{settings.dcf}: {density.size} weights, expected {len(trajectory)}"
-                )
-        return KSpace(samples, None, trajectory, density)
+        trajectory = read_trajectory(settings.traj, size=settings.size)
+        samples = read_samples(source, trajectory, settings.key)
+        weights = None if settings.dcf is None else read_density(settings.dcf, trajectory)
+        return KSpace(samples, None, trajectory.places, weights, matrix=trajectory.matrix)
     kspace = read_kspace(source, key=settings.key, dc=settings.dc)
     chosen = list(slices_of(settings.slice, len(kspace.data), source))
     data = kspace.data[chosen]
-    mask = sampled(data) if kspace.mask is not None else None
-    return KSpace(
-        data, mask, kspace.trajectory, kspace.density, kspace.noise_covariance, kspace.matrix,
-        kspace.spacing, kspace.notes,
-    )  # fmt: skip
+    if kspace.mask is None:
+        return replace(kspace, data=data)
+    mask = sampled(data)
+    for number, one in zip(chosen, data, strict=True):
+        if not np.array_equal(sampled(one[None]), mask):
+            raise InputError(
+                f"{source}: slice {number} is not sampled where others are, expected one pattern, "
+                "or --slice"
+            )
+    return replace(kspace, data=data, mask=mask)
 
 
 def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Measured:
@@ -114,18 +118,20 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     size = (images.shape[-2], images.shape[-1])
     maps = simulated_coils(count, size) if count > 1 else None
     data = centred_fft(images if maps is None else maps * images)
+    level = float(np.quantile(magnitude, 0.99))
+    noise = LEAST_NOISE * level
     if isinstance(settings.sigma, float):
         generator = torch.Generator().manual_seed(settings.seed + 2**40)
-        level = settings.sigma * float(torch.from_numpy(magnitude).flatten().quantile(0.99))
+        noise = max(noise, settings.sigma * level)
         real, imaginary = torch.randn((2, *data.shape), generator=generator)
-        data = data + level * torch.complex(real, imaginary)
+        data = data + settings.sigma * level * torch.complex(real, imaginary)
     had = torch.ones(size, dtype=torch.bool)
     mask, _ = chosen_mask(source, settings, had)
     data = data * mask
     write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
     kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing)
     full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
-    return Measured(kspace, magnitude, full, header)
+    return Measured(kspace, magnitude, full, noise, header)
 
 
 def _magnitudes(
@@ -133,10 +139,10 @@ def _magnitudes(
 ) -> tuple[Magnitudes, tuple[float, float, float] | None, Any]:
     """Images [slices, H, W] of a picture, a DICOM file or series, a NIfTI volume or an array."""
     name = source.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
+    if name.endswith(NIFTI_SUFFIXES):
         volume, spacing = read_nifti(source)
         header = None
-    elif source.is_dir() or name.endswith((".dcm", ".ima")):
+    elif source.is_dir() or name.endswith(_DICOM_SUFFIXES):
         image = read_dicom(source)
         volume, spacing, header = image.values, image.spacing, image.header
     elif name.endswith(ARRAY_SUFFIXES):
@@ -206,7 +212,7 @@ def given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tens
 
 
 def reference_images(path: Path) -> Magnitudes:
-    """True images [slices, H, W] of an array, a NIfTI volume or a DICOM file or series.
+    """True images [slices, H, W] of an array, NIfTI volume, DICOM file or series, or picture.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -214,6 +220,9 @@ def reference_images(path: Path) -> Magnitudes:
     if path.suffix.lower() in ARRAY_SUFFIXES:
         array = np.abs(read_array(path)).astype(np.float32)
         return array.reshape(-1, *array.shape[-2:])
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
         return read_nifti(path)[0]
-    return read_dicom(path).values
+    if path.is_dir() or path.name.lower().endswith(_DICOM_SUFFIXES):
+        return read_dicom(path).values
+    grey: Magnitudes = read_picture(path).pixels.mean(0, keepdims=True)
+    return grey

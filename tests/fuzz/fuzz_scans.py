@@ -20,8 +20,9 @@ from fuzz_readers import kind_of_refusal
 from restore.errors import InputError
 from restore.io.bart import write_bart
 from restore.io.dicom import read_dicom
-from restore.io.kspace import read_coil_maps, read_kspace, read_trajectory
+from restore.io.kspace import read_coil_maps, read_kspace
 from restore.io.nifti import read_nifti
+from restore.io.trajectory import read_trajectory
 
 _COILS, _ROWS, _COLUMNS = 2, 8, 6
 
@@ -83,7 +84,7 @@ def _read(path: Path) -> None:
     elif path.name.startswith("maps"):
         assert read_coil_maps(path).dtype == np.complex64
     elif path.name.startswith("traj"):
-        assert read_trajectory(path).shape[1] == 2
+        assert read_trajectory(path).places.shape[1] == 2
     else:
         kspace = read_kspace(path)
         assert kspace.data.dtype == np.complex64

@@ -10,7 +10,7 @@ import scipy.io
 
 from restore.errors import InputError
 from restore.io.bart import read_bart, write_bart
-from restore.io.kspace import along, read_coil_maps, read_kspace, read_trajectory
+from restore.io.kspace import read_coil_maps, read_kspace
 
 COILS, ROWS, COLUMNS = 3, 10, 8
 BART = shutil.which("bart")
@@ -202,17 +202,21 @@ def test_bart_itself_reads_and_writes_the_same(tmp_path):
     assert np.allclose(image, expected, atol=1e-4 * np.abs(image).max())
 
 
-def test_trajectories(tmp_path):
-    k = np.random.default_rng(0).uniform(-0.5, 0.5, (6, 4, 2))
-    scipy.io.savemat(tmp_path / "k.mat", {"k": k[..., 1] + 1j * k[..., 0]})
-    np.save(tmp_path / "k.npy", k)
-    assert np.allclose(read_trajectory(tmp_path / "k.mat").reshape(4, 6, 2).swapaxes(0, 1), k)
-    assert np.allclose(read_trajectory(tmp_path / "k.npy"), k.reshape(-1, 2))
-    data = draw(6, 4, COILS)
-    flat = along(data, tmp_path / "k.mat", 24)
-    assert np.array_equal(flat[0, 1], data[..., 1].ravel(order="F"))
-    with pytest.raises(InputError, match="72 samples, expected a multiple of the trajectory's 7"):
-        along(data, tmp_path / "k.mat", 7)
+def test_slices_share_a_trajectory(tmp_path):
+    places = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 20, 2)).astype(np.float32)
+    data = draw(2, 3, COILS, 20)
+    lines = [
+        (data[s, i], {"trajectory": places[i], "slice": s}) for i in range(3) for s in range(2)
+    ]
+    write_ismrmrd(tmp_path / "k.h5", lines, head(trajectory=xsd.trajectoryType.SPIRAL))
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert kspace.data.shape == (2, COILS, 60)
+    assert np.array_equal(kspace.data[1, :, 20:40], data[1, 1])
+    assert np.allclose(kspace.trajectory, places.reshape(-1, 2))
+    lines[1][1]["trajectory"] = -places[0]
+    write_ismrmrd(tmp_path / "own.h5", lines, head(trajectory=xsd.trajectoryType.SPIRAL))
+    with pytest.raises(InputError, match="2 slices with trajectories of their own"):
+        read_kspace(tmp_path / "own.h5")
 
 
 def bad_files(tmp_path):
