@@ -19,7 +19,6 @@ from restore.report.columns import COLUMNS, Column
 from restore.tasks.settings import parse_scale, resolve_settings, scalar
 
 if TYPE_CHECKING:
-    from restore.report.comparison import Input
     from restore.tasks.compare import Comparison
     from restore.tasks.record import Row
     from restore.tasks.task import Task
@@ -152,35 +151,9 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
 def _write_report(
     path: Path, comparison: Comparison, sources: Sequence[Path], summary: Sequence[Row]
 ) -> None:
-    from restore.report.comparison import write_comparison
+    from restore.report.comparison import inputs_of, write_comparison
     from restore.tasks.sidecar import software
 
     title = f"restore compare: {comparison.task.name}"
     configuration = comparison.configuration | {"versions": software()}
-    write_comparison(path, title, _shown(comparison, sources), summary, configuration)
-
-
-def _shown(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input]:
-    """The inputs with all pictures, read one input at a time."""
-    import numpy as np
-
-    from restore.io.picture import read_picture
-    from restore.report.comparison import Input, ShownMethod
-
-    for source in sources:
-        methods = []
-        for row in comparison.rows([source]):
-            there = "error" not in row
-            picture = comparison.picture(source, row["method"])
-            spread = comparison.spread(source, row["method"])
-            several = there and row["samples"] > 1
-            methods.append(
-                ShownMethod(
-                    method=row["method"],
-                    picture=read_picture(picture).pixels if there else None,
-                    std=np.load(spread, allow_pickle=False) if several else None,
-                    row=row,
-                )
-            )
-        measured, truth = comparison.shown(source)
-        yield Input(name=source.name, measured=measured, truth=truth, shown=methods)
+    write_comparison(path, title, inputs_of(comparison, sources), summary, configuration)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restore.io.atomic import atomic_path
+from restore.io.picture import read_picture
 from restore.report.columns import COLUMNS, Column, used
 from restore.report.inline import MAP_GRADIENT, map_uri, png_uri, shrunk
 from restore.report.plot import quality_plot
+
+if TYPE_CHECKING:
+    from restore.tasks.compare import Comparison
 
 Pixels = NDArray[np.float32]
 Row = Mapping[str, Any]
@@ -65,6 +69,32 @@ class Input:
     measured: Pixels | None
     truth: Pixels | None
     shown: Sequence[ShownMethod]
+
+
+def inputs_of(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input]:
+    """The inputs of a comparison with all pictures, read one input at a time.
+
+    Args:
+        comparison: that was run.
+        sources: its inputs.
+    """
+    for source in sources:
+        methods = []
+        for row in comparison.rows([source]):
+            there = "error" not in row
+            picture = comparison.picture(source, row["method"])
+            spread = comparison.spread(source, row["method"])
+            several = there and row["samples"] > 1
+            methods.append(
+                ShownMethod(
+                    method=row["method"],
+                    picture=read_picture(picture).pixels if there else None,
+                    std=np.load(spread, allow_pickle=False) if several else None,
+                    row=row,
+                )
+            )
+        measured, truth = comparison.shown(source)
+        yield Input(name=source.name, measured=measured, truth=truth, shown=methods)
 
 
 def write_comparison(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from restore.errors import InputError
@@ -69,7 +69,7 @@ def settings_of(
     given: dict[str, Any] = {"device": service.device}
     given |= {name: value for name, value in own.items() if value is not None}
     preset = common.get("preset") or "default"
-    _check("quality", preset, PRESETS)
+    among("quality", preset, PRESETS)
     if preset != "default":
         given[preset] = True
     for name, offered in (
@@ -77,7 +77,7 @@ def settings_of(
         ("model", model_names(service)),
     ):
         value = common.get(name) or AUTOMATIC
-        _check(name, value, offered)
+        among(name, value, offered)
         if value != AUTOMATIC:
             given[name] = value
     for name in ("steps", "samples"):
@@ -137,6 +137,22 @@ def angles(text: str | None) -> str | None:
     return text
 
 
-def _check(name: str, value: object, offered: list[str] | tuple[str, ...]) -> None:
+def center(text: str | None) -> str | None:
+    """A detector index as typed; None for nothing, where it is found.
+
+    Raises:
+        InputError: if it is no number.
+    """
+    value = numeric("axis", (text or "").strip())
+    return None if value is None else f"{value!r}"
+
+
+def among(name: str, value: str, offered: Sequence[str]) -> str:
+    """A value that is one of those offered.
+
+    Raises:
+        InputError: if it is not.
+    """
     if value not in offered:
         raise InputError(f"{name} {value}: expected one of {', '.join(offered)}")
+    return value

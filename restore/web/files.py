@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -16,6 +18,7 @@ from restore.errors import InputError
 if TYPE_CHECKING:
     from restore.web.run import Run
 
+PREFIX = "session-"
 # An upload that no handler has taken by then was given up.
 ABANDONED_SECONDS = 600.0
 # How long a run that is cancelled may take for the evaluation that it is in.
@@ -27,42 +30,52 @@ class Session:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        self.folder = folder
+        self.folder = folder.resolve()
         self.run: Run[Any] | None = None
         self._folders: dict[str, list[Path]] = {}
+        # By purpose and upload, the files that were made of them.
+        self._taken: dict[tuple[str, Path], Path] = {}
 
     @property
     def busy(self) -> bool:
         """Whether a run of this session waits or works."""
         return self.run is not None and self.run.alive
 
-    def take(self, upload: str | os.PathLike[str], purpose: str) -> Path:
-        """Move an uploaded file here, under its own name, in the place of the last one.
+    def take(self, upload: str | os.PathLike[str] | None, purpose: str) -> Path:
+        """A file of this session: as it is, or an upload that is taken in under its own name.
+
+        A page that is quick names the upload after it was taken, so that stays where it is for as
+        long as the file that was made of it.
+
+        Args:
+            upload: what the page named.
+            purpose: of the file, which comes in the place of the last one for it.
 
         Raises:
-            InputError: if it is gone.
+            InputError: if none is named, or it is gone.
         """
-        target = self.fresh(purpose) / Path(upload).name
-        try:
-            Path(upload).replace(target)
-        except OSError as error:
-            raise InputError("the upload is gone; expected it again") from error
-        with suppress(OSError):
-            Path(upload).parent.rmdir()
-        return target
-
-    def owned(self, path: str | os.PathLike[str] | None) -> Path:
-        """A file that is in this session.
-
-        Raises:
-            InputError: if none is given, or it is not here.
-        """
-        if not path:
+        if not upload:
             raise InputError("nothing is uploaded; expected a file")
-        found = Path(path).resolve()
-        if not (found.is_relative_to(self.folder.resolve()) and found.is_file()):
+        return self.take_all([upload], purpose)[0]
+
+    def take_all(self, uploads: Sequence[str | os.PathLike[str]], purpose: str) -> list[Path]:
+        """The same of files that belong together, in one folder."""
+        named = [Path(upload).resolve() for upload in uploads]
+        inside = [self._taken.get((purpose, path), path) for path in named]
+        if any(path.is_relative_to(self.folder) for path in inside):
+            if all(path.is_relative_to(self.folder) and path.is_file() for path in inside):
+                return inside
             raise InputError("the file is not here any more; expected it to be uploaded again")
-        return found
+        if not all(self._is_upload(path) for path in named):
+            raise InputError("that is no upload; expected one")
+        folder = self.fresh(purpose)
+        for path in named:
+            try:
+                (folder / path.name).hardlink_to(path)
+            except OSError as error:
+                raise InputError("the upload is gone; expected it again") from error
+            self._taken[purpose, path] = folder / path.name
+        return [folder / path.name for path in named]
 
     def fresh(self, purpose: str) -> Path:
         """A new folder, in the place of the last one for the same purpose.
@@ -71,12 +84,12 @@ class Session:
         """
         folder = self.folder / f"{purpose}-{token_hex(4)}"
         folder.mkdir()
-        kept = [*self._folders.get(purpose, []), folder]
+        old = self._folders.setdefault(purpose, [])
         if not self.busy:
-            for old in kept[:-1]:
-                shutil.rmtree(old, ignore_errors=True)
-            kept = [folder]
-        self._folders[purpose] = kept
+            for path in old:
+                self._delete(path)
+            old.clear()
+        old.append(folder)
         return folder
 
     def close(self) -> None:
@@ -84,14 +97,31 @@ class Session:
         if self.run is not None:
             self.run.cancel()
             self.run.wait(LEAVING_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._delete(self.folder)
+
+    def _is_upload(self, path: Path) -> bool:
+        # Gradio puts them in the root, in folders that are called by the content.
+        folder = path.parent
+        return folder.parent == self.folder.parent and not folder.name.startswith(PREFIX)
+
+    def _delete(self, folder: Path) -> None:
+        """Delete a folder and the uploads that its files were made of."""
+        gone = [key for key, file in self._taken.items() if file.is_relative_to(folder)]
+        uploads = {upload for _, upload in gone}
+        for key in gone:
+            del self._taken[key]
+        for upload in uploads - {upload for _, upload in self._taken}:
+            upload.unlink(missing_ok=True)
+            with suppress(OSError):  # another file with the same content
+                upload.parent.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Store:
     """The sessions, in folders under one root; uploads arrive in the root itself."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -104,7 +134,7 @@ class Store:
         with self._lock:
             key = name or ""
             if key not in self._sessions:
-                self._sessions[key] = Session(self.root / f"session-{token_hex(16)}")
+                self._sessions[key] = Session(self.root / f"{PREFIX}{token_hex(16)}")
             return self._sessions[key]
 
     def close(self, name: str | None) -> None:
@@ -120,11 +150,15 @@ class Store:
         for name in list(self._sessions):
             self.close(name)
 
+    def without_paths(self, text: str) -> str:
+        """A text without the folders of visitors' files, of which it keeps the names."""
+        return re.sub(rf"{re.escape(str(self.root))}/([^/\s]+/){{1,2}}", "", text)
+
     def sweep(self, now: float | None = None) -> None:
         """Delete uploads that were given up."""
         latest = (time.time() if now is None else now) - ABANDONED_SECONDS
         for path in self.root.iterdir():
-            if path.name.startswith("session-") or path.stat().st_mtime > latest:
+            if path.name.startswith(PREFIX) or path.stat().st_mtime > latest:
                 continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -6,13 +6,17 @@ from importlib.resources import files
 
 import gradio as gr
 
-from restore.web.photo import VERBS, photo_tab
+from restore.web.compare_tab import compare_tab
+from restore.web.photo import photo_tab
+from restore.web.photo_verbs import PHOTO_VERBS
+from restore.web.scan_tabs import ct_tab, mri_tab
 from restore.web.service import Service
 
 TITLE = "restore"
 HEAD = """# restore
 What was measured is kept; what is missing is drawn from what pictures look like.
 """
+OTHERS = {"Compare": compare_tab, "MRI": mri_tab, "CT": ct_tab}
 
 
 def build_page(service: Service) -> gr.Blocks:
@@ -20,9 +24,12 @@ def build_page(service: Service) -> gr.Blocks:
     page: gr.Blocks = gr.Blocks(analytics_enabled=False, title=TITLE, fill_width=True)
     with page:
         gr.Markdown(HEAD)
-        for verb in VERBS:
+        for verb in PHOTO_VERBS:
             with gr.Tab(verb.title, id=verb.name, elem_id=f"tab-{verb.name}", render_children=True):
                 photo_tab(service, verb)
+        for name, build in OTHERS.items():
+            with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}", render_children=True):
+                build(service)
 
         def left(request: gr.Request) -> None:
             service.store.close(request.session_hash)

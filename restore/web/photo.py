@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from operators.resize import RESIZE_KERNELS
-from restore.errors import InputError
-from restore.web.choices import numeric
-from restore.web.files import Session
-from restore.web.outcome import Outcome
+from restore.web.photo_verbs import PhotoVerb
 from restore.web.restoring import DRAWINGS, open_mask, open_picture, start_restoring
-from restore.web.run import Run
-from restore.web.running import COMMON, common_controls, follow, results, wire_cancel
+from restore.web.running import (
+    COMMON,
+    PRIVATE,
+    Results,
+    common_controls,
+    follow,
+    results,
+    said,
+    session_of,
+    shown_outcome,
+    wire_cancel,
+)
 from restore.web.service import Service
 from restore.web.status import IDLE, failure_html
 
-EXTENSIONS = ["auto", "png", "jpg", "tif", "npy"]
-MASK_HELP = (
-    "Draw over what is to be filled, or upload a mask; without either, the transparent part of "
-    "the picture is filled. Everything else stays as it is, bit for bit."
-)
-HINTS_HELP = (
-    "Draw strokes of the colours that things have: their hue is taken, at the brightness of the "
-    "picture. Without strokes the result stays close to grey."
-)
-
-
-@dataclass(frozen=True)
-class PhotoVerb:
-    """A verb as a tab.
-
-    Attributes:
-        name: of the task.
-        title: of the tab.
-        help: what it does.
-        controls: makes the verb's own controls.
-        own: from their values to settings by name.
-    """
-
-    name: str
-    title: str
-    help: str
-    controls: Callable[[], Sequence[gr.Component]] = lambda: ()
-    own: Callable[..., dict[str, Any]] = dict
-
-
-def _super_resolve() -> Sequence[gr.Component]:
-    with gr.Row():
-        scale = gr.Number(4, minimum=1, maximum=16, label="Scale", elem_id="super-resolve-scale")
-        kernel = gr.Dropdown(
-            list(RESIZE_KERNELS), value="bicubic", label="How the small picture was made"
-        )
-    return scale, kernel
-
-
-def _super_resolve_own(scale: float | None, kernel: str) -> dict[str, Any]:
-    if kernel not in RESIZE_KERNELS:
-        raise InputError(f"kernel {kernel}: expected one of {', '.join(RESIZE_KERNELS)}")
-    return {"scale": numeric("scale", scale), "kernel": kernel}
-
-
-VERBS = (
-    PhotoVerb("inpaint", "Inpaint", MASK_HELP),
-    PhotoVerb(
-        "super-resolve",
-        "Super-resolve",
-        "Enlarges: the result is a picture whose shrink is the input.",
-        _super_resolve,
-        _super_resolve_own,
-    ),
-)
+EXTENSIONS = ("auto", "png", "jpg", "tif", "npy")
 
 
 def photo_tab(service: Service, verb: PhotoVerb) -> None:
@@ -82,75 +34,99 @@ def photo_tab(service: Service, verb: PhotoVerb) -> None:
     editor = f"{name}-editor"
     gr.Markdown(verb.help)
     picture = gr.File(
-        label="Picture", type="filepath", elem_id=f"{name}-picture", file_count="single"
+        label="Picture", type="filepath", elem_id=f"{name}-picture", file_count="single", height=120
     )
-    address = gr.Textbox(visible=False)
-    drawn = gr.Textbox(visible=False)
+    # What the browser and the server tell each other, unseen.
+    address, drawn = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    mask = None
     if drawing:
         gr.HTML(f'<picture-editor id="{editor}" mode="{drawing}"></picture-editor>')
-    uploaded_mask = None
     if drawing == "mask":
-        uploaded_mask = gr.UploadButton("Upload a mask", size="sm", elem_id=f"{name}-mask")
-    own = verb.controls()
+        mask = gr.UploadButton("Upload a mask", size="sm", elem_id=f"{name}-mask")
+    own = verb.controls(service)
     common = common_controls(service, name, channels=3)
     with gr.Accordion("Output", open=False):
-        ext = gr.Dropdown(EXTENSIONS, value="auto", label="Kind of file", elem_id=f"{name}-ext")
+        ext = gr.Dropdown(
+            list(EXTENSIONS), value="auto", label="Kind of file", elem_id=f"{name}-ext"
+        )
     shown = results(name, slider=True)
-
-    def opened(upload: str, request: gr.Request) -> list[Any]:
-        try:
-            source, png = open_picture(service, _session(service, request), upload, name)
-        except InputError as error:
-            return [None, "", failure_html(str(error))]
-        return [str(source), str(png), IDLE]
-
-    def closed() -> list[Any]:
-        return ["", IDLE]
-
-    def masked(upload: str, source: str | None, request: gr.Request) -> list[Any]:
-        session = _session(service, request)
-        try:
-            return [str(open_mask(service, session, upload, session.owned(source))), IDLE]
-        except InputError as error:
-            return ["", failure_html(str(error))]
+    _wire_picture(service, name, picture, address, shown.status, editor)
+    if mask is not None:
+        _wire_mask(service, name, mask, picture, drawn, shown.status, editor)
 
     def restore(
         request: gr.Request, source: str | None, drawn: str, ext: str, *values: Any
     ) -> Iterator[list[Any]]:
-        chosen = dict(zip(COMMON, values[: len(COMMON)], strict=True))
-        session = _session(service, request)
+        chosen = dict(zip(COMMON, values, strict=False))
+        session = session_of(service, request)
+        yield from follow(
+            service, lambda: start_restoring(
+                service, session, name, session.take(source, f"{name}-upload"), chosen,
+                verb.own(session, *values[len(COMMON) :]), drawn, ext,
+            ),
+            partial(shown_outcome, slider=True),
+        )  # fmt: skip
 
-        def begin() -> Run[Outcome]:
-            settings = verb.own(*values[len(COMMON) :])
-            return start_restoring(
-                service, session, name, session.owned(source), chosen, settings, drawn, ext
-            )
-
-        yield from follow(begin, slider=True)
-
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    show = f"(path) => openPicture('{editor}', path)"
-    upload = picture.upload(opened, picture, [picture, address, shown.status], **private)
-    upload.then(None, address, None, js=show, **private)
-    picture.clear(closed, None, [address, shown.status], **private).then(
-        None, address, None, js=show, **private
-    )
-    if uploaded_mask is not None:
-        loaded = uploaded_mask.upload(
-            masked, [uploaded_mask, picture], [drawn, shown.status], **private
-        )
-        loaded.then(None, drawn, None, js=f"(path) => loadDrawing('{editor}', path)", **private)
     collect = f"async (...all) => {{ all[1] = await drawnOn('{editor}'); return all; }}"
-    shown.start.click(
-        restore,
-        [picture, drawn, ext, *common, *own],
-        shown.outputs,
-        js=collect if drawing else None,
-        concurrency_limit=None,
-        **private,
-    )
+    _start(shown, restore, [picture, drawn, ext, *common, *own], collect if drawing else None)
     wire_cancel(service, shown.cancel)
 
 
-def _session(service: Service, request: gr.Request) -> Session:
-    return service.store.session(request.session_hash)
+def _start(
+    shown: Results,
+    handler: Callable[..., Iterator[list[Any]]],
+    inputs: Sequence[gr.Component],
+    js: str | None,
+) -> None:
+    # The line of the service says how many run at once.
+    shown.start.click(handler, inputs, shown.outputs, js=js, concurrency_limit=None, **PRIVATE)
+
+
+def _wire_picture(
+    service: Service,
+    verb: str,
+    picture: gr.File,
+    address: gr.Textbox,
+    status: gr.HTML,
+    editor: str,
+) -> None:
+    """Let an uploaded picture be kept in the session and shown in the editor."""
+
+    def opened(request: gr.Request, upload: str) -> list[Any]:
+        try:
+            source, png = open_picture(service, session_of(service, request), upload, verb)
+        except Exception as error:  # whatever the file holds, the page goes on
+            return [None, "", failure_html(said(service, error))]
+        return [str(source), str(png), IDLE]
+
+    show = f"(path) => openPicture('{editor}', path)"
+    picture.upload(opened, picture, [picture, address, status], **PRIVATE).then(
+        None, address, None, js=show, **PRIVATE
+    )
+    picture.clear(lambda: ["", IDLE], None, [address, status], **PRIVATE).then(
+        None, address, None, js=show, **PRIVATE
+    )
+
+
+def _wire_mask(
+    service: Service,
+    verb: str,
+    mask: gr.UploadButton,
+    picture: gr.File,
+    drawn: gr.Textbox,
+    status: gr.HTML,
+    editor: str,
+) -> None:
+    """Let an uploaded mask be drawn in the editor."""
+
+    def loaded(request: gr.Request, upload: str, source: str | None) -> list[Any]:
+        session = session_of(service, request)
+        try:
+            of = session.take(source, f"{verb}-upload")
+            return [str(open_mask(service, session, upload, of)), IDLE]
+        except Exception as error:  # whatever the file holds, the page goes on
+            return ["", failure_html(said(service, error))]
+
+    mask.upload(loaded, [mask, picture], [drawn, status], **PRIVATE).then(
+        None, drawn, None, js=f"(path) => loadDrawing('{editor}', path)", **PRIVATE
+    )

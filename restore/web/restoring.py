@@ -42,7 +42,7 @@ def open_picture(service: Service, session: Session, upload: str, verb: str) -> 
     """
     source = session.take(upload, f"{verb}-upload")
     shown = source.parent / "shown" / "picture.png"
-    shown.parent.mkdir()
+    shown.parent.mkdir(exist_ok=True)
     _check_header(service, source)
     write_shown_picture(source, shown)
     return source, shown
@@ -77,6 +77,8 @@ def start_restoring(
     ext: str = "auto",
 ) -> Run[Outcome]:
     """Start restoring a photograph.
+
+    What is made lies in a folder of the session for this verb until its next run.
 
     Args:
         service: the server.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from restore.errors import InputError
-from restore.web.log import log_failure
 from restore.web.preview import preview_of
 
 if TYPE_CHECKING:
@@ -22,8 +21,11 @@ PREVIEW_SECONDS = 0.5
 POLL_SECONDS = 0.1
 
 
-class Cancelled(Exception):
-    """The visitor has had enough, or has left."""
+class Cancelled(BaseException):
+    """The visitor has had enough, or has left.
+
+    No `Exception`: what goes on after an error, as a comparison does, does not go on after this.
+    """
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Run(Generic[T]):
         self.progress = Progress()
         self._began = self._shown = 0.0
         self._result: T | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -134,19 +136,14 @@ class Run(Generic[T]):
         """What the work gave.
 
         Raises:
-            InputError: one line for the visitor, whatever went wrong.
             Cancelled: if it was.
+            Exception: what the work raised.
         """
         self.wait()
-        if self._error is None:
-            assert self._result is not None
-            return self._result
-        if isinstance(self._error, InputError | Cancelled):
+        if self._error is not None:
             raise self._error
-        raise InputError(
-            f"something went wrong inside ({type(self._error).__name__}); "
-            "the log of the server says where"
-        ) from self._error
+        assert self._result is not None
+        return self._result
 
     def _run(self) -> None:
         try:
@@ -155,10 +152,8 @@ class Run(Generic[T]):
                 self._began = time.monotonic()
                 self.progress = Progress()
                 self._result = self._work(self._on_step)
-        except Exception as error:  # reaches the visitor through `result`
+        except (Exception, Cancelled) as error:  # reaches the visitor through `result`
             self._error = error
-            if not isinstance(error, InputError | Cancelled):
-                log_failure(error)
 
     def _check(self) -> None:
         if self._cancelled.is_set():

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import Any, TypeVar
 
 import gradio as gr
 
 from restore.errors import InputError
 from restore.web.choices import AUTOMATIC, PRESETS, method_names, model_names
+from restore.web.files import Session
+from restore.web.log import log_failure
 from restore.web.outcome import Outcome
 from restore.web.run import Cancelled, Run
 from restore.web.service import Service
 from restore.web.status import CANCELLED, IDLE, failure_html, outcome_html, progress_html
 
+T = TypeVar("T")
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+"""Of every event: it is no endpoint for programs, and the page shows its progress itself."""
 COMMON = ("preset", "method", "model", "steps", "seed", "samples", "sigma")
 """Names of the values of `common_controls`, in their order."""
 
@@ -71,13 +77,14 @@ class Results:
         ]  # fmt: skip
 
 
-def results(verb: str, *, slider: bool, title: str = "Restore") -> Results:
+def results(verb: str, *, slider: bool, title: str = "Restore", picture: bool = True) -> Results:
     """Buttons and results of a tab.
 
     Args:
         verb: names the elements.
         slider: whether input and result lie under a slider; otherwise the result alone is shown.
         title: of the button that starts.
+        picture: whether there is a single result to show.
     """
     with gr.Row():
         start = gr.Button(
@@ -96,7 +103,7 @@ def results(verb: str, *, slider: bool, title: str = "Restore") -> Results:
     else:
         shown = gr.Image(
             type="filepath", label="Result", interactive=False, elem_id=f"{verb}-shown",
-            buttons=["fullscreen"],
+            visible=picture, buttons=["fullscreen"],
         )  # fmt: skip
     spread = gr.Image(
         type="filepath", label="Standard deviation of the samples", interactive=False,
@@ -109,49 +116,92 @@ def results(verb: str, *, slider: bool, title: str = "Restore") -> Results:
     return Results(start, cancel, status, shown, spread, files, report)
 
 
-def follow(begin: Callable[[], Run[Outcome]], *, slider: bool) -> Iterator[list[Any]]:
+def follow(
+    service: Service, begin: Callable[[], Run[T]], show: Callable[[T], Sequence[Any]]
+) -> Iterator[list[Any]]:
     """Values for `Results.outputs`, as a run goes on.
 
     Args:
+        service: the server.
         begin: starts it.
-        slider: as in `results`.
+        show: from what it gave to values for the outputs from the status on.
     """
-    skip = gr.skip()
-    start, cancel = gr.Button(interactive=False), gr.Button(interactive=True)
-    ready, over = gr.Button(interactive=True), gr.Button(interactive=False)
+    kept = [gr.skip()] * 4
     try:
         run = begin()
         try:
             for progress in run.events():
-                yield [start, cancel, progress_html(progress), skip, skip, skip, skip]
+                buttons = [gr.Button(interactive=False), gr.Button(interactive=True)]
+                yield [*buttons, progress_html(progress), *kept]
         finally:
             # Where nobody listens any more, nobody wants the result.
             run.cancel()
-        outcome = run.result()
+        values = show(run.result())
     except Cancelled:
-        yield [ready, over, CANCELLED, skip, skip, skip, skip]
-    except InputError as error:
-        yield [ready, over, failure_html(str(error)), skip, skip, skip, skip]
-    else:
-        yield [
-            ready,
-            over,
-            outcome_html(outcome),
-            tuple(map(str, outcome.shown)) if slider else str(outcome.shown[1]),
-            gr.Image(str(outcome.spread), visible=True)
-            if outcome.spread
-            else gr.Image(None, visible=False),
-            [str(file) for file in outcome.files],
-            gr.HTML(outcome.report or "", visible=outcome.report is not None),
-        ]
+        values = [CANCELLED, *kept]
+    except Exception as error:  # a message instead of a bar that never ends
+        values = [failure_html(said(service, error)), *kept]
+    yield [gr.Button(interactive=True), gr.Button(interactive=False), *values]
+
+
+def shown_outcome(outcome: Outcome, *, slider: bool) -> list[Any]:
+    """What `follow` shows of an outcome.
+
+    Args:
+        outcome: what a run gave.
+        slider: as in `results`.
+    """
+    before, after = outcome.shown
+    spread = str(outcome.spread) if outcome.spread else None
+    return [
+        outcome_html(outcome),
+        (str(before), str(after)) if slider else str(after),
+        gr.Image(spread, visible=spread is not None),
+        [str(file) for file in outcome.files],
+        gr.HTML(framed(outcome.report), visible=outcome.report is not None),
+    ]
+
+
+def framed(page: str | None) -> str:
+    """A page of HTML within the page, which it cannot reach."""
+    if page is None:
+        return ""
+    return f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}"></iframe>'
+
+
+def kept_file(service: Service, label: str, purpose: str, status: gr.HTML) -> gr.File:
+    """A file that a visitor may give besides, kept in the session when it is uploaded."""
+    file = gr.File(label=label, type="filepath", elem_id=purpose, height=100)
+
+    def keep(request: gr.Request, upload: str) -> list[Any]:
+        try:
+            return [str(session_of(service, request).take(upload, purpose)), IDLE]
+        except InputError as error:
+            return [None, failure_html(said(service, error))]
+
+    file.upload(keep, file, [file, status], **PRIVATE)
+    return file
+
+
+def session_of(service: Service, request: gr.Request) -> Session:
+    """The session of the page that asks."""
+    return service.store.session(request.session_hash)
+
+
+def said(service: Service, error: Exception) -> str:
+    """What a visitor reads of an error."""
+    if isinstance(error, InputError):
+        return service.store.without_paths(str(error))
+    log_failure(error)
+    return f"something went wrong inside ({type(error).__name__}); the log of the server says where"
 
 
 def wire_cancel(service: Service, cancel: gr.Button) -> None:
     """Let a button end the run of its visitor."""
 
     def stop(request: gr.Request) -> None:
-        run = service.store.session(request.session_hash).run
+        run = session_of(service, request).run
         if run is not None:
             run.cancel()
 
-    cancel.click(stop, None, None, queue=False, api_visibility="private", show_progress="hidden")
+    cancel.click(stop, None, None, queue=False, **PRIVATE)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from restore.report.columns import COLUMNS, used
 from restore.web.outcome import Outcome
 from restore.web.run import Progress
 
@@ -61,6 +63,18 @@ def outcome_html(outcome: Outcome) -> str:
         f"<p>Done: {record['width']}×{record['height']}, {fits}.</p>"
         f"<ul>{notes}</ul><table>{table}</table>"
     )
+
+
+def summary_html(summary: Sequence[Mapping[str, Any]]) -> str:
+    """The figures of a comparison, the best method first."""
+    columns = used(COLUMNS, summary)
+    head = "".join(f"<th>{escape(column.head)}</th>" for column in columns.values())
+    lines = []
+    for row in summary:
+        figures = "".join(f"<td>{column.text(row, name)}</td>" for name, column in columns.items())
+        said = f'<td class="failed">{escape(str(row["error"]))}</td>' if "error" in row else ""
+        lines.append(f"<tr><th>{escape(row['method'])}</th>{figures}{said}</tr>")
+    return f"<p>Done.</p><table><tr><th>method</th>{head}</tr>{''.join(lines)}</table>"
 
 
 def _text(value: object) -> str:
