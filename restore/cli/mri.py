@@ -18,12 +18,19 @@ Scans = Annotated[
     list[Path], typer.Argument(help="k-space: .h5, .cfl, .npy, .npz, .mat.", metavar="INPUT")
 ]
 INPUTS = (".h5", ".hdf5", ".cfl", ".npy", ".npz", ".mat")
+SERIES = (".dcm", ".ima")
 
 
 def _task() -> ScanTask[Any]:
     from restore.tasks.mri import MRI
 
     return MRI
+
+
+def _is_series(folder: Path) -> bool:
+    """Whether a folder holds slices of DICOM, and no k-space."""
+    suffixes = {file.suffix.lower() for file in folder.iterdir() if file.is_file()}
+    return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
 
 
 @with_common_options
@@ -101,4 +108,4 @@ def mri(
             "coils": coils, "save_complex": save_complex or None,
         }  # fmt: skip
 
-    run_verb("mri", inputs, common, own, scans(_task, INPUTS))
+    run_verb("mri", inputs, common, own, scans(_task, INPUTS, _is_series))

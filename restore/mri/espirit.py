@@ -11,6 +11,7 @@ from operators.fourier import centred_ifft
 
 # Pixels whose eigenvectors are found at once.
 _PIECE = 2**14
+_SMALLEST, _LARGEST = 3, 6
 
 
 class CoilMaps(NamedTuple):
@@ -29,7 +30,7 @@ def espirit(
     kspace: Tensor,
     *,
     calib_size: int | tuple[int, int] = 24,
-    kernel: int = 6,
+    kernel: int | None = None,
     threshold: float = 0.02,
     crop: float = 0.95,
     sets: int = 1,
@@ -43,7 +44,8 @@ def espirit(
     Args:
         kspace: [coils, H, W], fully sampled in the middle.
         calib_size: Side of that middle, or its rows and columns; smaller images take what there is.
-        kernel: Side of the patches.
+        kernel: Side of the patches; by default 6, or less where the middle has fewer patches than a
+            patch has entries, which would leave the space of patches half known.
         threshold: Relative singular value below which a patch is noise.
         crop: Eigenvalue below which a pixel has no map.
         sets: 1 or 2.
@@ -53,7 +55,7 @@ def espirit(
     """
     coils, height, width = kspace.shape
     center = middle(kspace, calib_size)
-    side = min(kernel, *center.shape[1:])
+    side = min(kernel or _kernel(center), *center.shape[1:])
     patches = center.unfold(1, side, 1).unfold(2, side, 1).flatten(1, 2)
     matrix = patches.transpose(0, 1).flatten(1)
     # The right singular vectors of a tall matrix, by its small Gram matrix in double precision.
@@ -81,6 +83,15 @@ def espirit(
     first = maps[:, :1]
     maps = maps * (first.conj() / first.abs().clamp_min(1e-12))
     return CoilMaps(maps * (eigenvalues > crop)[:, None], eigenvalues)
+
+
+def _kernel(center: Tensor) -> int:
+    """The largest patch of up to 6 that a middle [coils, rows, columns] has enough of."""
+    coils, rows, columns = center.shape
+    for side in range(_LARGEST, _SMALLEST, -1):
+        if (rows - side + 1) * (columns - side + 1) >= coils * side**2:
+            return side
+    return _SMALLEST
 
 
 def folds(maps: CoilMaps, crop: float = 0.95, share: float = 0.02) -> bool:

@@ -17,7 +17,7 @@ from restore.mri.espirit import calibration_area, espirit, folds, middle
 
 # Fewer lines in the middle do not tell the coils apart.
 _LEAST = 8
-_VERSION = 2
+_VERSION = 3
 
 
 def estimated_maps(

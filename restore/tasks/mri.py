@@ -90,8 +90,11 @@ class Mri(ScanTask[MriSettings]):
                 images = prewhiten(images, torch.from_numpy(kspace.noise_covariance))
             except ValueError as error:
                 raise InputError(f"{source}: {error}") from error
-        given = settings.maps is not None or measured.maps is not None
-        if settings.coils is not None and settings.coils < data.shape[1] and not given:
+        if settings.coils is not None and settings.coils < data.shape[1]:
+            if settings.maps is not None:
+                raise InputError(
+                    f"--coils {settings.coils}: --maps are given, expected one of the two"
+                )
             images = compress_coils(images, settings.coils)
         data = images.reshape(*images.shape[:2], *data.shape[2:])
         if kspace.trajectory is not None:
@@ -260,7 +263,7 @@ class Mri(ScanTask[MriSettings]):
             "zero-filled": lambda: zero_filled(operator, y, weights),
             "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),
             "l1-wavelet": lambda: l1_wavelet(operator, y),
-            "tv": lambda: total_variation(operator, y),
+            "tv": lambda: total_variation(operator, y, sigma),
         }
         return Scan(
             problem=problem,

@@ -5,7 +5,7 @@ import torch
 
 from operators.fourier import centred_fft
 from restore.mri.coils import simulated_coils
-from restore.mri.espirit import CoilMaps, espirit, folds
+from restore.mri.espirit import CoilMaps, calibration_area, espirit, folds
 from restore.mri.phase import smooth_phase
 
 SHAPE = (48, 40)
@@ -74,3 +74,28 @@ def test_a_folded_object_needs_a_second_set(scan):
 def test_maps_of_no_second_set_are_zero(scan):
     maps: CoilMaps = espirit(scan[1], sets=2)
     assert float(maps.maps[1].abs().max(0).values.gt(0).float().mean()) < 0.02
+
+
+def test_few_lines_are_enough(scan):
+    """Eight of them: patches as large as those of a whole middle would not be told apart."""
+    truth, kspace = scan
+    maps = espirit(kspace, calib_size=(24, 8)).maps[0]
+    inside = maps.abs().sum(0) > 0
+    assert inside[brain_like().abs() > 0.5].float().mean() > 0.98
+    error = (turned(maps, truth) - truth)[:, inside].norm() / truth[:, inside].norm()
+    assert float(error) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "area"),
+    [
+        (slice(0, 12), slice(3, 7), (12, 4)),
+        (slice(4, 9), slice(0, 10), (5, 10)),
+        (slice(5, 6), slice(5, 6), (0, 0)),
+    ],
+)
+def test_the_area_around_dc_that_is_whole(rows, columns, area):
+    mask = torch.zeros(12, 10, dtype=torch.bool)
+    mask[rows, columns] = True
+    mask[0, 0] = mask[-1, -1] = True
+    assert calibration_area(mask) == area

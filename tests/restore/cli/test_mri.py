@@ -1,0 +1,363 @@
+"""`restore mri` from files to files, at small sizes."""
+
+import json
+from pathlib import Path
+
+import h5py
+import ismrmrd
+import ismrmrd.xsd as xsd
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import scipy.io
+import torch
+from typer.testing import CliRunner, Result
+
+from operators import NonCartesianMRI
+from operators.fourier import centred_fft
+from restore.cli.app import app
+from restore.io.bart import read_bart, write_bart
+from restore.io.dicom import read_dicom, write_dicom
+from restore.mri.coils import simulated_coils
+from restore.mri.phase import smooth_phase
+
+ROWS, COLUMNS, COILS = 48, 40, 5
+NOISE = 0.01
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def head() -> np.ndarray:
+    y, x = np.mgrid[-1 : 1 : ROWS * 1j, -1 : 1 : COLUMNS * 1j]
+    inside = (y / 0.85) ** 2 + (x / 0.75) ** 2 < 1
+    image = inside * (0.7 + 0.3 * np.cos(5 * x) * np.cos(4 * y))
+    image[20:28, 14:18] *= 0.3
+    return image.astype(np.float32)
+
+
+def coil_maps() -> torch.Tensor:
+    return simulated_coils(COILS, (ROWS, COLUMNS))
+
+
+def noise(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    real, imaginary = torch.randn((2, *shape), generator=generator)
+    return NOISE * torch.complex(real, imaginary)
+
+
+def coil_images() -> torch.Tensor:
+    return coil_maps() * torch.from_numpy(head()) * smooth_phase((ROWS, COLUMNS), 3)
+
+
+def kspace() -> np.ndarray:
+    """[coils, rows, columns] of the head."""
+    return (centred_fft(coil_images()) + noise(COILS, ROWS, COLUMNS)).numpy()
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    np.save(tmp_path / "scan.npy", kspace())
+    return tmp_path / "scan.npy"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["mri", *map(str, arguments)])
+
+
+def record(*arguments: object) -> dict[str, object]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def notes(output: Path) -> str:
+    return " ".join(json.loads(output.with_suffix(".json").read_text())["notes"])
+
+
+def test_undersampled_kspace_becomes_the_image(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    said = record(
+        scan, "--acceleration", 3, "--center-fraction", 0.2, "--fast", "--save-complex", "-o", out
+    )
+    image = np.load(out)
+    assert image.dtype == np.float32
+    assert image.shape == (ROWS, COLUMNS)
+    metrics, baseline = said["metrics"], said["baseline"]
+    assert isinstance(metrics, dict)
+    assert isinstance(baseline, dict)
+    assert baseline["name"] == "cg-sense"
+    assert metrics["psnr"] > max(baseline["psnr"] + 1, 28)
+    assert float(np.abs(image - head()).mean()) < 0.03
+    complex_image = np.load(tmp_path / "out_complex.npy")
+    assert complex_image.shape == (1, ROWS, COLUMNS)
+    assert np.allclose(np.abs(complex_image[0]) * (image > 0), image, atol=1e-5)
+    sidecar = json.loads(out.with_suffix(".json").read_text())
+    assert sidecar["coils"] == COILS
+    assert sidecar["acceleration"] == pytest.approx(3, rel=0.05)
+    # An image this small still has signal at the edge of k-space.
+    assert 0.9 < said["noise_std"] * sidecar["scale"] / NOISE < 3
+    again = tmp_path / "again.npy"
+    assert run(scan, "--config", out.with_suffix(".json"), "-o", again).exit_code == 0
+    assert np.array_equal(np.load(again), image)
+
+
+@pytest.mark.parametrize("method", ["zero-filled", "cg-sense", "l1-wavelet", "tv"])
+def test_classical_images_have_the_same_unit(scan: Path, tmp_path: Path, method: str) -> None:
+    said = record(scan, "-m", method, "-o", tmp_path / "out.npy")
+    assert said["evaluations"] == 0
+    image = np.load(tmp_path / "out.npy")
+    assert np.linalg.norm(image - head()) < 0.06 * np.linalg.norm(head())
+
+
+def test_every_kind_of_output(tmp_path: Path) -> None:
+    slices = np.stack([kspace(), 0.5 * kspace()])
+    np.save(tmp_path / "two.npy", slices)
+    for name in ("a.npy", "a.h5", "a.nii", "a.dcm", "a.png", "a.cfl"):
+        output = tmp_path / name.replace(".", "_") / name
+        output.parent.mkdir()
+        said = record(tmp_path / "two.npy", "-m", "zero-filled", "-o", output)
+        assert said["slices"] == 2
+    whole = np.load(tmp_path / "a_npy" / "a.npy")
+    assert np.allclose(whole[1], 0.5 * whole[0], rtol=1e-3)
+    with h5py.File(tmp_path / "a_h5" / "a.h5") as file:
+        assert np.array_equal(file["reconstruction"][()], whole)
+    assert nibabel.load(tmp_path / "a_nii" / "a.nii").shape[-1] == 2
+    assert np.allclose(read_bart(tmp_path / "a_cfl" / "a")[:, :, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+                                                           0, 0], whole[1])  # fmt: skip
+    header = pydicom.dcmread(next((tmp_path / "a_dcm").rglob("*.dcm")))
+    assert header.Modality == "MR"
+    assert header.ImageType[0] == "DERIVED"
+
+
+def test_samples_of_a_pattern_without_an_svd(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    said = record(
+        scan, "--mask", "poisson", "--acceleration", 4, "--center-fraction", 0.25, "--samples", 2,
+        "--steps", 3, "--save-std", "-o", out, "--report", tmp_path / "page.html",
+    )  # fmt: skip
+    assert said["method"] == "diffpir"
+    assert "no fast SVD" in notes(out)
+    for name in ("out_0.npy", "out_1.npy", "out_std.npy", "out_std.png", "out.png", "page.html"):
+        assert (tmp_path / name).exists(), name
+    samples = np.stack([np.load(tmp_path / f"out_{i}.npy") for i in range(2)])
+    assert np.allclose(np.load(tmp_path / "out_std.npy"), samples.std(0, ddof=1), atol=1e-6)
+
+
+def test_lines_are_sampled_by_ddrm(scan: Path, tmp_path: Path) -> None:
+    said = record(
+        scan, "--acceleration", 3, "--center-fraction", 0.2, "--samples", 1, "--steps", 3, "-o",
+        tmp_path / "out.npy", "--slice", 0, "--coils", 4,
+    )  # fmt: skip
+    assert said["method"] == "ddrm"
+    assert json.loads((tmp_path / "out.json").read_text())["coils"] == 4
+
+
+def test_a_folded_image_has_two_sets_of_maps(tmp_path: Path) -> None:
+    """Every second line of a head that then lies on itself: half of the field of view."""
+    np.save(tmp_path / "folded.npy", kspace()[:, :, ::2])
+    out = tmp_path / "out.npy"
+    said = record(
+        tmp_path / "folded.npy", "--samples", 1, "--steps", 3, "--save-complex", "-o", out
+    )
+    assert "two sets of coil maps" in notes(out)
+    assert np.load(tmp_path / "out_complex.npy").shape == (1, 2, ROWS, COLUMNS // 2)
+    # Both sets are denoised, each by its real and its imaginary part.
+    assert said["steps"] == 3
+    assert record(tmp_path / "folded.npy", "--fast", "-o", tmp_path / "fast.npy")["residual"] < 0.05
+
+
+def test_given_maps_and_masks(scan: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "maps.npy", coil_maps().numpy())
+    mask = np.arange(COLUMNS) % 2 == 0
+    np.save(tmp_path / "mask.npy", mask)
+    said = record(
+        scan, "--maps", tmp_path / "maps.npy", "--mask", tmp_path / "mask.npy", "-m", "cg-sense",
+        "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 25
+    assert not (tmp_path / "cache").exists()
+    assert json.loads((tmp_path / "out.json").read_text())["acceleration"] == 2
+
+
+def spiral() -> np.ndarray:
+    """[samples, arms, 2] in cycles per pixel."""
+    t = np.linspace(0, 1, 120)[:, None]
+    angle = 2 * np.pi * (4 * t + np.arange(12) / 12)
+    return 0.5 * t[..., None] * np.stack([np.sin(angle), np.cos(angle)], -1)
+
+
+def spiral_samples(places: np.ndarray) -> np.ndarray:
+    """[samples, arms, coils]."""
+    flat = torch.from_numpy(places.reshape(-1, 2))
+    along = NonCartesianMRI(flat, (1, ROWS, COLUMNS))(coil_images()[:, None])
+    samples = along[:, 0] + noise(COILS, len(flat))
+    return samples.T.reshape(*places.shape[:2], COILS).numpy()
+
+
+@pytest.mark.parametrize("weights", ["given", "found"])
+def test_a_spiral_of_matlab(tmp_path: Path, weights: str) -> None:
+    places = spiral()
+    radius = np.hypot(places[..., 0], places[..., 1])
+    scipy.io.savemat(
+        tmp_path / "spiral.mat",
+        {
+            "k": places[..., 1] + 1j * places[..., 0],
+            "data": spiral_samples(places),
+            "w": 7 * radius,
+        },
+    )
+    np.save(tmp_path / "truth.npy", head())
+    path = tmp_path / "spiral.mat"
+    given = ["--dcf", path] if weights == "given" else []
+    said = record(
+        path, "--traj", path, *given, "--size", f"{COLUMNS}x{ROWS}", "--reference",
+        tmp_path / "truth.npy", "-m", "pnp", "--steps", 4, "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    metrics, baseline = said["metrics"], said["baseline"]
+    assert isinstance(metrics, dict)
+    assert isinstance(baseline, dict)
+    assert metrics["psnr"] > 24
+    # Whatever the scale of the weights, the image inside is about 1.
+    scale = json.loads((tmp_path / "out.json").read_text())["scale"]
+    assert scale == pytest.approx(np.quantile(head(), 0.99), rel=0.2)
+
+
+def test_a_trajectory_of_bart(tmp_path: Path) -> None:
+    side = 2 * (max(ROWS, COLUMNS) // 2)
+    places = spiral()
+    flat = torch.from_numpy(places.reshape(-1, 2))
+    image = torch.zeros(1, side, side, dtype=torch.complex64)
+    image[0, :ROWS, :COLUMNS] = torch.from_numpy(head())
+    samples = NonCartesianMRI(flat, (1, side, side))(image)[0]
+    coordinates = np.zeros((3, *places.shape[:2]), np.complex64)
+    coordinates[:2] = side * places.transpose(2, 0, 1)
+    write_bart(tmp_path / "t", coordinates)
+    write_bart(tmp_path / "k", samples.numpy().reshape(1, *places.shape[:2]))
+    record(
+        tmp_path / "k.cfl", "--traj", tmp_path / "t", "-m", "l1-wavelet", "-o", tmp_path / "o.npy"
+    )
+    found = np.load(tmp_path / "o.npy")
+    assert found.shape == (side, side)
+    assert np.linalg.norm(found - image[0].abs().numpy()) < 0.15 * np.linalg.norm(head())
+
+
+def write_ismrmrd(path: Path, data: np.ndarray, noise_scan: np.ndarray) -> None:
+    def space(x: int, y: int) -> xsd.encodingSpaceType:
+        return xsd.encodingSpaceType(
+            matrixSize=xsd.matrixSizeType(x=x, y=y, z=1),
+            fieldOfView_mm=xsd.fieldOfViewMm(x=2.0 * x, y=2.0 * y, z=5.0),
+        )
+
+    header = xsd.ismrmrdHeader(
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=128_000_000),
+        encoding=[
+            xsd.encodingType(
+                encodedSpace=space(ROWS, COLUMNS), reconSpace=space(ROWS, COLUMNS - 4),
+                trajectory=xsd.trajectoryType.CARTESIAN, encodingLimits=xsd.encodingLimitsType(),
+            )
+        ],
+    )  # fmt: skip
+    dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)
+    dataset.write_xml_header(header.toXML("utf-8"))
+    scan = ismrmrd.Acquisition.from_array(np.ascontiguousarray(noise_scan))
+    scan.setFlag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+    dataset.append_acquisition(scan)
+    for step in range(COLUMNS):
+        line = ismrmrd.Acquisition.from_array(np.ascontiguousarray(data[:, :, step]))
+        line.idx.kspace_encode_step_1, line.center_sample = step, ROWS // 2
+        dataset.append_acquisition(line)
+    dataset.close()
+
+
+def test_ismrmrd_is_whitened_and_cut(tmp_path: Path) -> None:
+    mixing = np.eye(COILS) + 0.3 * np.random.default_rng(0).normal(size=(COILS, COILS))
+    mixed = np.einsum("dc,chw->dhw", mixing, kspace()).astype(np.complex64)
+    noise_scan = (mixing @ noise(COILS, 4000).numpy()).astype(np.complex64)
+    write_ismrmrd(tmp_path / "scan.h5", mixed, noise_scan)
+    out = tmp_path / "out.nii"
+    said = record(tmp_path / "scan.h5", "-m", "cg-sense", "-o", out)
+    assert (said["height"], said["width"]) == (ROWS, COLUMNS - 4)
+    assert nibabel.load(out).header.get_zooms()[:2] == pytest.approx((2, 2))
+    # One coil whose noise is not positive is no covariance.
+    write_ismrmrd(tmp_path / "bad.h5", mixed, np.ones((COILS, 4000), np.complex64))
+    result = run(tmp_path / "bad.h5", "-o", tmp_path / "bad.npy")
+    assert result.exit_code == 2
+    assert "not positive" in result.stderr
+
+
+def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
+    series = tmp_path / "series"
+    series.mkdir()
+    write_dicom(series / "s.dcm", 900 * np.stack([head(), head()]), "MR", spacing=(1.5, 1.5, 4.0))
+    said = record(
+        series, "--simulate", "--acceleration", 3, "--center-fraction", 0.2, "--sigma", 0.02,
+        "--fast", "-o", tmp_path / "out.dcm",
+    )  # fmt: skip
+    assert said["slices"] == 2
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 27
+    written = read_dicom(tmp_path / "out.dcm")
+    assert written.spacing[:2] == pytest.approx((1.5, 1.5))
+    assert float(np.abs(written.values[0] - 900 * head()).mean()) < 40
+    assert np.load(tmp_path / "out_degraded.npy").shape == (2, 8, ROWS, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mask", "spokes"], "expected one or equispaced, random"),
+        (["--acceleration", "0.5"], "expected a number from 1"),
+        (["--acceleration", "8", "--center-fraction", "0.5"], "expected a smaller center fraction"),
+        (["--acceleration", "4", "--center-fraction", "0.05"], "expected 8 for coil maps"),
+        (["--slice", "3"], "slices 0 to 0"),
+        (["--dc", "left"], "centre"),
+        (["--traj", "nowhere.npy"], "no such file"),
+        (["--reference", "other.npy"], "the result [1, 48, 40], expected the same"),
+        (["--maps", "other.npy"], "expected the same"),
+        (["--mask", "other.npy"], "expected the same"),
+        (["--mask", "zero.npy"], "all zero"),
+        (["-m", "ddrm", "--mask", "poisson", "--center-fraction", "0.25"], "needs a fast SVD"),
+        (["-m", "fbp"], "fbp"),
+        (["-o", "out.jpg"], "does not write .jpg"),
+    ],
+)
+def test_bad_options_are_one_line(
+    scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("other.npy", np.ones((COILS, ROWS, COLUMNS + 1)))
+    np.save("zero.npy", np.zeros((ROWS, COLUMNS)))
+    result = run(scan, *(options if "-o" in options else [*options, "-o", "out.npy"]))
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_bad_files_are_one_line(tmp_path: Path) -> None:
+    whole = kspace()
+    patterns = np.stack([whole, whole])
+    patterns[1, :, :, 3] = 0
+    nan = whole.copy()
+    nan[0, 0, 0] = np.nan
+    bad = {
+        "real": (whole.real, "expected complex k-space"),
+        "flat": (whole.ravel(), "expected [rows, columns]"),
+        "nan": (nan, "not finite"),
+        "zero": (0 * whole, "nothing but zeros"),
+        "patterns": (patterns, "slice 1 is not sampled where others are"),
+    }
+    for name, (array, message) in bad.items():
+        path = tmp_path / f"{name}.npy"
+        np.save(path, array)
+        result = run(path)
+        assert result.exit_code == 2, name
+        assert str(path) in result.stderr
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1

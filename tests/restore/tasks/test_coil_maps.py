@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from operators.fourier import centred_fft
+from restore.errors import InputError
+from restore.mri import espirit as estimation
+from restore.mri.coils import simulated_coils
+from restore.mri.masks import make_mask
+from restore.tasks import coil_maps
+from restore.tasks.coil_maps import cache_folder, estimated_maps
+
+SHAPE = (40, 36)
+FILE = Path("scan.npy")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def kspace() -> torch.Tensor:
+    y = torch.linspace(-1, 1, SHAPE[0])[:, None]
+    x = torch.linspace(-1, 1, SHAPE[1])[None, :]
+    inside = (y / 0.8) ** 2 + (x / 0.7) ** 2 < 1
+    return centred_fft(simulated_coils(5, SHAPE) * inside * (1 + 0.4 * torch.cos(6 * x)))
+
+
+def test_maps_are_kept_by_what_they_are_made_of(kspace, monkeypatch):
+    whole = torch.ones(SHAPE, dtype=torch.bool)
+    maps, notes = estimated_maps(kspace, 24, whole, FILE)
+    assert maps.shape == (1, 5, *SHAPE)
+    assert notes == []
+    assert len(list(cache_folder().iterdir())) == 1
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("estimated again")
+
+    monkeypatch.setattr(coil_maps, "espirit", refuse)
+    # What is far from the middle is no part of it.
+    far = kspace.clone()
+    far[:, 0] = 0
+    assert torch.equal(estimated_maps(far, 24, whole, FILE)[0], maps)
+    with pytest.raises(AssertionError, match="estimated again"):
+        estimated_maps(2 * kspace, 24, whole, FILE)
+    with pytest.raises(AssertionError, match="estimated again"):
+        estimated_maps(kspace, 20, whole, FILE)
+
+
+def test_a_home_that_cannot_be_written_to_costs_only_time(kspace, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    whole = torch.ones(SHAPE, dtype=torch.bool)
+    assert estimated_maps(kspace, 24, whole, FILE)[0].shape == (1, 5, *SHAPE)
+
+
+def test_lines_are_used_along_their_whole_length(kspace, monkeypatch):
+    mask = make_mask("equispaced", SHAPE, 3, center_fraction=0.25)
+    assert estimation.calibration_area(mask) == (SHAPE[0], 9)
+    sizes = []
+    espirit = coil_maps.espirit
+    monkeypatch.setattr(
+        coil_maps,
+        "espirit",
+        lambda kspace, *, calib_size, sets: (
+            sizes.append(calib_size) or espirit(kspace, calib_size=calib_size, sets=sets)
+        ),
+    )
+    maps, _ = estimated_maps(kspace * mask, 24, mask, FILE)
+    assert sizes == [(24, 9)]
+    # Pixel by pixel along the coils': 1 where they agree.
+    agreement = (maps[0].conj() * simulated_coils(5, SHAPE)).sum(0).abs()
+    seen = maps[0].abs().sum(0) > 0
+    assert float(seen[12:28, 10:26].float().mean()) > 0.99
+    assert float(agreement[12:28, 10:26].min()) > 0.97
+
+
+def test_too_few_lines_are_one_line(kspace):
+    mask = torch.zeros(SHAPE, dtype=torch.bool)
+    mask[:, ::2] = True
+    with pytest.raises(InputError, match=r"scan.npy: only 1 lines .* expected 8 for coil maps"):
+        estimated_maps(kspace * mask, 24, mask, FILE)
+    with pytest.raises(InputError, match="only 0 lines"):
+        estimated_maps(kspace, 24, ~mask, FILE)
