@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from restore.training.objectives.weightings import Weighting
 
 
 class Recipe(BaseModel):
@@ -40,6 +43,10 @@ class Recipe(BaseModel):
     sigma_spread: float = Field(1.2, gt=0)
     tail: float = Field(0.1, ge=0, le=1)
     tail_range: tuple[float, float] = (0.5, 50.0)
+    weighting: Literal["running"] | Weighting = Field(
+        "running",
+        description="running: one over the mean loss at each level",
+    )
 
     learning_rate: float = Field(2e-3, gt=0)
     adam_rate: float = Field(1e-3, gt=0)

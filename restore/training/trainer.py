@@ -1,9 +1,9 @@
 """Denoising training of a score prior, resumable after an interruption at any moment.
 
 The loss is the squared error in F-space (Karras et al., NeurIPS 2022), each sample divided by a
-running mean of the loss at its noise level, so that no level dominates the gradient. The weights
-that are kept are a power-function average over the run (Karras et al., "Analyzing and Improving
-the Training Dynamics of Diffusion Models", CVPR 2024).
+running mean of the loss at its noise level, so that no level dominates the gradient, or weighed as
+the recipe says. The weights that are kept are a power-function average over the run (Karras et al.,
+"Analyzing and Improving the Training Dynamics of Diffusion Models", CVPR 2024).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
+from restore.training.objectives.levels import LogNormal, LogUniform
+from restore.training.objectives.weightings import weighting
 from restore.training.optimizer import optimizers
 from restore.training.patches import Patches
 from restore.training.recipe import Recipe
@@ -149,7 +151,7 @@ class Trainer:
         )
         target = self.preconditioning.target(clean, noisy, sigma)
         loss = (output - target).square().mean(dim=(1, 2, 3))
-        weight = self._level_weights(sigma.flatten(), loss.detach())
+        weight = self._weights(sigma.flatten(), loss.detach())
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         (weight * loss).mean().backward()
@@ -165,6 +167,14 @@ class Trainer:
             for name, parameter in self.network.named_parameters():
                 self._average[name].lerp_(parameter, 1 - beta)
         return float(loss.detach().mean())
+
+    def _weights(self, sigma: Tensor, loss: Tensor) -> Tensor:
+        """Of each sample's F-space error; an objective's weight is of the error of D."""
+        recipe = self.recipe
+        if recipe.weighting == "running":
+            return self._level_weights(sigma, loss)
+        weight = weighting(recipe.weighting, lambda s: level_density(recipe, s), recipe.data_std)
+        return weight(sigma) * self.preconditioning.coefficients(sigma)[2].square()
 
     def _level_weights(self, sigma: Tensor, loss: Tensor) -> Tensor:
         """One over the running mean of the loss in each sample's bin of log σ."""
@@ -253,6 +263,13 @@ def noise_levels(recipe: Recipe, generator: torch.Generator) -> Tensor:
     quantile = ((shuffled - recipe.tail) / (1 - recipe.tail + 1e-9)).clamp(1e-4, 1 - 1e-4)
     normal = math.log(recipe.sigma_median) + recipe.sigma_spread * torch.special.ndtri(quantile)
     return torch.where(in_tail, uniform, normal).exp().clamp(0.002, recipe.tail_range[1])
+
+
+def level_density(recipe: Recipe, sigma: Tensor) -> Tensor:
+    """Density over ln σ of what `noise_levels` draws."""
+    body = LogNormal(recipe.sigma_median, recipe.sigma_spread).density(sigma)
+    tail = LogUniform(*recipe.tail_range).density(sigma)
+    return (1 - recipe.tail) * body + recipe.tail * tail
 
 
 def rate_factor(recipe: Recipe, step: int) -> float:

@@ -10,7 +10,15 @@ import torch
 from restore.errors import InputError
 from restore.prior.models import load_prior
 from restore.training.export import export_model
-from restore.training.trainer import Trainer, ema_exponent, noise_levels, rate_factor
+from restore.training.objectives.weightings import WEIGHTINGS
+from restore.training.recipe import Recipe
+from restore.training.trainer import (
+    Trainer,
+    ema_exponent,
+    level_density,
+    noise_levels,
+    rate_factor,
+)
 
 CPU = torch.device("cpu")
 
@@ -113,6 +121,44 @@ def test_noise_levels_are_stratified(recipe):
     low, high = recipe.tail_range
     in_tail_below = recipe.tail * max(0, math.log(recipe.sigma_median / low)) / math.log(high / low)
     assert body == pytest.approx(1000 * ((1 - recipe.tail) / 2 + in_tail_below), abs=2)
+
+
+def test_the_density_of_the_levels_is_that_of_the_draws(recipe):
+    """Shares of 20,000 stratified draws in seven bands, to one in a thousand."""
+    wide = recipe.model_copy(update={"batch_size": 20_000, "tail": 0.3})
+    drawn = noise_levels(wide, torch.Generator().manual_seed(0)).log().sort().values
+    edges = torch.tensor([0.02, 0.08, 0.2, 0.499, 0.501, 2.0, 20.0]).log()
+    shares = torch.searchsorted(drawn, edges).diff() / len(drawn)
+    for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True):
+        middles = low + (high - low) * (torch.arange(1000) + 0.5) / 1000
+        expected = level_density(wide, middles.exp()).mean() * (high - low)
+        assert share.item() == pytest.approx(expected.item(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_a_weighting_of_the_recipe_is_used(name, recipe, pictures, tmp_path):
+    """What the F-space errors are multiplied by is w c_out², so w of the denoiser's error."""
+    weighed = recipe.model_copy(update={"weighting": name, "steps": 2})
+    trainer = Trainer(weighed, pictures, tmp_path / "run", CPU)
+    sigma = torch.tensor([0.01, 0.1, 1.0])
+    c_out = sigma * recipe.data_std / (sigma**2 + recipe.data_std**2).sqrt()
+    expected = {
+        "uniform": c_out**2,
+        "variance": sigma**2 * c_out**2,
+        "inverse-variance": c_out**2 / sigma**2,
+        "likelihood": c_out**2 / sigma**2 / level_density(recipe, sigma),
+        "edm": torch.ones(3),
+        "min-snr": (1 / sigma**2).clamp(max=5 / recipe.data_std**2) * c_out**2,
+    }
+    torch.testing.assert_close(trainer._weights(sigma, torch.rand(3)), expected[name])
+    trainer.run()
+    assert all(value.isfinite().all() for value in weights(trainer).values())
+
+
+def test_a_recipe_from_before_the_weightings_is_the_one_with_the_running_mean(tmp_path):
+    old = tmp_path / "recipe.json"
+    old.write_text('{"steps": 7}')
+    assert Recipe.load(old) == Recipe(steps=7, weighting="running")
 
 
 def test_the_rate_rises_stays_and_falls(recipe):
