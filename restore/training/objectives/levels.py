@@ -63,7 +63,8 @@ class LogNormal(NoiseLevels):
 
     def quantile(self, share: Tensor) -> Tensor:
         """median · exp(spread · Φ⁻¹(share))."""
-        return self.median * (self.spread * torch.special.ndtri(share)).exp()
+        normal: Tensor = torch.special.ndtri(share)
+        return self.median * (self.spread * normal).exp()
 
     def density(self, sigma: Tensor) -> Tensor:
         """The normal density of ln σ."""

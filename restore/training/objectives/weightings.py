@@ -41,8 +41,8 @@ def inverse_variance(sigma: Tensor) -> Tensor:
 def likelihood(sigma: Tensor, density: Tensor) -> Tensor:
     """w = 1/(σ² p(ln σ)), p being the density by which levels are drawn: g² on the score's error.
 
-    The average loss is then ½∫ E‖D − x₀‖² d(−1/σ²). Its excess over that of the exact denoiser is the
-    Kullback–Leibler divergence from the data to the model, or a bound of it where the learned
+    The average loss is then ½∫ E‖D − x₀‖² d(−1/σ²). Its excess over that of the exact denoiser is
+    the Kullback–Leibler divergence from the data to the model, or a bound of it where the learned
     scores are those of no one density (Song et al., NeurIPS 2021, theorem 1; Kingma et al., NeurIPS
     2021, eq. 18). However the levels are drawn, the expected loss is the same; with ln σ uniform it
     is `inverse_variance` but for a constant.
