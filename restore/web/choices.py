@@ -19,7 +19,7 @@ from restore.web.service import Service
 
 AUTOMATIC = "automatic"
 PRESETS = ("fast", "default", "best")
-_NUMBERS = re.compile(r"-?[\d.]+(e-?\d+)?")
+_NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 S = TypeVar("S", bound=RunSettings)
 
 
@@ -121,7 +121,7 @@ def numeric(name: str, value: object) -> float | None:
 
 
 def angles(text: str | None) -> str | None:
-    """START:STOP:N or START:STEP:N as typed; None for nothing. Never the name of a file.
+    """START:STOP:N as typed; None for nothing. Never the name of a file.
 
     Raises:
         InputError: if it is not that.
@@ -129,10 +129,8 @@ def angles(text: str | None) -> str | None:
     text = (text or "").strip()
     if not text:
         return None
-    if not all(_NUMBERS.fullmatch(part) for part in text.split(":")) or text.count(":") not in (
-        1,
-        2,
-    ):
+    parts = text.split(":")
+    if len(parts) != 3 or not all(_NUMBER.fullmatch(part) for part in parts):
         raise InputError(f"angles {text}: expected START:STOP:N, such as 0:180:90")
     return text
 

@@ -61,7 +61,7 @@ def compare_tab(service: Service) -> None:
             elem_id="compare-crop",
         )  # fmt: skip
         seed = gr.Number(0, precision=0, minimum=0, label="Seed")
-    told = gr.HTML("", elem_classes="run-status")
+    told = gr.HTML("", elem_classes="told")
     with gr.Accordion("Mask of inpaint, strokes of colorize", open=False), gr.Row():
         mask = kept_file(service, "Mask", "compare-mask", told)
         hints = kept_file(service, "Strokes", "compare-hints", told)

@@ -56,7 +56,7 @@
         this.canvas.addEventListener(end, () => (this.stroke = null));
       }
       this.pane.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-      this.pane.addEventListener("keydown", (event) => this.key(event));
+      this.addEventListener("keydown", (event) => this.key(event));
       this.size.addEventListener("input", () => this.resized());
       new ResizeObserver(() => this.scaled()).observe(this.pane);
       this.resized();
@@ -186,9 +186,8 @@
       else if (stroke.image) context.drawImage(stroke.image, 0, 0);
       else {
         context.globalCompositeOperation = stroke.erase ? "destination-out" : "source-over";
-        Object.assign(context, {
-          strokeStyle: stroke.colour, lineWidth: stroke.width, lineCap: "round", lineJoin: "round",
-        });
+        context.strokeStyle = context.fillStyle = stroke.colour;
+        Object.assign(context, { lineWidth: stroke.width, lineCap: "round", lineJoin: "round" });
         // Each piece by itself, so that undo and redo draw the same pixels.
         if (!from) this.piece(context, stroke.points[0], stroke.points[0]);
         for (let i = Math.max(1, from); i < stroke.points.length; i++) {
@@ -199,7 +198,11 @@
       }
     }
 
+    // A dot by itself: a line of no length is not drawn everywhere.
     piece(context, start, end) {
+      context.beginPath();
+      context.arc(...end, context.lineWidth / 2, 0, 2 * Math.PI);
+      context.fill();
       context.beginPath();
       context.moveTo(...start);
       context.lineTo(...end);

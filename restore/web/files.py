@@ -131,6 +131,7 @@ class Store:
         Args:
             name: what the page calls itself; never part of a path.
         """
+        self.sweep()
         with self._lock:
             key = name or ""
             if key not in self._sessions:
@@ -158,7 +159,11 @@ class Store:
         """Delete uploads that were given up."""
         latest = (time.time() if now is None else now) - ABANDONED_SECONDS
         for path in self.root.iterdir():
-            if path.name.startswith(PREFIX) or path.stat().st_mtime > latest:
+            try:
+                recent = path.stat().st_mtime > latest
+            except FileNotFoundError:  # taken at this moment
+                continue
+            if recent or path.name.startswith(PREFIX):
                 continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -7,8 +7,10 @@ browser edits). Only what the page uses passes, and only paths within the page's
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -47,6 +49,8 @@ _LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>res
 <style>body { font: 16px/1.5 system-ui, sans-serif; margin: 20vh auto; max-width: 22rem }</style>
 <form method="post" action="/enter"><label>Password <input type="password" name="password"
 autofocus required></label> <button>Enter</button><p>%s</p></form></html>"""
+# Of the largest size, those that visitors may keep here in all.
+KEPT_BODIES = 40
 _WRONG_SECONDS = 1.0
 _LONGEST_PASSWORD = 4096
 
@@ -161,6 +165,7 @@ class Gate:
         if int(length) > self.body_bytes:
             raise Refused(413, f"{int(length)} bytes; expected at most {self.body_bytes}")
         if path.rstrip("/").endswith("/upload"):
+            self._check_room()
             return receive
         body = await _body(receive, self.body_bytes)
         try:
@@ -170,6 +175,15 @@ class Gate:
         for name in _paths(content):
             self._check_file(name)
         return _again(body, receive)
+
+    def _check_room(self) -> None:
+        held = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # deleted at this moment
+                    held += Path(folder, name).stat().st_size
+        if held > KEPT_BODIES * self.body_bytes:
+            raise Refused(507, "the server holds too many files; expected another try later")
 
     def _check_file(self, name: str) -> None:
         try:

@@ -75,8 +75,8 @@ def blur_controls(service: Service) -> Sequence[gr.Component]:
         angle = gr.Number(0, label="Angle of a motion", info="Degrees, counter-clockwise")
         border = gr.Dropdown(list(BORDERS), value="valid", label="Beyond the border")
     with gr.Accordion("A kernel of one's own", open=False):
-        said = gr.HTML("")
-        file = kept_file(service, "A small picture, or .npy", "deblur-kernel", said)
+        told = gr.HTML("", elem_classes="told")
+        file = kept_file(service, "A small picture, or .npy", "deblur-kernel", told)
     return kind, size, angle, border, file
 
 

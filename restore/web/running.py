@@ -37,7 +37,9 @@ def common_controls(
             info="0: one best estimate. From 2 on, with the map of their spread",
         )  # fmt: skip
     with gr.Accordion("Method, model, noise", open=False), gr.Row():
-        method = gr.Dropdown(method_names(verb, classical), value=AUTOMATIC, label="Method")
+        method = gr.Dropdown(
+            method_names(verb, classical), value=AUTOMATIC, label="Method", elem_id=f"{verb}-method"
+        )
         model = gr.Dropdown(model_names(service, channels), value=AUTOMATIC, label="Model")
         steps = gr.Number(
             0, precision=0, minimum=0, maximum=1000, label="Steps", elem_id=f"{verb}-steps",
@@ -103,16 +105,16 @@ def results(verb: str, *, slider: bool, title: str = "Restore", picture: bool = 
     else:
         shown = gr.Image(
             type="filepath", label="Result", interactive=False, elem_id=f"{verb}-shown",
-            visible=picture, buttons=["fullscreen"],
+            elem_classes="scan-image", visible=picture, buttons=["fullscreen"],
         )  # fmt: skip
     spread = gr.Image(
         type="filepath", label="Standard deviation of the samples", interactive=False,
-        visible=False, elem_id=f"{verb}-spread", buttons=["fullscreen"],
+        visible=False, elem_id=f"{verb}-spread", elem_classes="scan-image", buttons=["fullscreen"],
     )  # fmt: skip
+    report = gr.HTML(visible=False, elem_id=f"{verb}-report", elem_classes="scan-report")
     files = gr.File(
         label="Download", file_count="multiple", interactive=False, elem_id=f"{verb}-files"
     )
-    report = gr.HTML(visible=False, elem_id=f"{verb}-report", elem_classes="scan-report")
     return Results(start, cancel, status, shown, spread, files, report)
 
 
@@ -171,7 +173,7 @@ def framed(page: str | None) -> str:
 
 def kept_file(service: Service, label: str, purpose: str, status: gr.HTML) -> gr.File:
     """A file that a visitor may give besides, kept in the session when it is uploaded."""
-    file = gr.File(label=label, type="filepath", elem_id=purpose, height=100)
+    file = gr.File(label=label, type="filepath", elem_id=purpose, height=120)
 
     def keep(request: gr.Request, upload: str) -> list[Any]:
         try:

@@ -159,7 +159,7 @@ def _scan_tab(
     scan = gr.File(
         label="Scan", type="filepath", file_count="multiple", elem_id=f"{verb}-scan", height=120
     )
-    told = gr.HTML("", elem_id=f"{verb}-upload-status", elem_classes="run-status")
+    told = gr.HTML("", elem_classes="told")
     chosen = controls(told)
     common = common_controls(service, verb, SCANS[verb].classical, channels=1)
     ext = gr.Radio(list(kinds), value=kinds[0], label="Kind of file", elem_id=f"{verb}-ext")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from restore.methods.base import StepCallback
 
 SCANS: dict[str, ScanTask[Any]] = {task.name: task for task in (MRI, CT)}
+# What all samples of a scan may have, in uploads of the largest size.
+SAMPLED_UPLOADS = 8
 # A file of names beside the data: what BART's pair has.
 _HEADER = ".hdr"
 
@@ -69,6 +71,7 @@ def start_scanning(
     task = SCANS[verb]
     among("kind of file", f".{ext}", task.suffixes)
     settings = settings_of(service, verb, task.settings, common, own, task.classical)
+    _check_size(service, source, settings.samples or 1)
     folder = session.fresh(verb)
     [output] = plan_outputs([InputFile(source)], verb, output=f"{folder}/", ext=ext)
 
@@ -95,3 +98,13 @@ def start_scanning(
         )
 
     return service.start(session, work)
+
+
+def _check_size(service: Service, source: Path, samples: int) -> None:
+    """Refuse samples that would fill the memory: an image has about as many bytes as its scan."""
+    size, most = source.stat().st_size, SAMPLED_UPLOADS * service.limits.upload_bytes
+    if size * samples > most:
+        raise InputError(
+            f"{samples} samples of a scan of {size / 1e6:.1f} MB; expected at most "
+            f"{most // size} (restore serve --max-upload)"
+        )

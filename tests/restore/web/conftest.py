@@ -17,7 +17,17 @@ from PIL import Image
 from restore.web.files import Store
 from restore.web.service import Service
 
-SERVE = "from restore.cli.app import main; main()"
+# Each connection that the server begins is a line of a file.
+SERVE = """
+import sys
+log = open(sys.argv.pop(1), "a", buffering=1)
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        log.write(f"{event} {arguments[1:] if event != 'socket.getaddrinfo' else arguments}\\n")
+sys.addaudithook(watch)
+from restore.cli.app import main
+main()
+"""
 
 
 def smooth(width: int, height: int) -> np.ndarray:
@@ -75,9 +85,10 @@ class Served:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.log = folder / "log"
+        self.connections = folder / "connections"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, "serve", "--port", "0", *arguments],
+                [sys.executable, "-c", SERVE, self.connections, "serve", "--port", "0", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -105,9 +116,14 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory) -> Iterator[Served]:
+    """A server for all tests, after which nothing is left and nothing went out."""
     pytest.importorskip("gradio", reason="the extra `web` is not installed")
-    server = Served(tmp_path_factory.mktemp("server"), "--max-upload", "1")
+    server = Served(tmp_path_factory.mktemp("server"), "--max-upload", "4")
     yield server
-    server.stop()
+    kept = list(server.temporary.glob("restore-web-*"))
+    assert len(kept) == 1
+    assert server.stop() == ""  # the log holds no name of a file, nor anything else
+    assert not kept[0].exists()
+    assert server.connections.read_text() == ""

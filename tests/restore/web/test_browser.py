@@ -1,0 +1,346 @@
+"""The page in a headless browser, with a mouse and a keyboard."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from restore.cli.app import app
+
+from .conftest import smooth
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = os.environ.get("CHROME") or next(filter(None, map(shutil.which, NAMES)), None)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Gradio's own, when a file is uploaded.
+EXPECTED = "Method not implemented."
+PATIENCE = 60_000
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
+SCREENSHOTS = os.environ.get("RESTORE_SCREENSHOTS")
+
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is installed, CHROME is unset"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A visitor's page, which may ask for nothing but the server's own."""
+
+    def __init__(self, browser, served) -> None:
+        self.page = browser.new_page(viewport={"width": 1200, "height": 900})
+        self.page.set_default_timeout(PATIENCE)
+        self.seen: list[str] = []
+        self.page.on("console", lambda message: self.seen.append(message.text))
+        self.page.on("pageerror", lambda error: self.seen.append(str(error)))
+        self.page.on("websocket", lambda socket: self.seen.append(socket.url))
+        self.page.on("request", lambda request: self.check(request.url, served.address))
+        self.page.goto(served.address)
+
+    def check(self, url: str, own: str) -> None:
+        if not url.startswith((own + "/", "data:", "blob:" + own)):
+            self.seen.append(url)
+
+    def close(self) -> None:
+        self.page.close()
+        assert [text for text in self.seen if text != EXPECTED] == []
+
+    def tab(self, title: str) -> None:
+        self.page.get_by_role("tab", name=title, exact=True).click()
+
+    def upload(self, verb: str, path: Path, kind: str = "picture") -> None:
+        self.page.locator(f"#{verb}-{kind} input[type=file]").set_input_files(path)
+
+    def open(self, verb: str, path: Path):
+        """Upload a picture; returns the editor that shows it."""
+        self.upload(verb, path)
+        editor = self.page.locator(f"#{verb}-editor[ready]")
+        editor.wait_for()
+        return editor
+
+    def drag(self, canvas, *places: tuple[float, float]) -> None:
+        """Draw along places in pixels of the picture."""
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        size = canvas.evaluate("e => [e.width, e.height]")
+        along = [
+            (box["x"] + (x + 0.5) / size[0] * box["width"],
+             box["y"] + (y + 0.5) / size[1] * box["height"])
+            for x, y in places
+        ]  # fmt: skip
+        self.page.mouse.move(*along[0])
+        self.page.mouse.down()
+        for place in along[1:]:
+            self.page.mouse.move(*place, steps=4)
+        self.page.mouse.up()
+
+    def drawn(self, verb: str) -> np.ndarray | None:
+        """What the editor would send."""
+        url = self.page.evaluate(f"drawnOn('{verb}-editor')")
+        if not url:
+            return None
+        with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+            return np.asarray(image)
+
+    def start(self, verb: str) -> None:
+        self.page.locator(f"#{verb}-start").click()
+
+    def says(self, verb: str, text: str) -> str:
+        """Wait until the status has this text; returns all of it."""
+        status = self.page.locator(f"#{verb}-status")
+        status.get_by_text(text).first.wait_for()
+        return status.inner_text()
+
+    def download(self, verb: str, name: str, folder: Path) -> Path:
+        link = self.page.locator(f"#{verb}-files a[download='{name}']").first
+        with self.page.expect_download() as download:
+            link.click()
+        target = folder / name
+        download.value.save_as(target)
+        return target
+
+
+@pytest.fixture
+def visit(browser, served) -> Iterator[Visit]:
+    visit = Visit(browser, served)
+    yield visit
+    visit.close()
+
+
+def set_brush(editor, size: int) -> None:
+    editor.locator("input[type=range]").evaluate(
+        "(e, size) => { e.value = size; e.dispatchEvent(new Event('input')); }", size
+    )
+
+
+def slow(visit: Visit, verb: str) -> None:
+    """Choose a method of many steps."""
+    visit.page.locator(f"#{verb}-method input").fill("ddrm")
+    visit.page.locator(f"#{verb}-method input").press("Enter")
+    visit.page.locator(f"#{verb}-steps input").fill("1000")
+
+
+def test_a_hole_is_drawn_and_filled_as_the_command_line_fills_it(visit, photo, tmp_path):
+    editor = visit.open("inpaint", photo)
+    assert editor.get_attribute("ready") == "40x30"
+    set_brush(editor, 3)
+    visit.drag(editor.locator("canvas"), (10, 10), (20, 14))
+    drawn = visit.drawn("inpaint")
+    assert drawn[10, 10].all()
+    assert drawn[14, 20].all()
+    visit.page.get_by_label("fast").locator("visible=true").check()
+    visit.start("inpaint")
+    assert "fits the input" in visit.says("inpaint", "Done: 40×30")
+    assert visit.page.locator("#inpaint-shown img").count() >= 2
+
+    names = ("photo_inpaint.png", "photo_inpaint.json", "photo_mask.png")
+    result, sidecar, mask = (visit.download("inpaint", name, tmp_path) for name in names)
+    assert json.loads(sidecar.read_text())["config"]["mask"] == "photo_mask.png"
+    with Image.open(mask) as image:
+        assert (np.asarray(image.convert("L")) == drawn[..., 0]).all()
+    terminal = tmp_path / "terminal.png"
+    arguments = ["inpaint", photo, "--mask", mask, "--fast", "-o", terminal]
+    assert CliRunner().invoke(app, [str(a) for a in arguments]).exit_code == 0
+    assert result.read_bytes() == terminal.read_bytes()
+
+
+def test_the_brush_draws_at_the_right_pixel_of_a_wide_photograph(visit, tmp_path):
+    path = tmp_path / "wide.jpg"
+    Image.fromarray(smooth(3000, 1000)).save(path, quality=80)
+    editor = visit.open("inpaint", path)
+    canvas = editor.locator("canvas")
+    assert editor.get_attribute("ready") == "3000x1000"
+    assert canvas.bounding_box()["width"] < 1200
+    set_brush(editor, 1)
+    places = {(0, 0), (2999, 999), (1234, 567), (17, 998)}
+    for place in places:
+        visit.drag(canvas, place)
+    # At another size of the window, and enlarged.
+    visit.page.set_viewport_size({"width": 700, "height": 800})
+    visit.drag(canvas, (2500, 33))
+    visit.page.set_viewport_size({"width": 1200, "height": 900})
+    for _ in range(4):
+        editor.locator("[data-act=in]").click()
+    assert canvas.bounding_box()["width"] > 3000
+    visit.drag(canvas, (100, 101))
+    rows, columns = np.nonzero(visit.drawn("inpaint")[..., 0])
+    found = set(zip(columns.tolist(), rows.tolist(), strict=True))
+    assert found == places | {(2500, 33), (100, 101)}
+
+
+def test_the_editor_has_what_an_editor_has(visit, photo, tmp_path):
+    editor = visit.open("inpaint", photo)
+    canvas, brush = editor.locator("canvas"), editor.locator("input[type=range]")
+    set_brush(editor, 5)
+    visit.drag(canvas, (8, 8))
+    visit.drag(canvas, (30, 20))
+    both = visit.drawn("inpaint")
+    keyboard = visit.page.keyboard
+    keyboard.press("Control+z")
+    one = visit.drawn("inpaint")
+    assert one[8, 8].all()
+    assert not one[20, 30, 0]
+    keyboard.press("Control+Shift+z")
+    assert (visit.drawn("inpaint") == both).all()
+    keyboard.press("e")
+    visit.drag(canvas, (8, 8))
+    erased = visit.drawn("inpaint")
+    assert not erased[8, 8, 0]
+    assert erased[20, 30].all()
+    keyboard.press("e")
+    keyboard.press("]")
+    assert brush.input_value() == "6"
+    visit.page.mouse.wheel(0, -100)
+    visit.page.wait_for_function("document.querySelector('picture-editor input').value == 7")
+    keyboard.press("[")
+    assert brush.input_value() == "6"
+    with visit.page.expect_download() as download:
+        editor.locator("[data-act=save]").click()
+    saved = tmp_path / download.value.suggested_filename
+    download.value.save_as(saved)
+    assert saved.name == "mask.png"
+    keyboard.press("Delete")
+    assert visit.drawn("inpaint") is None
+    editor.locator("[data-act=undo]").click()
+    assert (visit.drawn("inpaint") == erased).all()
+    # What was saved can be uploaded again.
+    editor.locator("[data-act=clear]").click()
+    visit.page.locator("#inpaint-mask").locator("xpath=..").locator(
+        "input[type=file]"
+    ).first.set_input_files(saved)
+    deadline = time.monotonic() + PATIENCE / 1000
+    while visit.drawn("inpaint") is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (visit.drawn("inpaint") == erased).all()
+
+
+def test_strokes_have_the_colour_that_was_chosen(visit, photo):
+    visit.tab("Colorize")
+    editor = visit.open("colorize", photo)
+    set_brush(editor, 4)
+    editor.locator("input[type=color]").fill("#d02010")
+    visit.drag(editor.locator("canvas"), (5, 5), (15, 5))
+    drawn = visit.drawn("colorize")
+    assert drawn[5, 10].tolist() == [0xD0, 0x20, 0x10, 255]
+    assert set(np.unique(drawn[..., 3])) == {0, 255}
+
+
+def test_what_is_no_picture_is_said_and_the_page_goes_on(visit, photo, tmp_path):
+    bad = tmp_path / "secret-notes.png"
+    bad.write_text("not a picture")
+    visit.upload("inpaint", bad)
+    assert "secret-notes.png: " in visit.says("inpaint", "expected")
+    visit.start("inpaint")
+    visit.says("inpaint", "nothing is uploaded")
+    visit.open("inpaint", photo)
+    visit.start("inpaint")
+    visit.says("inpaint", "no mask and no transparency")
+
+
+def test_what_is_too_large_is_said(visit, tmp_path):
+    path = tmp_path / "large.png"
+    path.write_bytes(bytes(6 * 2**20))
+    visit.upload("inpaint", path)
+    visit.page.get_by_text("exceed the maximum allowed size of 4").wait_for()
+    # The browser asks how far an upload is that was not begun.
+    visit.seen = [text for text in visit.seen if "404" not in text and text != "Response"]
+
+
+def test_cancel_ends_a_run_and_leaves_the_page_ready(visit, photo, hole, tmp_path):
+    visit.tab("Denoise")
+    visit.upload("denoise", photo)
+    visit.page.get_by_text("Method, model, noise").locator("visible=true").click()
+    slow(visit, "denoise")
+    visit.start("denoise")
+    visit.says("denoise", "of 1000")
+    assert visit.page.locator("#denoise-status img").get_attribute("src").startswith("data:")
+    assert visit.page.locator("#denoise-start").is_disabled()
+    visit.page.keyboard.press("Escape")
+    visit.says("denoise", "Cancelled")
+    assert visit.page.locator("#denoise-start").is_enabled()
+
+
+def test_two_visitors_take_turns_and_leaving_ends_a_run(browser, served, visit, photo):
+    first = Visit(browser, served)
+    for one in (first, visit):
+        one.tab("Denoise")
+        one.upload("denoise", photo)
+    first.page.get_by_text("Method, model, noise").locator("visible=true").click()
+    slow(first, "denoise")
+    first.start("denoise")
+    first.says("denoise", "of 1000")
+    [root] = served.temporary.glob("restore-web-*")
+    before = len(list(root.glob("session-*")))
+    visit.start("denoise")
+    visit.says("denoise", "one run before this one")
+    first.close()
+    visit.says("denoise", "Done: 40×30")
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(list(root.glob("session-*"))) >= before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(list(root.glob("session-*"))) == before - 1
+
+
+def test_a_scan_is_shown_with_its_spread_and_report(visit, tmp_path):
+    along = np.linspace(-1, 1, 24)
+    row = 0.4 * np.sqrt(np.clip(0.36 - along**2, 0, None))
+    np.save(tmp_path / "disc.npy", np.tile(row, (12, 1)).astype(np.float32))
+    visit.tab("CT")
+    visit.upload("ct", tmp_path / "disc.npy", "scan")
+    visit.page.locator("#ct-angles input, #ct-angles textarea").fill("0:180:12")
+    visit.page.locator("#ct-samples input").fill("2")
+    visit.page.locator("#ct-preset").get_by_label("fast").check()
+    visit.start("ct")
+    visit.says("ct", "Done: 24×24")
+    for shown in ("#ct-shown img", "#ct-spread img"):
+        visit.page.locator(shown).first.wait_for()
+    report = visit.page.frame_locator("#ct-report iframe")
+    report.get_by_text("disc.npy: ct").wait_for()
+    assert visit.download("ct", "disc_ct.nii", tmp_path).stat().st_size > 24 * 24 * 4
+
+
+@pytest.mark.skipif(
+    SCREENSHOTS is None, reason="pictures are taken with RESTORE_SCREENSHOTS=FOLDER"
+)
+def test_pictures_of_the_page(visit):
+    folder = Path(str(SCREENSHOTS))
+    editor = visit.open("inpaint", SAMPLES / "scratched.png")
+    visit.page.locator("#inpaint-mask").locator("xpath=..").locator(
+        "input[type=file]"
+    ).first.set_input_files(SAMPLES / "scratched_mask.png")
+    visit.page.wait_for_function("drawnOn('inpaint-editor').then(Boolean)")
+    editor.locator("canvas").hover(position={"x": 300, "y": 300})
+    visit.page.screenshot(path=folder / "web.png")
+    visit.start("inpaint")
+    visit.says("inpaint", "Done")
+    visit.page.locator("#inpaint-start").scroll_into_view_if_needed()
+    visit.page.locator("#inpaint-start").evaluate("e => e.scrollIntoView()")
+    visit.page.wait_for_timeout(1000)
+    visit.page.screenshot(path=folder / "web_result.png")

@@ -1,0 +1,82 @@
+"""Visitors' folders: one's own files only, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from restore.errors import InputError
+from restore.web.files import ABANDONED_SECONDS, Store
+
+
+def test_two_visitors_may_upload_the_same_file(service, upload, photo):
+    first, second = (service.store.session(name) for name in "ab")
+    name = upload(photo)
+    one, two = (session.take(name, "picture") for session in (first, second))
+    assert one != two
+    assert one.read_bytes() == two.read_bytes() == photo.read_bytes()
+    service.store.close("a")
+    assert not one.exists()
+    assert two.read_bytes() == photo.read_bytes()
+
+
+def test_an_upload_is_taken_once_by_whatever_name(service, upload, photo):
+    session = service.store.session("a")
+    name = upload(photo)
+    taken = session.take(name, "picture")
+    assert session.take(name, "picture") == session.take(taken, "picture") == taken
+
+
+def test_a_new_file_takes_the_place_of_the_last(service, upload, photo):
+    session = service.store.session("a")
+    first = session.take(upload(photo, "first.png"), "picture")
+    mask = session.take(upload(photo, "mask.png"), "mask")
+    second = session.take(upload(photo, "second.png"), "picture")
+    assert [path.exists() for path in (first, mask, second)] == [False, True, True]
+    with pytest.raises(InputError, match="not here any more"):
+        session.take(first, "picture")
+
+
+def test_nobody_takes_what_was_not_uploaded(service, upload, photo):
+    other = service.store.session("other").take(upload(photo), "picture")
+    session = service.store.session("a")
+    for path in (photo, other, "/etc/passwd", service.store.root / "none" / "x.png"):
+        with pytest.raises(InputError):
+            session.take(path, "picture")
+    with pytest.raises(InputError, match="nothing is uploaded"):
+        session.take(None, "picture")
+
+
+def test_nothing_is_left_of_a_visitor(service, upload, photo):
+    service.store.session("a").take(upload(photo), "picture")
+    service.store.close("a")
+    assert list(service.store.root.iterdir()) == []
+    service.store.close("a")  # twice does no harm
+
+
+def test_uploads_that_were_given_up_are_deleted(service, upload, photo):
+    path = Path(upload(photo))
+    service.store.sweep()
+    assert path.exists()
+    old = time.time() - ABANDONED_SECONDS - 1
+    os.utime(path.parent, (old, old))
+    service.store.session("kept")
+    assert not path.exists()
+    assert len(list(service.store.root.iterdir())) == 1
+
+
+def test_names_of_sessions_are_no_paths(tmp_path):
+    store = Store(tmp_path)
+    assert store.session("../../etc").folder.parent == tmp_path
+    assert store.session(None).folder.parent == tmp_path
+    assert store.session("a").folder.name != store.session("b").folder.name
+
+
+def test_messages_name_files_without_their_folders(service, upload, photo):
+    taken = service.store.session("a").take(upload(photo), "picture")
+    assert service.store.without_paths(f"{taken}: bad") == "photo.png: bad"
+    name = service.store.root / "0123" / "raw.png"
+    assert service.store.without_paths(f"mask {name}") == "mask raw.png"

@@ -1,0 +1,184 @@
+"""What stands before the page, without the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra `web` is not installed")
+
+from restore.web import gate as gates
+from restore.web.gate import Gate
+
+HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "root"
+    (folder / "0123abcd").mkdir(parents=True)
+    (folder / "0123abcd" / "photo.png").write_bytes(b"picture")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    return folder
+
+
+class Visitor:
+    """Asks a gate; behind it is a page that answers with what it was sent."""
+
+    def __init__(self, root, **options) -> None:
+        chosen = {"password": None, "hosts": HOSTS, "body_bytes": 1000} | options
+        self.gate = Gate(self.page, root, **chosen)
+        self.cookie = None
+
+    async def page(self, scope, receive, send) -> None:
+        body = (await receive())["body"] if scope["method"] == "POST" else b""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"page " + body})
+
+    def ask(self, path, method="GET", body=b"", headers=None) -> tuple[int, str]:
+        headers = {"host": "localhost:7860", "content-length": str(len(body))} | (headers or {})
+        if self.cookie:
+            headers["cookie"] = self.cookie
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": [(k.encode(), v.encode()) for k, v in headers.items() if v is not None],
+        }
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        asyncio.run(self.gate(scope, receive, send))
+        self.headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+        if "set-cookie" in self.headers:
+            self.cookie = self.headers["set-cookie"].partition(";")[0]
+        return sent[0]["status"], sent[1]["body"].decode()
+
+    def post(self, path, content, **headers) -> int:
+        return self.ask(path, "POST", json.dumps(content).encode(), JSON | headers)[0]
+
+
+@pytest.fixture
+def visitor(root):
+    return Visitor(root)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/config", "/theme.css", "/assets/index.js", "/gradio_api/heartbeat/ab12", "/static/x"],
+)
+def test_what_the_page_uses_passes(visitor, path):
+    assert visitor.ask(path) == (200, "page ")
+    assert "connect-src 'self'" in visitor.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/proxy=https://example.org/x",
+        "/gradio_api/openapi.json",
+        "/gradio_api/vibe-code",
+        "/monitoring",
+        "/gradio_api/run-history/records",
+        "/gradio_api/stream/a/b/c/playlist-file",
+        "/assets/../../etc/passwd",
+        "/enter",
+    ],
+)
+def test_what_it_does_not_use_does_not_pass(visitor, path):
+    assert visitor.ask(path)[0] == 404
+
+
+def test_files_of_the_page_and_no_others_are_read(visitor, root):
+    file = "/gradio_api/file="
+    assert visitor.ask(f"{file}{root}/0123abcd/photo.png")[0] == 200
+    for path in (
+        "/etc/passwd",
+        "//etc/passwd",
+        f"{root}/../secret.txt",
+        f"{root}/link.txt",
+        f"{root}/0123abcd",
+        f"{root}/none.png",
+        "https://example.org/x.png",
+        "http://127.0.0.1/x.png",
+        "secret.txt",
+        "a\0b",
+        "x" * 5000,
+    ):
+        assert visitor.ask(file + path)[0] in (403, 404), path
+
+
+def test_what_a_page_sends_names_files_of_its_own_only(visitor, root):
+    join = "/gradio_api/queue/join"
+    good = {"data": [{"path": f"{root}/0123abcd/photo.png", "meta": {}}], "fn_index": 1}
+    assert visitor.post(join, good) == 200
+    for path in ("/etc/passwd", f"{root}/link.txt", "https://example.org/x.png"):
+        assert visitor.post(join, {"data": [[{"value": {"path": path}}]]}) == 403
+    assert visitor.ask(join, "POST", b"{", JSON)[0] == 400
+    assert visitor.post("/gradio_api/component_server", {}) == 404
+
+
+def test_a_body_reaches_the_page_as_it_was_sent(visitor):
+    body = json.dumps({"data": [1.5, "ä", None]}).encode()
+    assert visitor.ask("/gradio_api/run/predict", "POST", body)[1] == "page " + body.decode()
+
+
+def test_bodies_are_bounded_and_say_how_long_they_are(visitor, root, monkeypatch):
+    upload = "/gradio_api/upload"
+    assert visitor.ask(upload, "POST", b"x" * 1000)[0] == 200
+    assert visitor.ask(upload, "POST", b"x" * 1001)[0] == 413
+    assert visitor.ask(upload, "POST", b"x", {"content-length": None})[0] == 411
+    lied = {"content-length": "10"}
+    assert visitor.ask("/gradio_api/queue/join", "POST", b"x" * 1001, lied)[0] == 413
+    monkeypatch.setattr(gates, "KEPT_BODIES", 2)
+    (root / "kept").write_bytes(bytes(2001))
+    assert visitor.ask(upload, "POST", b"x")[0] == 507
+
+
+def test_pages_elsewhere_do_not_get_in(visitor):
+    assert visitor.ask("/", headers={"host": "evil.example:7860"})[0] == 403
+    assert visitor.ask("/", headers={"host": "[::1]:7860"})[0] == 200
+    assert visitor.post("/gradio_api/queue/join", {}, origin="http://evil.example") == 403
+    assert visitor.post("/gradio_api/queue/join", {}, origin="http://localhost:7860") == 200
+
+
+def test_the_password_opens_everything_and_nothing_else_does(root, monkeypatch):
+    monkeypatch.setattr(gates, "_WRONG_SECONDS", 0.0)
+    visitor = Visitor(root, password="höchst geheim", hosts=None)
+    outside = {"host": "192.168.0.7:7860"}
+    status, text = visitor.ask("/", headers=outside)
+    assert (status, "Password" in text) == (401, True)
+    for path in ("/config", "/gradio_api/info", f"/gradio_api/file={root}/0123abcd/photo.png"):
+        assert visitor.ask(path, headers=outside)[0] == 401
+    assert visitor.post("/gradio_api/queue/join", {}, **outside) == 401
+    assert visitor.ask("/enter", "POST", b"password=falsch", outside)[0] == 401
+    assert visitor.ask("/enter", "POST", b"", outside)[0] == 401
+    visitor.cookie = "restore=guessed"
+    assert visitor.ask("/config", headers=outside)[0] == 401
+    visitor.cookie = None
+    assert visitor.ask("/enter", "POST", b"password=h%C3%B6chst+geheim", outside)[0] == 303
+    assert "HttpOnly" in visitor.headers["set-cookie"]
+    assert visitor.ask("/config", headers=outside)[0] == 200
+
+
+def test_guesses_take_their_time(root):
+    visitor = Visitor(root, password="right", hosts=None)
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates.asyncio, "sleep", sleep)
+        visitor.ask("/enter", "POST", b"password=wrong")
+    assert slept == [1.0]

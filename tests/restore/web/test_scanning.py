@@ -1,0 +1,186 @@
+"""Scans and comparisons on the page are those of the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from restore.cli.app import app
+from restore.errors import InputError
+from restore.web.choices import angles, center, numeric, whole
+from restore.web.comparing import methods_for, start_comparing
+from restore.web.restoring import open_picture
+from restore.web.scanning import open_scan, start_scanning
+from restore.web.service import Limits, Service
+
+QUICK = {"steps": 2, "seed": 3}
+
+
+def command(*arguments: object) -> None:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.fixture
+def sinogram(tmp_path):
+    """Of a disc, in parallel beams."""
+    along = np.linspace(-1, 1, 24)
+    row = 0.4 * np.sqrt(np.clip(0.36 - along**2, 0, None))
+    path = tmp_path / "disc.npy"
+    np.save(path, np.tile(row, (12, 1)).astype(np.float32))
+    return path
+
+
+@pytest.fixture
+def kspace(tmp_path):
+    """Of a bright square, one coil."""
+    image = np.zeros((24, 20), np.complex64)
+    image[6:18, 5:15] = 1
+    path = tmp_path / "square.npy"
+    data = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image), norm="ortho"))
+    noise = np.random.default_rng(0).normal(size=(2, *image.shape)) * 0.01
+    np.save(path, (data + noise[0] + 1j * noise[1]).astype(np.complex64))
+    return path
+
+
+@pytest.fixture
+def scanned(service, upload):
+    def done(verb, path, own, common=QUICK, ext="nii"):
+        session = service.store.session("visitor")
+        source = open_scan(session, [upload(path)], verb)[0]
+        return start_scanning(service, session, verb, source, common, own, ext).result()
+
+    return done
+
+
+def test_a_sinogram_gives_what_the_command_line_gives(scanned, sinogram, tmp_path):
+    pytest.importorskip("nibabel", reason="the extra `ct` is not installed")
+    common = QUICK | {"samples": 2}
+    outcome = scanned("ct", sinogram, {"angles": "0:180:12", "center": "11.5"}, common)
+    written = tmp_path / "terminal" / "disc_ct.nii"
+    command(
+        "ct", sinogram, "--angles", "0:180:12", "--center", "11.5", "--steps", 2, "--seed", 3,
+        "--samples", 2, "--save-std", "-o", written,
+    )  # fmt: skip
+    by_name = {file.name: file for file in outcome.files}
+    for name in ("disc_ct.nii", "disc_ct.png", "disc_ct_0.nii", "disc_ct_std.nii"):
+        assert by_name[name].read_bytes() == (written.parent / name).read_bytes(), name
+    assert outcome.shown[1] == by_name["disc_ct.png"]
+    assert outcome.spread == by_name["disc_ct_std.png"]
+    assert "disc.npy" in outcome.report
+    assert str(tmp_path / "root") not in outcome.report
+    sidecar = json.loads(by_name["disc_ct.json"].read_text())
+    assert sidecar["input"] == "disc.npy"
+
+
+def test_k_space_gives_what_the_command_line_gives(scanned, kspace, tmp_path):
+    outcome = scanned("mri", kspace, {"acceleration": 2.0}, ext="dcm")
+    written = tmp_path / "square_mri.png"
+    command("mri", kspace, "--acceleration", 2, "--steps", 2, "--seed", 3, "-o", written)
+    assert outcome.files[0].suffix == ".dcm"
+    assert outcome.shown[1].read_bytes() == written.read_bytes()
+    assert outcome.record["metrics"]["psnr"] > 10
+
+
+def test_classical_methods_are_offered_too(scanned, kspace):
+    outcome = scanned("mri", kspace, {}, {"method": "zero-filled"})
+    assert outcome.record["evaluations"] == 0
+
+
+def test_a_scan_is_one_file_or_a_pair(service, upload, kspace):
+    session = service.store.session("visitor")
+    pair = [upload(kspace, "scan.hdr"), upload(kspace, "scan.cfl")]
+    assert [path.name for path in open_scan(session, pair, "mri")] == ["scan.cfl", "scan.hdr"]
+    with pytest.raises(InputError, match=r"a\.npy, b\.npy: expected one scan"):
+        open_scan(session, [upload(kspace, "a.npy"), upload(kspace, "b.npy")], "mri")
+    with pytest.raises(InputError, match="nothing is uploaded"):
+        open_scan(session, [], "mri")
+
+
+def test_samples_that_would_fill_the_memory_are_refused(service, upload, kspace):
+    narrow = Service(service.store, Limits(upload_bytes=2000))
+    session = service.store.session("visitor")
+    source = open_scan(session, [upload(kspace)], "mri")[0]
+    with pytest.raises(InputError, match=r"32 samples of a scan of .* MB; expected at most"):
+        start_scanning(narrow, session, "mri", source, {"samples": 32}, {}, "nii")
+
+
+def test_what_cannot_be_written_is_refused(service, upload, kspace):
+    session = service.store.session("visitor")
+    source = open_scan(session, [upload(kspace)], "mri")[0]
+    with pytest.raises(InputError, match=r"kind of file \.exe: expected one of"):
+        start_scanning(service, session, "mri", source, QUICK, {}, "exe")
+
+
+@pytest.mark.parametrize("text", ["/etc/passwd", "0:180", "0:180:9:1:1", "a:b:c", "0:1:/x"])
+def test_angles_are_numbers_and_no_file(text):
+    with pytest.raises(InputError, match="expected START:STOP:N"):
+        angles(text)
+
+
+def test_numbers():
+    assert (angles(" "), angles("0:180:90"), angles("-90:90.5:8")) == (
+        None,
+        "0:180:90",
+        "-90:90.5:8",
+    )
+    assert (center(""), center(" 11.5 ")) == (None, "11.5")
+    assert (numeric("x", None), numeric("x", ""), numeric("x", "2.5")) == (None, None, 2.5)
+    assert (whole("x", None), whole("x", 3.0)) == (0, 3)
+    for value in ("nan", "inf", "x"):
+        with pytest.raises(InputError, match="expected a number"):
+            numeric("x", value)
+
+
+def test_a_comparison_has_the_figures_of_the_command_line(service, upload, photo, tmp_path):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "compare")
+    names = ["bicubic", "ddrm"]
+    run = start_comparing(
+        service, session, "super-resolve", source, names, {"scale": 2.0},
+        nfe=2, samples=1, crop=0, seed=5,
+    )  # fmt: skip
+    compared = run.result()
+    assert run.progress.total == 4  # two methods of two evaluations
+    folder = tmp_path / "terminal"
+    command(
+        "compare", photo, "--task", "super-resolve", "--scale", 2, "-m", "bicubic", "-m", "ddrm",
+        "--nfe", 2, "--seed", 5, "-o", folder,
+    )  # fmt: skip
+    for name in names:
+        made = next(file for file in compared.files if file.stem == name)
+        assert made.read_bytes() == (folder / "photo" / f"{name}.png").read_bytes()
+    assert [row["method"] for row in compared.summary] == sorted(
+        names, key=lambda name: -next(r["psnr"] for r in compared.summary if r["method"] == name)
+    )
+    assert str(tmp_path / "root") not in compared.report
+    assert "photo.png" in compared.report
+
+
+def test_a_comparison_is_cancelled_as_a_whole(service, upload, photo):
+    from restore.web.run import Cancelled
+
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "compare")
+    run = start_comparing(
+        service, session, "denoise", source, ["ddrm", "ddnm", "pnp"], {"sigma": "0.1"},
+        nfe=500, samples=1, crop=0, seed=0,
+    )  # fmt: skip
+    next(progress for progress in run.events() if progress.total)
+    run.cancel()
+    with pytest.raises(Cancelled):
+        run.result()
+
+
+def test_only_what_fits_is_compared(service, upload, photo):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "compare")
+    figures = {"nfe": 2, "samples": 1, "crop": 0, "seed": 0}
+    for names, match in ((["os:system"], "method os:system: expected one of"), ([], "no method")):
+        with pytest.raises(InputError, match=match):
+            start_comparing(service, session, "denoise", source, names, {}, **figures)
+    with pytest.raises(InputError, match="task sample: expected one of"):
+        methods_for("sample")

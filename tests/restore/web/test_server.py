@@ -1,0 +1,120 @@
+"""The page's server in a process of its own, asked by hand."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from restore.cli.app import app
+
+from .conftest import Served, environment
+
+
+def ask(served: Served, path: str, method: str = "GET", body: object = None, **headers: str):
+    """Status and text of an answer; the path is sent as it is."""
+    connection = http.client.HTTPConnection(urlsplit(served.address).netloc, timeout=30)
+    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
+    connection.request(method, path, data, {"Content-Type": "application/json"} | headers)
+    response = connection.getresponse()
+    text = response.read().decode("utf-8", "replace")
+    connection.close()
+    return response.status, text, response.headers
+
+
+@pytest.fixture(scope="module")
+def config(served):
+    return json.loads(ask(served, "/config")[1])
+
+
+def test_the_page_is_there_and_asks_for_nothing_elsewhere(served, config):
+    status, text, headers = ask(served, "/")
+    assert status == 200
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "fonts.googleapis" not in text
+    assert config["analytics_enabled"] is False
+    assert config["footer_links"] == []
+    titles = [c["props"]["label"] for c in config["components"] if c["type"] == "tabitem"]
+    assert titles == [
+        "Inpaint", "Super-resolve", "Denoise", "Deblur", "Dejpeg", "Colorize", "Compare", "MRI",
+        "CT",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=%2Fetc%2Fpasswd",
+        "/gradio_api/file=..%2f..%2f..%2fetc/passwd",
+        "/gradio_api/file//etc/passwd",
+        "/gradio_api/file=file:///etc/passwd",
+        "/gradio_api/file=http://127.0.0.1:9/x",
+        "/gradio_api/proxy=http://127.0.0.1:9/x",
+        "/static/..%2f..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd",
+        "/assets/../../../../../../../etc/passwd",
+        "/svelte/..%2f..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd",
+    ],
+)
+def test_no_file_of_the_host_is_read(served, path):
+    status, text, _ = ask(served, path)
+    assert status in (403, 404)
+    assert "root:" not in text
+
+
+def test_no_file_of_the_host_is_restored(served, config):
+    starts = [d["id"] for d in config["dependencies"] if len(d["inputs"]) > 5]
+    for path in ("/etc/passwd", "http://127.0.0.1:9/x.png"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        body = {"data": [file], "fn_index": starts[0], "session_hash": "visitor"}
+        assert ask(served, "/gradio_api/queue/join", "POST", body)[0] == 403
+
+
+def test_uploads_are_limited(served):
+    boundary = "x" * 16
+    content = (
+        f"--{boundary}\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n"
+    ).encode() + bytes(4 * 2**20 + 1)
+    body = content + f"\r\n--{boundary}--\r\n".encode()
+    kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    assert ask(served, "/gradio_api/upload", "POST", body, **kind)[0] == 413
+    much = bytes(6 * 2**20)
+    assert ask(served, "/gradio_api/upload", "POST", much, **kind)[0] == 413
+
+
+def test_others_need_a_password():
+    result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0"])
+    assert result.exit_code == 2
+    assert result.stderr == "--host 0.0.0.0: others can come in; expected a --password\n"
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(served):
+    port = urlsplit(served.address).port
+    result = CliRunner().invoke(app, ["serve", "--port", str(port)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"--host 127.0.0.1 --port {port}: address already in use")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_device_or_model_that_is_not_there_is_said_before(tmp_path):
+    for arguments, text in ((["--device", "npu"], "--device npu"), (["-n", "none"], "none: no")):
+        result = CliRunner().invoke(app, ["serve", *arguments])
+        assert (result.exit_code, result.stderr.startswith(text)) == (2, True)
+
+
+def test_without_gradio_a_line_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['gradio'] = None\nfrom restore.cli.app import main\n"
+        "sys.argv = ['restore', 'serve']\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path)
+    )
+    assert done.returncode == 2
+    assert "score-restore[web]" in done.stderr
+    assert done.stderr.count("\n") == 1
