@@ -17,6 +17,10 @@
     ["save", "Save drawing", "download what was drawn as a PNG of the picture's size"],
   ];
 
+  const HELP =
+    "Brush: wheel or [ ] · erase: E · undo, redo: Ctrl+Z, Ctrl+Y · clear: Delete · " +
+    "zoom: Ctrl+wheel, + −, 0 · restore: Ctrl+Enter · cancel: Esc";
+
   class PictureEditor extends HTMLElement {
     connectedCallback() {
       if (this.stage) return;
@@ -49,6 +53,7 @@
       this.ring = this.stage.appendChild(document.createElement("span"));
       this.ring.className = "ring";
       this.ring.hidden = true;
+      this.appendChild(document.createElement("small")).textContent = HELP;
       this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
       this.canvas.addEventListener("pointermove", (event) => this.move(event));
       this.canvas.addEventListener("pointerleave", () => (this.ring.hidden = true));

@@ -109,6 +109,13 @@ class Visit:
         with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
             return np.asarray(image)
 
+    def loaded(self, verb: str) -> np.ndarray | None:
+        """What the editor would send, as soon as anything is drawn."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while (drawn := self.drawn(verb)) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return drawn
+
     def start(self, verb: str) -> None:
         self.page.locator(f"#{verb}-start").click()
 
@@ -232,13 +239,8 @@ def test_the_editor_has_what_an_editor_has(visit, photo, tmp_path):
     assert (visit.drawn("inpaint") == erased).all()
     # What was saved can be uploaded again.
     editor.locator("[data-act=clear]").click()
-    visit.page.locator("#inpaint-mask").locator("xpath=..").locator(
-        "input[type=file]"
-    ).first.set_input_files(saved)
-    deadline = time.monotonic() + PATIENCE / 1000
-    while visit.drawn("inpaint") is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert (visit.drawn("inpaint") == erased).all()
+    upload_mask(visit, saved)
+    assert (visit.loaded("inpaint") == erased).all()
 
 
 def test_strokes_have_the_colour_that_was_chosen(visit, photo):
@@ -330,17 +332,26 @@ def test_a_scan_is_shown_with_its_spread_and_report(visit, tmp_path):
     SCREENSHOTS is None, reason="pictures are taken with RESTORE_SCREENSHOTS=FOLDER"
 )
 def test_pictures_of_the_page(visit):
-    folder = Path(str(SCREENSHOTS))
+    visit.page.set_viewport_size({"width": 900, "height": 800})
     editor = visit.open("inpaint", SAMPLES / "scratched.png")
-    visit.page.locator("#inpaint-mask").locator("xpath=..").locator(
-        "input[type=file]"
-    ).first.set_input_files(SAMPLES / "scratched_mask.png")
-    visit.page.wait_for_function("drawnOn('inpaint-editor').then(Boolean)")
-    editor.locator("canvas").hover(position={"x": 300, "y": 300})
-    visit.page.screenshot(path=folder / "web.png")
+    upload_mask(visit, SAMPLES / "scratched_mask.png")
+    assert visit.loaded("inpaint") is not None
+    editor.locator("canvas").hover(position={"x": 300, "y": 250})
+    picture_of(visit, "web.png")
     visit.start("inpaint")
     visit.says("inpaint", "Done")
-    visit.page.locator("#inpaint-start").scroll_into_view_if_needed()
     visit.page.locator("#inpaint-start").evaluate("e => e.scrollIntoView()")
     visit.page.wait_for_timeout(1000)
-    visit.page.screenshot(path=folder / "web_result.png")
+    picture_of(visit, "web_result.png")
+
+
+def upload_mask(visit: Visit, path: Path) -> None:
+    button = visit.page.locator("#inpaint-mask").locator("xpath=..")
+    button.locator("input[type=file]").first.set_input_files(path)
+
+
+def picture_of(visit: Visit, name: str) -> None:
+    """The window, in 256 colours: a page of documentation is to be light."""
+    with Image.open(BytesIO(visit.page.screenshot())) as image:
+        few = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        few.save(Path(str(SCREENSHOTS)) / name, optimize=True)
