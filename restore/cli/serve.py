@@ -35,7 +35,7 @@ def serve(
     max_megapixels: Annotated[
         float,
         typer.Option(min=0.001, help="Of a result, times its samples, in millions of pixels."),
-    ] = 50.0,
+    ] = 25.0,
     max_waiting: Annotated[
         int, typer.Option(min=0, help="Runs that wait behind the one that is done.")
     ] = 16,

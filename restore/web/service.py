@@ -27,7 +27,7 @@ class Limits:
     """
 
     upload_bytes: int = 50 * 2**20
-    pixels: int = 50_000_000
+    pixels: int = 25_000_000
     waiting: int = 16
 
     def check(self, width: int, height: int, samples: int = 1) -> None:

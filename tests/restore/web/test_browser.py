@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import shutil
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -60,7 +62,7 @@ class Visit:
         self.seen: list[str] = []
         self.page.on("console", lambda message: self.seen.append(message.text))
         self.page.on("pageerror", lambda error: self.seen.append(str(error)))
-        self.page.on("websocket", lambda socket: self.seen.append(socket.url))
+        self.page.on("websocket", lambda opened: self.seen.append(opened.url))
         self.page.on("request", lambda request: self.check(request.url, served.address))
         self.page.goto(served.address)
 
@@ -326,6 +328,34 @@ def test_a_scan_is_shown_with_its_spread_and_report(visit, tmp_path):
     report = visit.page.frame_locator("#ct-report iframe")
     report.get_by_text("disc.npy: ct").wait_for()
     assert visit.download("ct", "disc_ct.nii", tmp_path).stat().st_size > 24 * 24 * 4
+
+
+def test_the_password_lets_in(browser, tmp_path, monkeypatch):
+    uvicorn = pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
+    from starlette.responses import HTMLResponse
+
+    from restore.web import gate
+
+    monkeypatch.setattr(gate, "_WRONG_SECONDS", 0.0)
+    inside = HTMLResponse("<title>restore</title>inside")
+    guarded = gate.Gate(inside, tmp_path, password="geheim", hosts=None, body_bytes=1000)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(guarded, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+    for word, text in (("falsch", "That is not it."), ("geheim", "inside")):
+        page.get_by_label("Password").fill(word)
+        page.keyboard.press("Enter")
+        page.get_by_text(text).wait_for()
+    page.reload()
+    assert page.locator("body").inner_text() == "inside"
+    page.close()
+    server.should_exit = True
+    thread.join(PATIENCE / 1000)
+    listening.close()
 
 
 @pytest.mark.skipif(
