@@ -37,7 +37,7 @@ def serve(
         typer.Option(min=0.001, help="Of a result, times its samples, in millions of pixels."),
     ] = 25.0,
     max_waiting: Annotated[
-        int, typer.Option(min=0, help="Runs that wait behind the one that is done.")
+        int, typer.Option(min=0, max=32, help="Runs that wait behind the one that is done.")
     ] = 16,
     model: Annotated[
         list[str] | None,

@@ -16,6 +16,8 @@ TITLE = "restore"
 HEAD = """# restore
 What was measured is kept; what is missing is drawn from what pictures look like.
 """
+# Of all events that wait, far more than runs may: a bound against a flood.
+QUEUE = 200
 OTHERS = {"Compare": compare_tab, "MRI": mri_tab, "CT": ct_tab}
 
 
@@ -35,7 +37,7 @@ def build_page(service: Service) -> gr.Blocks:
             service.store.close(request.session_hash)
 
         page.unload(left)
-    page.queue(max_size=4 * service.limits.waiting, api_open=False)
+    page.queue(max_size=QUEUE, api_open=False)
     return page
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from restore.web.photo_verbs import PhotoVerb
-from restore.web.restoring import DRAWINGS, open_mask, open_picture, start_restoring
+from restore.web.restoring import DRAWINGS, open_drawing, open_picture, start_restoring
 from restore.web.running import (
     COMMON,
     PRIVATE,
@@ -23,7 +23,7 @@ from restore.web.running import (
     wire_cancel,
 )
 from restore.web.service import Service
-from restore.web.status import IDLE, failure_html
+from restore.web.status import IDLE, READING, failure_html
 
 EXTENSIONS = ("auto", "png", "jpg", "tif", "npy")
 
@@ -38,11 +38,11 @@ def photo_tab(service: Service, verb: PhotoVerb) -> None:
     )
     # What the browser and the server tell each other, unseen.
     address, drawn = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    mask = None
+    upload = None
     if drawing:
         gr.HTML(f'<picture-editor id="{editor}" mode="{drawing}"></picture-editor>')
-    if drawing == "mask":
-        mask = gr.UploadButton("Upload a mask", size="sm", elem_id=f"{name}-mask")
+        title = "Upload a mask" if drawing == "mask" else "Upload strokes"
+        upload = gr.UploadButton(title, size="sm", elem_id=f"{name}-{drawing}")
     own = verb.controls(service)
     common = common_controls(service, name, channels=3)
     with gr.Accordion("Output", open=False):
@@ -51,8 +51,8 @@ def photo_tab(service: Service, verb: PhotoVerb) -> None:
         )
     shown = results(name, slider=True)
     _wire_picture(service, name, picture, address, shown.status, editor)
-    if mask is not None:
-        _wire_mask(service, name, mask, picture, drawn, shown.status, editor)
+    if upload is not None:
+        _wire_drawing(service, name, upload, picture, drawn, shown.status, editor)
 
     def restore(
         request: gr.Request, source: str | None, drawn: str, ext: str, *values: Any
@@ -92,12 +92,14 @@ def _wire_picture(
 ) -> None:
     """Let an uploaded picture be kept in the session and shown in the editor."""
 
-    def opened(request: gr.Request, upload: str) -> list[Any]:
+    def opened(request: gr.Request, upload: str) -> Iterator[list[Any]]:
+        yield [gr.skip(), "", READING]
         try:
             source, png = open_picture(service, session_of(service, request), upload, verb)
         except Exception as error:  # whatever the file holds, the page goes on
-            return [None, "", failure_html(said(service, error))]
-        return [str(source), str(png), IDLE]
+            yield [None, "", failure_html(said(service, error))]
+        else:
+            yield [str(source), str(png), IDLE]
 
     show = f"(path) => openPicture('{editor}', path)"
     picture.upload(opened, picture, [picture, address, status], **PRIVATE).then(
@@ -108,25 +110,25 @@ def _wire_picture(
     )
 
 
-def _wire_mask(
+def _wire_drawing(
     service: Service,
     verb: str,
-    mask: gr.UploadButton,
+    button: gr.UploadButton,
     picture: gr.File,
     drawn: gr.Textbox,
     status: gr.HTML,
     editor: str,
 ) -> None:
-    """Let an uploaded mask be drawn in the editor."""
+    """Let an uploaded mask, or strokes, be drawn in the editor."""
 
     def loaded(request: gr.Request, upload: str, source: str | None) -> list[Any]:
         session = session_of(service, request)
         try:
-            of = session.take(source, f"{verb}-upload")
-            return [str(open_mask(service, session, upload, of)), IDLE]
+            seen = session.take(source, f"{verb}-upload")
+            return [str(open_drawing(service, session, verb, upload, seen)), IDLE]
         except Exception as error:  # whatever the file holds, the page goes on
             return ["", failure_html(said(service, error))]
 
-    mask.upload(loaded, [mask, picture], [drawn, status], **PRIVATE).then(
+    button.upload(loaded, [button, picture], [drawn, status], **PRIVATE).then(
         None, drawn, None, js=f"(path) => loadDrawing('{editor}', path)", **PRIVATE
     )

@@ -79,6 +79,17 @@ def write_shown_mask(target: Path, mask: NDArray[np.bool_]) -> None:
     Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(target, "PNG")
 
 
+def write_shown_strokes(
+    target: Path, known: NDArray[np.bool_], colours: NDArray[np.float32]
+) -> None:
+    """Write colours [3, H, W] as a PNG that is transparent where none is known, [H, W]."""
+    from PIL import Image
+
+    image = _image(colours)
+    image.putalpha(Image.fromarray(np.where(known, np.uint8(255), np.uint8(0))))
+    image.save(target, "PNG")
+
+
 def _image(pixels: NDArray[np.float32]) -> Image.Image:
     from PIL import Image
 

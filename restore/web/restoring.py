@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restore.errors import InputError
 from restore.io.files import InputFile, plan_outputs
+from restore.io.hints import read_hints
 from restore.io.mask import read_mask
 from restore.io.picture import read_picture
 from restore.tasks.photo import Restorer
@@ -19,7 +20,7 @@ from restore.tasks.super_resolve import DEFAULT_SCALE
 from restore.web.choices import settings_of
 from restore.web.files import Session
 from restore.web.outcome import Outcome, tidy_record, tidy_sidecar, without_folders
-from restore.web.preview import write_shown_mask, write_shown_picture
+from restore.web.preview import write_shown_mask, write_shown_picture, write_shown_strokes
 from restore.web.run import Run
 from restore.web.service import Service
 
@@ -48,21 +49,25 @@ def open_picture(service: Service, session: Session, upload: str, verb: str) -> 
     return source, shown
 
 
-def open_mask(service: Service, session: Session, upload: str, picture: Path) -> Path:
-    """Take an uploaded mask, read as the command line reads it.
+def open_drawing(service: Service, session: Session, verb: str, upload: str, picture: Path) -> Path:
+    """Take an uploaded mask or strokes, read as the command line reads them.
 
     Returns:
-        A PNG of it, white on black.
+        A PNG for the editor: white on black, or opaque strokes on transparent ground.
 
     Raises:
         InputError: if it is none, or of another size than the picture.
     """
-    source = session.take(upload, "mask-upload")
+    kind = DRAWINGS[verb]
+    source = session.take(upload, f"{kind}-upload")
     _check_header(service, source)
     seen = read_picture(picture)
-    hole = read_mask(source, (seen.height, seen.width))
-    shown = session.fresh("mask") / "mask.png"
-    write_shown_mask(shown, hole)
+    size = (seen.height, seen.width)
+    shown = session.fresh(kind) / f"{kind}.png"
+    if kind == "mask":
+        write_shown_mask(shown, read_mask(source, size))
+    else:
+        write_shown_strokes(shown, *read_hints(source, size))
     return shown
 
 

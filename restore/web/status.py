@@ -11,6 +11,7 @@ from restore.web.outcome import Outcome
 from restore.web.run import Progress
 
 IDLE = "<p>Nothing runs.</p>"
+READING = "<p>Reading …</p><progress></progress>"
 CANCELLED = "<p>Cancelled.</p>"
 _FIGURES = {
     "method": "method",
@@ -29,7 +30,7 @@ def progress_html(progress: Progress) -> str:
         who = "one run" if progress.before == 1 else f"{progress.before} runs"
         return f"<p>Waiting: {who} before this one.</p><progress></progress>"
     if not progress.total:
-        return "<p>Reading and preparing …</p><progress></progress>"
+        return READING
     left = progress.left
     time = "" if left is None else f", {left:.0f} s left"
     preview = f'<img src="{progress.preview}" alt="current estimate">' if progress.preview else ""

@@ -12,7 +12,7 @@ from restore.errors import InputError
 from restore.tasks.photo import Restorer
 from restore.tasks.registry import TASKS
 from restore.tasks.settings import Settings
-from restore.web.restoring import open_mask, open_picture, start_restoring
+from restore.web.restoring import open_drawing, open_picture, start_restoring
 from restore.web.run import Cancelled
 from restore.web.service import Limits, Service
 
@@ -98,12 +98,25 @@ def test_an_uploaded_mask_is_read_as_the_command_line_reads_it(service, upload, 
     grey[3:6, 7:9], grey[20, 20] = 128, 127  # above and below a half
     path = tmp_path / "grey.tif"
     Image.fromarray(grey).save(path)
-    made = open_mask(service, session, upload(path), source)
+    made = open_drawing(service, session, "inpaint", upload(path), source)
     assert (opened(made) == np.where(grey == 128, 255, 0)).all()
     small = tmp_path / "small.png"
     Image.fromarray(grey[:10]).save(small)
     with pytest.raises(InputError, match="mask is 40x10, the picture is 40x30"):
-        open_mask(service, session, upload(small), source)
+        open_drawing(service, session, "inpaint", upload(small), source)
+
+
+def test_uploaded_strokes_keep_their_colours(service, upload, photo, tmp_path):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "colorize")
+    strokes = np.zeros((30, 40, 4), np.uint8)
+    strokes[5, 6] = (208, 32, 16, 255)
+    strokes[7, 8] = (10, 20, 30, 100)  # less than half opaque
+    path = tmp_path / "strokes.png"
+    Image.fromarray(strokes).save(path)
+    made = opened(open_drawing(service, session, "colorize", upload(path), source))
+    assert made[5, 6].tolist() == [208, 32, 16, 255]
+    assert np.argwhere(made[..., 3]).tolist() == [[5, 6]]
 
 
 def test_what_is_no_picture_is_refused(service, upload, tmp_path):
