@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -114,18 +114,24 @@ class Gate:
         await response(scope, receive, _guarded(send))
 
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        try:
+            name = urlsplit(f"//{host}").hostname
+            foreign = origin is not None and urlsplit(origin).netloc != host
+        except ValueError as error:
+            raise Refused(400, "expected the name of a host") from error
+        if self.hosts is not None and name not in self.hosts:
             raise Refused(403, "not called by its own name; expected localhost")
-        origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != host
         if foreign and scope["method"] not in ("GET", "HEAD"):
             raise Refused(403, "asked by another page; expected this one")
 
     def _knows(self, headers: Headers) -> bool:
         if self._password is None:
             return True
-        cookie: SimpleCookie = SimpleCookie(headers.get("cookie", ""))
+        try:
+            cookie: SimpleCookie = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            return False
         token = cookie[COOKIE].value if COOKIE in cookie else ""
         return hmac.compare_digest(token.encode(), self._token.encode())
 
@@ -171,10 +177,10 @@ class Gate:
             return receive
         body = await _body(receive, self.body_bytes)
         try:
-            content = json.loads(body or b"{}")
-        except ValueError as error:
+            names = list(_paths(json.loads(body or b"{}")))
+        except (ValueError, RecursionError) as error:
             raise Refused(400, "expected JSON") from error
-        for name in _paths(content):
+        for name in names:
             self._check_file(name)
         return _again(body, receive)
 
@@ -191,7 +197,7 @@ class Gate:
         try:
             path = Path(name).resolve()
             inside = path.is_relative_to(self.root) and path.is_file()
-        except (OSError, ValueError) as error:  # a name that no file can have
+        except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have
             raise Refused(403, "not a file of this page") from error
         if not inside:
             raise Refused(403, "not a file of this page")

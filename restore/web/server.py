@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -146,4 +147,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         app, _ = make_app(serving, root)
         host = f"[{serving.host}]" if ":" in serving.host else serving.host
         started(f"http://{host}:{listening.getsockname()[1]}/")
-        make_server(app).run(sockets=[listening])
+        server = make_server(app)
+        if hasattr(signal, "SIGHUP"):  # the terminal is closed
+            signal.signal(signal.SIGHUP, server.handle_exit)
+        server.run(sockets=[listening])

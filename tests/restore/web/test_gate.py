@@ -48,7 +48,9 @@ class Visitor:
             "method": method,
             "path": path,
             "query_string": b"",
-            "headers": [(k.encode(), v.encode()) for k, v in headers.items() if v is not None],
+            "headers": [
+                (k.encode(), v.encode("latin-1")) for k, v in headers.items() if v is not None
+            ],
         }
         sent = []
 
@@ -169,6 +171,19 @@ def test_the_password_opens_everything_and_nothing_else_does(root, monkeypatch):
     assert visitor.ask("/enter", "POST", b"password=h%C3%B6chst+geheim", outside)[0] == 303
     assert "HttpOnly" in visitor.headers["set-cookie"]
     assert visitor.ask("/config", headers=outside)[0] == 200
+
+
+def test_requests_that_make_no_sense_are_refused(visitor, root):
+    assert visitor.ask("/", headers={"host": "["})[0] == 400
+    assert visitor.post("/gradio_api/queue/join", {}, origin="http://[") == 400
+    assert visitor.ask("/gradio_api/queue/join", "POST", b"\xff", JSON)[0] == 400
+    deep = Visitor(root, body_bytes=10**6)
+    assert deep.ask("/gradio_api/queue/join", "POST", b"[" * 10**5, JSON)[0] == 400
+    (root / "loop").symlink_to(root / "loop")
+    assert visitor.ask(f"/gradio_api/file={root}/loop")[0] == 403
+    guarded = Visitor(root, password="x")
+    guarded.cookie = 'a,b[c=d; restore="; =; ä'
+    assert guarded.ask("/config")[0] == 401
 
 
 def test_guesses_take_their_time(root):
