@@ -330,6 +330,35 @@ def test_a_scan_is_shown_with_its_spread_and_report(visit, tmp_path):
     assert visit.download("ct", "disc_ct.nii", tmp_path).stat().st_size > 24 * 24 * 4
 
 
+def test_every_other_tab_gives_a_result(visit, photo, tmp_path):
+    jpeg, kspace = tmp_path / "photo.jpg", tmp_path / "scan.npy"
+    Image.fromarray(smooth(40, 30)).save(jpeg, quality=30)
+    image = np.zeros((24, 20))
+    image[6:18, 5:15] = 1
+    np.save(kspace, np.fft.fftshift(np.fft.fft2(image)).astype(np.complex64))
+    for title, path, result in (
+        ("Super-resolve", photo, "photo_super-resolve.png"),
+        ("Deblur", photo, "photo_deblur.png"),
+        ("Dejpeg", jpeg, "photo_dejpeg.png"),
+        ("Colorize", photo, "photo_colorize.png"),
+        ("MRI", kspace, "scan_mri.nii"),
+        ("Compare", photo, "photo_compare.html"),
+    ):
+        verb = title.lower()
+        visit.tab(title)
+        visit.upload(verb, path, "scan" if title == "MRI" else "picture")
+        if title == "Compare":
+            visit.page.locator("#compare-crop input").fill("24")
+            visit.page.locator("#compare-nfe input").fill("2")
+        else:
+            visit.page.locator(f"#{verb}-preset").get_by_label("fast").check()
+        visit.start(verb)
+        visit.says(verb, "Done")
+        visit.page.locator(f"#{verb}-files a[download='{result}']").wait_for()
+    report = visit.page.frame_locator("#compare-report iframe")
+    assert report.locator("section.input").count() == 1
+
+
 def test_the_password_lets_in(browser, tmp_path, monkeypatch):
     uvicorn = pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
     from starlette.responses import HTMLResponse
