@@ -68,7 +68,8 @@ class Mri(ScanTask[MriSettings]):
         "default": Preset("pnp", {"steps": 30}),
         "best": Preset("pnp", {"steps": 100}),
     }
-    sampling: ClassVar[Preset] = Preset("ddrm", {"steps": 20, "eta": 1.0}, average=8)
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25}}
+    sampling: ClassVar[Preset] = Preset("ddrm", {"steps": 20}, average=8)
     without_svd: ClassVar[Preset | None] = Preset("diffpir", {"steps": 20}, average=8)
     classical: ClassVar[tuple[str, ...]] = ("zero-filled", "cg-sense", "l1-wavelet", "tv")
     settings: ClassVar[type[RunSettings]] = MriSettings

@@ -1,0 +1,180 @@
+"""Figures of docs/benchmarks/mri.md: a brain of 8 coils, undersampled; simulations of another one.
+
+    python benchmarks/mri.py BRAIN.npy POISSON.npy figures.json
+
+BRAIN.npy is k-space without gaps, [coils, rows, columns]; POISSON.npy is another scan, with gaps:
+what `pnp` makes of it is the truth of the simulations. Neither is among the training volumes of the
+`brain` model. With BART on the path its `pics` is a row.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import restore
+from restore.io.bart import read_bart, write_bart
+from restore.metrics.scan import scan_scores
+from restore.prior.counted import Counted
+from restore.prior.denoiser import Denoiser
+from restore.solve import misfit, solve
+from restore.tasks.mri import MRI
+from restore.tasks.mri_input import MriSettings
+from restore.tasks.scan import Scan, as_images
+from restore.tasks.task import START_LEVEL, TUNED
+
+CPU = torch.device("cpu")
+PATTERNS = (("equispaced", 4.0), ("equispaced", 8.0), ("poisson", 6.0))
+# Name, samples, and parameters besides the verb's own; a start at START_LEVEL but for "from noise".
+METHODS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+    ("pnp", "pnp", 1, {"steps": 30}),
+    ("ddrm", "ddrm", 8, {"steps": 20}),
+    ("ddrm-cg", "ddrm-cg", 8, {"steps": 20}),
+    ("scoresde from noise", "scoresde", 1, {"steps": 50, "sigma_max": 10.0, "start": None}),
+    ("ccdf", "ccdf", 1, {"steps": 20}),
+    ("snips", "snips", 1, {"steps": 20, "inner": 2, "theta": 3.0}),
+    ("diffpir", "diffpir", 1, {"steps": 20}),
+    ("ddnm+", "ddnm", 1, {"steps": 20}),
+)
+CALIBRATED = ("ddrm", "ddrm-cg", "ccdf", "snips", "diffpir")
+SAMPLES, LEVEL = 32, 0.9
+SIMULATED_NOISE = 0.03
+
+
+def main() -> None:
+    """Measure, and keep every row as soon as it is there."""
+    torch.set_num_threads(1)
+    brain, poisson, out = map(Path, sys.argv[1:4])
+    prior = restore.load_prior("brain")
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for found in (
+            _retrospective(brain, folder, prior),
+            _calibration(poisson, folder, prior),
+        ):
+            for row in found:
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+                out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _retrospective(brain: Path, folder: Path, prior: Denoiser) -> Iterator[dict[str, Any]]:
+    for mask, acceleration in PATTERNS:
+        settings = MriSettings(mask=mask, acceleration=acceleration)
+        scan = MRI.measure(brain, settings, CPU, folder / "unused.npy")
+        about = {"mask": mask, "acceleration": acceleration, "noise_std": scan.problem.noise_std}
+        for method in MRI.classical:
+            began = time.perf_counter()
+            x = scan.classical[method]()
+            yield about | _row(scan, method, x, time.perf_counter() - began)
+        if shutil.which("bart"):
+            yield about | _bart(scan, folder)
+        for name, method, samples, parameters in METHODS:
+            if misfit(restore.methods()[method], scan.problem) is not None:
+                continue
+            began = time.perf_counter()
+            counted = Counted(prior)
+            x = _solved(scan, counted, method, samples, parameters)
+            seconds = time.perf_counter() - began
+            if samples > 1:
+                yield about | _row(scan, f"{name}, one", x[0], seconds / samples)
+                name = f"{name}, mean of {samples}"
+            yield about | _row(scan, name, x.mean(0), seconds, counted.calls)
+
+
+def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[str, Any]]:
+    """χ² of single samples, and the share of pixels within their central 90 % interval."""
+    whole = MRI.measure(poisson, MriSettings(), CPU, folder / "unused.npy")
+    magnitude = as_images(whole.image(_solved(whole, prior, "pnp", 1, {"steps": 30})))[0, 0]
+    rows, columns = (side // 2 for side in magnitude.shape)
+    small = magnitude[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean((1, 3))
+    np.save(folder / "truth.npy", small)
+    settings = MriSettings(simulate=True, sigma=SIMULATED_NOISE, acceleration=3.0)
+    scan = MRI.measure(folder / "truth.npy", settings, CPU, folder / "unused.npy")
+    for name, method, _, parameters in METHODS:
+        if name not in CALIBRATED:
+            continue
+        x = _solved(scan, prior, method, SAMPLES, parameters)
+        images = as_images(scan.image(x))[:, 0]
+        low, high = np.quantile(images, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        assert scan.truth is not None
+        truth = scan.truth[0]
+        bright = truth > 0.1 * truth.max()
+        inside = (low <= truth) & (truth <= high)
+        chi = [_chi_square(scan, one) for one in x]
+        yield {
+            "simulation": f"{rows}x{columns}, equispaced 3x",
+            "method": name,
+            "chi_square": float(np.mean(chi)),
+            "chi_square_spread": float(np.std(chi)),
+            "inside_90": float(inside[bright].mean()),
+            "std_over_error": float(
+                images.std(0)[bright].mean() / np.abs(images.mean(0) - truth)[bright].mean()
+            ),
+            "psnr_mean": scan_scores(images.mean(0)[None], truth[None]).psnr,
+        }
+
+
+def _solved(
+    scan: Scan, prior: Denoiser, method: str, samples: int, parameters: dict[str, Any]
+) -> Tensor:
+    known = restore.methods()[method].__dataclass_fields__  # type: ignore[attr-defined]
+    chosen: dict[str, Any] = {**TUNED.get(method, {}), **MRI.tuned.get(method, {})}
+    if "start" in known:
+        chosen["start"] = scan.start
+        if method != "pnp":
+            chosen["sigma_max"] = START_LEVEL
+    return solve(scan.problem, prior, method, seed=0, samples=samples, **(chosen | parameters))
+
+
+def _chi_square(scan: Scan, x: Tensor) -> float:
+    """Mean square of (A x - y)/σ over the components of what was sampled."""
+    y = scan.problem.y
+    misfit = (scan.problem.operator(x) - y).abs().square().sum()
+    return float(misfit / 2 / (y != 0).sum()) / scan.problem.noise_std**2
+
+
+def _row(
+    scan: Scan, method: str, x: Tensor, seconds: float, evaluations: int = 0
+) -> dict[str, Any]:
+    scores = scan_scores(as_images(scan.image(x[None])[0]), scan.truth)
+    return {
+        "method": method,
+        "psnr": scores.psnr,
+        "ssim": scores.ssim,
+        "nmse": scores.nmse,
+        "chi_square": _chi_square(scan, x),
+        "evaluations": evaluations,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _bart(scan: Scan, folder: Path) -> dict[str, Any]:
+    """`bart ecalib` and `bart pics` with wavelets, on the same numbers; its own default weight."""
+    y = scan.problem.y[0].numpy()
+    write_bart(folder / "k", y.transpose(1, 2, 0)[:, :, None])
+    began = time.perf_counter()
+    for words in (
+        ("ecalib", "-m1", "k", "maps"),
+        ("pics", "-l1", "-r0.001", "-i100", "-S", "k", "maps", "image"),
+    ):
+        subprocess.run(["bart", *words], cwd=folder, check=True, capture_output=True)
+    seconds = time.perf_counter() - began
+    found = torch.from_numpy(read_bart(folder / "image").squeeze().copy())
+    return _row(scan, "bart ecalib, pics -l1 -r0.001", found[None, None], seconds)
+
+
+if __name__ == "__main__":
+    main()
