@@ -55,9 +55,10 @@ def test_the_line_is_bounded():
 
 
 def test_cancelling_ends_a_run_at_its_next_step():
-    seen = []
+    seen, known = [], threading.Event()
 
     def work(on_step):
+        known.wait(10)
         for step in range(1, 1001):
             seen.append(step)
             if step == 3:
@@ -68,6 +69,7 @@ def test_cancelling_ends_a_run_at_its_next_step():
                 continue
 
     run = Run(Line(0), work)
+    known.set()
     with pytest.raises(Cancelled):
         run.result()
     assert seen[-1] == 3
