@@ -1,0 +1,1 @@
+"""The figures of the chapter on the theory, one module for each page."""
