@@ -16,6 +16,7 @@ from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_k
 from operators.mask import Mask
 from operators.non_cartesian import NonCartesianMRI, density_compensation
 from operators.parallel_beam import ParallelBeamCT
+from operators.ray_svd import RayFactors, factor_bytes, ray_factors
 from operators.resize import Downsample, Resize, resize_matrix
 from operators.sense import SenseMRI
 from operators.separable import Separable
@@ -41,6 +42,7 @@ __all__ = [
     "NoFastSVD",
     "NonCartesianMRI",
     "ParallelBeamCT",
+    "RayFactors",
     "Resize",
     "SenseMRI",
     "Separable",
@@ -53,7 +55,9 @@ __all__ = [
     "check_svd",
     "density_compensation",
     "disk_kernel",
+    "factor_bytes",
     "gaussian_kernel",
     "motion_kernel",
+    "ray_factors",
     "resize_matrix",
 ]

@@ -236,6 +236,14 @@ class LinearOperator(abc.ABC):
             "conjugate gradients, or a method that needs the adjoint only"
         )
 
+    def with_svd(self, svd: ThinSVD) -> Self:
+        """Return the same operator with an SVD that was computed elsewhere."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.pop("_no_svd", None)
+        new.__dict__["_svd"] = svd
+        return new
+
     def svd_or_none(self) -> ThinSVD | None:
         """Return the thin SVD, None where there is no fast one."""
         try:

@@ -57,6 +57,7 @@ class RayOperator(LinearOperator):
         row, column = (height - 1) / 2 - py / pixel_size, (width - 1) / 2 + px / pixel_size
         start = torch.where(flat, row - slope * column, column - slope * row)
         length = pixel_size * (1 + slope.square()).sqrt()
+        self.pixel_size = float(pixel_size)
         self._flat = flat.flatten().to(device)
         self._start = start.flatten().to(device, space.real_dtype)
         self._slope = slope.flatten().to(device, space.real_dtype)
@@ -74,6 +75,18 @@ class RayOperator(LinearOperator):
     @property
     def _nearly_a_blur(self) -> bool:
         return True
+
+    def lines(self) -> Tensor:
+        """Return (nx, ny, d) of each ray, the line nx x + ny y = d in pixels, n of length 1."""
+        height, width = self.domain.shape[1:]
+        start, slope = self._start.double(), self._slope.double()
+        # Of a flat ray row = start + slope · column, of a steep one column = start + slope · row.
+        nx = torch.where(self._flat, slope, 1)
+        ny = torch.where(self._flat, 1, slope)
+        flat = (height - 1) / 2 - start - slope * (width - 1) / 2
+        steep = start + slope * (height - 1) / 2 - (width - 1) / 2
+        distance = torch.where(self._flat, flat, steep)
+        return torch.stack([nx, ny, distance], -1) / torch.hypot(nx, ny).unsqueeze(-1)
 
     def project(self, values: Tensor, *, adjoint: bool) -> Tensor:
         """Line integrals of images `[N, HW]`, or the adjoint on `[N, rays]`."""
@@ -95,7 +108,7 @@ class RayOperator(LinearOperator):
         parts = []
         for first in range(0, rays, step):
             count = min(step, rays - first)
-            for index, weight in self.crossings(first, count):
+            for index, weight in self.crossings(slice(first, first + count)):
                 if adjoint:
                     spread = values.narrow(1, first, count).unsqueeze(-1) * weight
                     out = out.index_add(1, index.flatten(), spread.flatten(1))
@@ -107,13 +120,13 @@ class RayOperator(LinearOperator):
         return torch.cat([a + b for a, b in zip(parts[::2], parts[1::2], strict=True)], 1)
 
     def crossings(
-        self, first: int, count: int
+        self, rays: slice | Tensor
     ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Pixel and weight `[rays, steps]` of the two neighbours; weight 0 outside the image."""
         height, width = self.domain.shape[1:]
 
         def of(t: Tensor) -> Tensor:
-            return t.narrow(0, first, count).unsqueeze(-1)
+            return t[rays].unsqueeze(-1)
 
         flat = of(self._flat)
         steps = torch.arange(max(height, width), device=flat.device)
@@ -158,7 +171,7 @@ def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
     step = max(1, _PIECE // max(operator.domain.shape))
     with torch.no_grad():
         for first in range(0, rays, step):
-            pairs = operator.crossings(first, min(step, rays - first))
+            pairs = operator.crossings(slice(first, first + step))
             index = torch.stack([pair[0] for pair in pairs], -1).flatten(1)
             weight = torch.stack([pair[1] for pair in pairs], -1).flatten(1)
             ray, at = weight.nonzero(as_tuple=True)

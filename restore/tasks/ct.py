@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from operators import Diagonal, LinearOperator
+from operators.rays import RayOperator
 from restore.ct.counts import poisson_std, sinogram_noise
 from restore.ct.iterative import sirt
 from restore.errors import InputError
@@ -23,6 +25,8 @@ from restore.tasks.ct_image import (
 )
 from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
 from restore.tasks.ct_settings import CtSettings
+from restore.tasks.ct_svd import exact_factors
+from restore.tasks.photo import StepCallback
 from restore.tasks.scan import Scan, ScanTask
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation
@@ -111,6 +115,26 @@ class Ct(ScanTask[CtSettings]):
                 "mu_water": settings.mu_water,
             },
         )
+
+    def factorised(self, scan: Scan, on_step: StepCallback | None) -> Scan:
+        """Make the exact SVD of the scan, or take the one that was kept, of its geometry.
+
+        Raises:
+            InputError: if each ray has a weight, the rays are not symmetric, or memory is short.
+        """
+        problem, (lines, _) = scan.problem, scan.about
+        operator = problem.operator
+        if not isinstance(operator, RayOperator):
+            raise InputError("--photons weights the rays, which leaves no SVD: ddrm-cg needs none")
+        unit = lines.geometry.operator(1 / lines.geometry.pixel).to(operator.device)
+
+        def show(done: int, total: int) -> None:
+            if on_step is not None:
+                on_step(done, total, scan.start)
+
+        svd = exact_factors(unit, show).svd(operator)
+        solved = Problem(operator.with_svd(svd), problem.y, problem.noise_std)
+        return dataclasses.replace(scan, problem=solved)
 
     def _noise(self, settings: CtSettings, lines: Lines, notes: list[str]) -> float:
         if isinstance(settings.sigma, float) and not lines.exact:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from operators import FanBeamCT, LinearOperator, ParallelBeamCT
+from operators import FanBeamCT, ParallelBeamCT
+from operators.rays import RayOperator
 from restore.ct.fan_fbp import fan_fbp
 from restore.ct.fbp import parallel_fbp
 
@@ -36,7 +37,7 @@ class Geometry:
     center: float
     fan: tuple[float, float] | None = None
 
-    def operator(self, unit: float = 1.0) -> LinearOperator:
+    def operator(self, unit: float = 1.0) -> RayOperator:
         """The projector of images whose values are per length of 1/unit."""
         shape = (1, *self.size)
         spacing, pixel = self.spacing * unit, self.pixel * unit

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work."""
+"""Memory: the peak of a piece of work, and what there is for one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+_MEMINFO = Path("/proc/meminfo")
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -29,5 +30,17 @@ def peak_memory(device: torch.device) -> Callable[[], int | None]:
 def _resident_peak() -> int | None:
     for line in _STATUS.read_text().splitlines():
         if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Bytes that work on a device may still take; None where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if not _MEMINFO.exists():
+        return None
+    for line in _MEMINFO.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None

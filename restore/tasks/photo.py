@@ -27,7 +27,7 @@ from restore.noise import PlacedNoise
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import find_model, fit_channels, load_prior
+from restore.prior.models import bundled_models, find_model, fit_channels, load_prior
 from restore.prior.tiled import TiledDenoiser, is_out_of_memory
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
@@ -379,7 +379,7 @@ class Restorer:
     def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
-        by_name = self.model is None or self.model.folder.name == settings.model
+        by_name = self.model is None or settings.model in bundled_models()
         resolved = {
             **measurement.resolved,
             "device": str(self.device),

@@ -26,7 +26,7 @@ from restore.metrics.scan import ScanScores, scan_scores
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import find_model, load_prior
+from restore.prior.models import bundled_models, find_model, load_prior
 from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
@@ -115,6 +115,10 @@ class ScanTask(ABC, Generic[S]):
             InputError: one line that names the file, what was found and what was expected.
         """
 
+    def factorised(self, scan: Scan, on_step: StepCallback | None) -> Scan:  # noqa: ARG002
+        """The same scan with an SVD that is not fast, for a method that needs one."""
+        return scan
+
     @abstractmethod
     def write(self, path: Path, images: Images, scan: Scan) -> None:
         """Write images [B, H, W] in the file's unit, as the suffix says."""
@@ -182,6 +186,8 @@ class Scanner(Generic[S]):
             x = scan.classical[method]()[None]
         else:
             parameters = self.parameters(scan, method, preset)
+            if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
+                scan = self.task.factorised(scan, on_step)
             try:
                 x = solve(
                     scan.problem, prior, method, seed=self.settings.seed, samples=count,
@@ -313,7 +319,7 @@ class Scanner(Generic[S]):
     def _config(self, scan: Scan) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
-        by_name = self.model is None or self.model.folder.name == settings.model
+        by_name = self.model is None or settings.model in bundled_models()
         resolved: dict[str, Any] = {
             "device": str(self.device),
             "model": settings.model if by_name else str(Path(settings.model).absolute()),
