@@ -24,7 +24,7 @@ from operators.rays import RayOperator
 SYMMETRIES = [
     PictureSymmetry(6, 6, True),
     PictureSymmetry(7, 7, True),
-    PictureSymmetry(2, 2, True),
+    PictureSymmetry(4, 4, True),
     PictureSymmetry(6, 9, False),
     PictureSymmetry(5, 5, False),
 ]

@@ -52,7 +52,7 @@ def test_a_home_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_too_little_memory_is_refused_before(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restore.tasks.ct_svd, "available_memory", lambda device: 1000)
-    with pytest.raises(InputError, match="16x16 pixels needs .* GiB of memory"):
+    with pytest.raises(InputError, match=r"16x16 pixels needs .* GiB of memory"):
         exact_factors(scan())
     assert not cache.exists()
 
