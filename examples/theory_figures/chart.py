@@ -132,8 +132,8 @@ class Chart:
         for (a, b), (c, d) in zip(starts, ends, strict=True):
             angle, head = math.atan2(d - b, c - a), min(4.0, 0.4 * math.hypot(c - a, d - b))
             wings = [
-                (c - head * math.cos(angle + s), d - head * math.sin(angle + s))
-                for s in (0.5, -0.5)
+                (c - head * math.cos(angle + turn), d - head * math.sin(angle + turn))
+                for turn in (0.5, -0.5)
             ]
             path += f"M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}M{wings[0][0]:.1f} {wings[0][1]:.1f}"
             path += f"L{c:.1f} {d:.1f}L{wings[1][0]:.1f} {wings[1][1]:.1f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from restore.prior.denoiser import FunctionDenoiser
 from restore.training.objectives.denoising import denoising_loss
 from restore.training.objectives.levels import LogUniform
 from restore.training.objectives.parameterisations import Parameterisation
@@ -32,7 +33,7 @@ def figure(short: bool) -> list[Chart]:
     return [_at(sigma, denoiser, 300 if short else 1500) for sigma in (0.3, 1.0)]
 
 
-def _at(sigma: float, denoiser: object, count: int) -> Chart:
+def _at(sigma: float, denoiser: FunctionDenoiser, count: int) -> Chart:
     data, noise = on_the_line(), normal((count, 1), 5)
     noisy = data.sample(count, torch.Generator().manual_seed(4)) + sigma * noise
     reach = 2.2 + sigma
@@ -43,7 +44,7 @@ def _at(sigma: float, denoiser: object, count: int) -> Chart:
     chart.points(noisy, -noise / sigma, GREY, label="−n/σ of one sample", radius=1.1, opacity=0.45)
     axis = torch.linspace(-reach, reach, 200, dtype=torch.float64)[:, None]
     with torch.no_grad():
-        learned = (denoiser(axis, sigma) - axis) / sigma**2  # type: ignore[operator]
+        learned = (denoiser(axis, sigma) - axis) / sigma**2
     chart.line(axis, data.score(axis, sigma), BLUE, label="exact score", width=3.0)
     chart.line(axis, learned, ORANGE, label="learned", dashes="5 3")
     return chart

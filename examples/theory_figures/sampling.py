@@ -30,7 +30,7 @@ def euler(x: Tensor, high: float, low: float, _: Tensor) -> Tensor:
     return x + (low - high) * slope(x, high)
 
 
-def heun(x: Tensor, high: float, low: float, noise: Tensor) -> Tensor:
+def heun(x: Tensor, high: float, low: float, _: Tensor) -> Tensor:
     """One step of the ODE by the trapezium rule: two evaluations."""
     first = slope(x, high)
     ahead = x + (low - high) * first

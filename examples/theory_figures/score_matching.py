@@ -57,8 +57,11 @@ def figure(short: bool) -> list[Chart]:
     places = torch.cartesian_prod(coarse, coarse)
     places = places[data.log_prob(places) > -5.5]
     with torch.no_grad():
-        fields = {"exact score": (data.score(places, 0.05), GREY, 2.6),
-                  "learned": (implicit(places, places.new_zeros(len(places))), ORANGE, 1.2)}  # fmt: skip
+        found = implicit(places, places.new_zeros(len(places)))
+    fields = {
+        "exact score": (data.score(places, 0.05), GREY, 2.6),
+        "learned": (found, ORANGE, 1.2),
+    }
     for label, (field, colour, width) in fields.items():
         left.arrows(*places.T, *(0.035 * field).T, colour, label=label, width=width)
 
