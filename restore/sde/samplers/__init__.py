@@ -1,0 +1,1 @@
+"""Samplers of the reverse SDE and of the probability-flow ODE, in VE coordinates."""
