@@ -150,7 +150,8 @@ def set_brush(editor, size: int) -> None:
 
 
 def slow(visit: Visit, verb: str) -> None:
-    """Choose a method of many steps."""
+    """Choose what takes longer than any test looks at it."""
+    visit.page.locator(f"#{verb}-samples input").fill("32")
     visit.page.locator(f"#{verb}-method input").fill("ddrm")
     visit.page.locator(f"#{verb}-method input").press("Enter")
     visit.page.locator(f"#{verb}-steps input").fill("1000")
