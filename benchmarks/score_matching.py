@@ -206,7 +206,7 @@ def figure(results: dict[str, list[float]], count: int) -> list[Chart]:
     charts = []
     for title, objectives in GROUPS.items():
         chart = Chart(
-            Axis(0.1, 10, "σ", log=True), Axis(1e-3, 1, "relative error", log=True), title
+            Axis(0.1, 10, "σ", log=True), Axis(3e-4, 1, "relative error", log=True), title
         )
         for objective, colour in zip(objectives, COLOURS, strict=False):
             errors = results[f"{objective.key} / {count}"]
@@ -228,7 +228,7 @@ def main() -> None:
     parts = [HEAD.format(std=std, batch=BATCH, samples=SAMPLES)]
     parts += [f"## {title}\n\n{table(group, results)}\n" for title, group in GROUPS.items()]
     PAGE.write_text("\n".join(parts))
-    write(FOLDER / "score_matching.svg", figure(results, max(steps)))
+    write(FOLDER / "score_matching.svg", figure(results, max(steps)), columns=2)
 
 
 if __name__ == "__main__":

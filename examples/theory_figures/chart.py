@@ -155,8 +155,8 @@ class Chart:
             f'href="data:image/png;base64,{data}"/>'
         )
 
-    def svg(self, left: float, key: int) -> str:
-        """The chart as a group that begins at `left`; `key` tells it from others of a figure."""
+    def svg(self, left: int, top: int, key: int) -> str:
+        """The chart as a group that begins there; `key` tells it from others of a figure."""
         right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
         area = f'x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{bottom - _TOP}"'
         grid, labels = "", ""
@@ -170,19 +170,29 @@ class Chart:
             labels += f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>'
         centre, middle = (_LEFT + right) / 2, (_TOP + bottom) / 2
         return (
-            f'<g transform="translate({left} 0)"><clipPath id="c{key}"><rect {area}/></clipPath>'
+            f'<g transform="translate({left} {top})">'
+            f'<clipPath id="c{key}"><rect {area}/></clipPath>'
             f'{grid}<g clip-path="url(#c{key})">{"".join(self._parts)}</g>'
             f'<rect class="axis" {area}/>{labels}'
             f'<text class="title" x="{_LEFT}" y="20">{html.escape(self.title)}</text>'
             f'<text x="{centre}" y="{_HEIGHT - 10}" text-anchor="middle">'
             f"{html.escape(self.x.label)}</text>"
             f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
-            f"{html.escape(self.y.label)}</text></g>"
+            f"{html.escape(self.y.label)}</text>{self.legend()[0]}</g>"
         )
 
-    def legend(self) -> list[tuple[str, str, str]]:
-        """Name, colour and dashes of what has a name."""
-        return self._legend
+    def legend(self) -> tuple[str, int]:
+        """What has a name, below the chart; and its height in pixels."""
+        at, y, text = float(_LEFT), _HEIGHT + 8, ""
+        for label, colour, dashes in self._legend:
+            length = 40 + 6.8 * len(label)
+            if at + length > _WIDTH and at > _LEFT:
+                at, y = float(_LEFT), y + 18
+            dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+            text += f'<path d="M{at:.0f} {y}h18" stroke="{colour}" stroke-width="2.5"{dashed}/>'
+            text += f'<text x="{at + 23:.0f}" y="{y + 4}">{html.escape(label)}</text>'
+            at += length
+        return text, y + 16 - _HEIGHT if text else 0
 
     def _places(self, x: ArrayLike, y: ArrayLike) -> list[tuple[float, float]]:
         across = _LEFT + self.x.share(x) * (_WIDTH - _LEFT - _RIGHT)
@@ -191,25 +201,17 @@ class Chart:
         return list(zip(np.ravel(across).tolist(), np.ravel(up).tolist(), strict=True))
 
 
-def write(path: Path, charts: Sequence[Chart]) -> None:
-    """Charts side by side in one file, with one legend below."""
-    named = dict.fromkeys(entry for chart in charts for entry in chart.legend())
-    width = _WIDTH * len(charts)
-    at, row, legend = float(_LEFT), 0, ""
-    for label, colour, dashes in named:
-        length = 40 + 6.8 * len(label)
-        if at + length > width:
-            at, row = float(_LEFT), row + 1
-        y = _HEIGHT + 8 + 18 * row
-        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-        legend += f'<path d="M{at:.0f} {y}h18" stroke="{colour}" stroke-width="2.5"{dashed}/>'
-        legend += f'<text x="{at + 23:.0f}" y="{y + 4}">{html.escape(label)}</text>'
-        at += length
-    height = _HEIGHT + (18 * (row + 1) + 6 if named else 0)
-    body = "".join(chart.svg(_WIDTH * i, i) for i, chart in enumerate(charts))
+def write(path: Path, charts: Sequence[Chart], columns: int = 3) -> None:
+    """Charts side by side in one file, so many in a row."""
+    body, top = "", 0
+    for first in range(0, len(charts), columns):
+        row = charts[first : first + columns]
+        body += "".join(chart.svg(_WIDTH * i, top, first + i) for i, chart in enumerate(row))
+        top += _HEIGHT + max(chart.legend()[1] for chart in row)
+    width = _WIDTH * min(columns, len(charts))
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}"><style>{_STYLE}</style>'
-        f'<rect width="{width}" height="{height}" style="fill:#fff"/>{body}{legend}</svg>\n',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top}" '
+        f'width="{width}" height="{top}"><style>{_STYLE}</style>'
+        f'<rect width="{width}" height="{top}" style="fill:#fff"/>{body}</svg>\n',
         encoding="utf-8",
     )

@@ -29,7 +29,7 @@ def figure(short: bool) -> list[Chart]:
         sigma = levels.sample(512, generator).double()
         return denoising_loss(denoiser, inverse_variance, clean, noise, sigma)
 
-    fit(network, loss, 60 if short else 1500)
+    fit(network, loss, 60 if short else 1000)
     return [_at(sigma, denoiser, 300 if short else 1500) for sigma in (0.3, 1.0)]
 
 
