@@ -26,7 +26,7 @@ class Likelihood(NamedTuple):
             NaN with one probe, whose spread is not known.
         probes: log-density by each probe, [B, K].
         latent: where the flow took the pictures, at σ_max, [B, *shape].
-        evaluations: of the denoiser, each of the whole batch.
+        evaluations: of the denoiser along the path, each of the whole batch.
     """
 
     log_prob: Tensor
@@ -54,11 +54,11 @@ def log_likelihood(
 
     With f = x − D(x, σ), the slope of the probability-flow ODE in ln σ,
 
-        log p(x) = log N(x(σ_max); c, σ_max² I) + ∫ tr ∂f/∂x d ln σ,   ln σ_min … ln σ_max,
+        log p(x) = log N(x(σ_max); m, σ_max² I) + ∫ tr ∂f/∂x d ln σ,   ln σ_min … ln σ_max,
 
-    c being the centre of the data. The trace is a sum over all pixels ("exact": as many
-    derivatives as there are pixels), or εᵀ(∂f/∂x)ε for each of K probes ε, the same along the
-    path; its error then falls as 1/√K.
+    m = D(c, σ_max) being the mean of the data as the prior has it. The trace is a sum over all
+    pixels ("exact": as many derivatives as there are pixels), or εᵀ(∂f/∂x)ε for each of K probes
+    ε, the same along the path; its error then falls as 1/√K.
 
     Args:
         prior: the denoiser D, which can be differentiated.
@@ -108,9 +108,11 @@ def log_likelihood(
         growth = along.T if trace != "exact" else along.sum(0)[:, None]
         return (now - x_hat).detach(), growth / size
 
+    with torch.no_grad():
+        mean = prior(torch.full_like(x, prior.centre), high)
     start = (x, x.new_zeros(x.shape[0], rows))
     latent, growth = solve(slope, start, low, high, rtol=rtol, atol=atol, solver=solver)
-    each = normal_log_prob(latent, high, prior.centre)[:, None] + size * growth
+    each = normal_log_prob(latent, high, mean)[:, None] + size * growth
     spread = torch.zeros_like(each[:, 0])
     if trace != "exact":
         spread = each.std(1) / math.sqrt(probes) if probes > 1 else spread + math.nan

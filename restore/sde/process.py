@@ -112,7 +112,7 @@ def time_column(t: Time, x: Tensor) -> Tensor:
     return t.to(device=x.device, dtype=x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 
-def normal_log_prob(x: Tensor, std: float, mean: float = 0.0) -> Tensor:
+def normal_log_prob(x: Tensor, std: float, mean: float | Tensor = 0.0) -> Tensor:
     """Log-density of N(mean, std² I) in nats, x [B, *shape] to [B]."""
     flat = (x - mean).flatten(1) / std
     each = 0.5 * math.log(2 * math.pi) + math.log(std)

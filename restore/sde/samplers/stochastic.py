@@ -100,8 +100,9 @@ class Ancestral(_Reverse):
 class Langevin(_Reverse):
     """A predictor, and before it Langevin steps at the same level that repair its error.
 
-    The length of a Langevin step is given by r alone, so that with finer levels its own error, of
-    O(r²), stays.
+    The length of a Langevin step is given by r and two norms, so that its own error stays when the
+    levels get finer: the variance is too large by 1/(1 − r²), and by about (1 + 2/d)² in d
+    dimensions, since the norms depend on x and z (ours; of no account for pictures).
 
     Attributes:
         predictor: of `PredictorCorrector`.
