@@ -15,6 +15,7 @@ from operators.jpeg import Jpeg
 from operators.kernels import box_kernel, disk_kernel, gaussian_kernel, motion_kernel
 from operators.mask import Mask
 from operators.non_cartesian import NonCartesianMRI, density_compensation
+from operators.odl_operator import OdlOperator
 from operators.parallel_beam import ParallelBeamCT
 from operators.ray_svd import RayFactors, factor_bytes, ray_factors
 from operators.resize import Downsample, Resize, resize_matrix
@@ -41,6 +42,7 @@ __all__ = [
     "Mask",
     "NoFastSVD",
     "NonCartesianMRI",
+    "OdlOperator",
     "ParallelBeamCT",
     "RayFactors",
     "Resize",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
+from operators.linear_function import transformed
 from operators.fourier import complex_space
 from operators.space import ShapeError, Space, shape_text
 
@@ -86,11 +87,11 @@ class NonCartesianMRI(LinearOperator):
 
     def _apply(self, x: Tensor) -> Tensor:
         images = (self._maps * x).flatten(0, -3)
-        samples = _transformed(images, self, adjoint=False)
+        samples = transformed(images, self, adjoint=False)
         return samples.reshape(*x.shape[:-3], *self.codomain.shape)
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        images = _transformed(y.flatten(0, -2), self, adjoint=True)
+        images = transformed(y.flatten(0, -2), self, adjoint=True)
         images = images.reshape(*y.shape[:-2], *self._maps.shape)
         return (self._maps.conj() * images).sum(-3, keepdim=True)
 
@@ -145,31 +146,6 @@ def _plan(trajectory: Tensor, dtype: torch.dtype, size: tuple[int, int], *, adjo
     plan = finufft.Plan(kind, size, eps=_ACCURACY[dtype], isign=sign, dtype=name, nthreads=1)
     plan.setpts(rows.detach().numpy(), columns.detach().numpy())
     return plan
-
-
-class _NUFFT(torch.autograd.Function):
-    """The transform, linear: its own forward derivative, and its adjoint backwards."""
-
-    @staticmethod
-    def forward(values: Tensor, operator: NonCartesianMRI, adjoint: bool) -> Tensor:
-        return operator.transform(values, adjoint=adjoint)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        del output
-        _, ctx.operator, ctx.adjoint = inputs
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _transformed(gradient, ctx.operator, adjoint=not ctx.adjoint), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
-        return _transformed(tangent, ctx.operator, adjoint=ctx.adjoint)
-
-
-def _transformed(values: Tensor, operator: NonCartesianMRI, *, adjoint: bool) -> Tensor:
-    return cast(Tensor, _NUFFT.apply(values, operator, adjoint))  # type: ignore[no-untyped-call]
 
 
 def density_compensation(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
+from operators.linear_function import transformed
 from operators.space import ShapeError, Space
 
 # Largest sparse matrix (entries) that a CPU keeps, and the numbers of one piece otherwise.
@@ -65,11 +66,11 @@ class RayOperator(LinearOperator):
         self._matrices = _Matrices()
 
     def _apply(self, x: Tensor) -> Tensor:
-        lines = _projected(x.flatten(-3).reshape(-1, self.domain.numel), self, adjoint=False)
+        lines = transformed(x.flatten(-3).reshape(-1, self.domain.numel), self, adjoint=False)
         return lines.reshape(*x.shape[:-3], *self.codomain.shape)
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        image = _projected(y.flatten(-3).reshape(-1, self.codomain.numel), self, adjoint=True)
+        image = transformed(y.flatten(-3).reshape(-1, self.codomain.numel), self, adjoint=True)
         return image.reshape(*y.shape[:-3], *self.domain.shape)
 
     @property
@@ -88,7 +89,7 @@ class RayOperator(LinearOperator):
         distance = torch.where(self._flat, flat, steep)
         return torch.stack([nx, ny, distance], -1) / torch.hypot(nx, ny).unsqueeze(-1)
 
-    def project(self, values: Tensor, *, adjoint: bool) -> Tensor:
+    def transform(self, values: Tensor, *, adjoint: bool) -> Tensor:
         """Line integrals of images `[N, HW]`, or the adjoint on `[N, rays]`."""
         size = self.domain.numel if adjoint else self.codomain.numel
         if values.shape[0] == 0:
@@ -187,31 +188,6 @@ def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
             # torch calls its sparse rows a beta.
             warnings.simplefilter("ignore", UserWarning)
             return torch.sparse_csr_tensor(ends, pixel, weight, (rows, columns))
-
-
-class _Projection(torch.autograd.Function):
-    """The projection, linear: its own forward derivative, and its adjoint backwards."""
-
-    @staticmethod
-    def forward(values: Tensor, operator: RayOperator, adjoint: bool) -> Tensor:
-        return operator.project(values, adjoint=adjoint)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        del output
-        _, ctx.operator, ctx.adjoint = inputs
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _projected(gradient, ctx.operator, adjoint=not ctx.adjoint), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
-        return _projected(tangent, ctx.operator, adjoint=ctx.adjoint)
-
-
-def _projected(values: Tensor, operator: RayOperator, *, adjoint: bool) -> Tensor:
-    return cast(Tensor, _Projection.apply(values, operator, adjoint))  # type: ignore[no-untyped-call]
 
 
 def detector_places(

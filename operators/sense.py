@@ -13,6 +13,9 @@ from operators.mask import Mask
 from operators.space import ShapeError, Space, shape_text
 from operators.svd import NoFastSVD, ThinSVD
 
+# Images that are multiplied at once.
+_COLUMNS = 8
+
 
 class SenseMRI(LinearOperator):
     """y_c = m·F(Σ_j S_jc x_j): k-space of every coil, zero where it was not sampled.
@@ -218,21 +221,30 @@ class LineTransform(LinearOperator):
 
     def _adjoint(self, y: Tensor) -> Tensor:
         images = y if self._axis == 1 else y.mT
-        return _products(self._matrices.mH, images.movedim(-3, -2).flatten(-2))
+        vectors = images.movedim(-3, -2).flatten(-2)
+        # Mᴴv as the conjugate of Mᵀv*, since the conjugate of M would be written out each time.
+        return _products(self._matrices.mT, vectors.conj()).conj().resolve_conj()
 
 
 def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Multiply `[*batch, readout, M, K]` by `[*batch, readout, K]`, one image at a time.
+    """Multiply `[*batch, readout, M, K]` by `[*batch, readout, K]`, images in eights.
 
-    As one product over all images its rounding would depend on how many there are.
+    The time is that of reading the matrices, so that eight cost what one does. They are always
+    eight, filled up with zeros, since the rounding must not depend on how many there are; with
+    matrices of its own an image is multiplied by itself.
     """
-    images = vectors.reshape(-1, *vectors.shape[-2:], 1)
+    images = vectors.reshape(-1, *vectors.shape[-2:])
     if matrices.ndim > 3:
         own = matrices.expand(*vectors.shape[:-2], *matrices.shape[-3:])
         own = own.reshape(-1, *matrices.shape[-3:])
-        products = torch.stack([torch.bmm(m, x) for m, x in zip(own, images, strict=True)])
+        columns = images.unsqueeze(-1)
+        products = torch.stack([torch.bmm(m, x) for m, x in zip(own, columns, strict=True)])
     else:
-        products = torch.stack([torch.bmm(matrices, x) for x in images])
+        filled = torch.nn.functional.pad(images.permute(1, 2, 0), (0, -len(images) % _COLUMNS))
+        eights = [
+            torch.bmm(matrices, part.contiguous()) for part in torch.split(filled, _COLUMNS, -1)
+        ]
+        products = torch.cat(eights, -1)[..., : len(images)].permute(2, 0, 1)
     return products.reshape(*vectors.shape[:-1], matrices.shape[-2])
 
 
