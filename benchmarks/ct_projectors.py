@@ -23,7 +23,7 @@ from skimage.transform import radon
 from operators import ParallelBeamCT
 from operators.cg import conjugate_gradient
 
-SIZES = (128, 256, 512, 1024)
+CASES = ((128, 1), (128, 16), (256, 1), (256, 16), (512, 1), (512, 16), (1024, 1))
 VIEWS = 180
 ROUNDS = 5
 
@@ -43,72 +43,69 @@ def paired(
     return statistics.median(a for a, _ in pairs), statistics.median(b / a for a, b in pairs)
 
 
+def projector_row(size: int, batch: int, with_astra: bool) -> list[str]:
+    angles = np.arange(VIEWS) * np.pi / VIEWS
+    detectors = math.ceil(size * math.sqrt(2)) + 1
+    A = ParallelBeamCT((1, size, size), torch.from_numpy(angles), detectors)
+    x = torch.rand(batch, 1, size, size)
+    y = A(x)
+    pictures, lines = x.numpy()[:, 0], y.numpy()[:, 0]
+    cells = [str(size), str(batch)]
+    if with_astra:
+        import astra
+
+        volume = astra.create_vol_geom(size, size)
+        rays = astra.create_proj_geom("parallel", 1.0, detectors, angles)
+        W = astra.OpTomo(astra.create_projector("linear", rays, volume))
+        error = np.linalg.norm(W.FP(pictures[0]) - lines[0]) / np.linalg.norm(lines[0])
+        assert error < 1e-4, f"ASTRA and ours differ by {error:.1e}"
+        rounds = ROUNDS if size * batch < 4096 else 3
+        own, ratio = paired(lambda: A(x), lambda: [W.FP(p) for p in pictures], rounds)
+        cells += [f"{own:.4f}", f"{ratio:.2f}"]
+        own, ratio = paired(lambda: A.adjoint(y), lambda: [W.BP(p) for p in lines], rounds)
+        cells += [f"{own:.4f}", f"{ratio:.2f}"]
+    else:
+        cells += [f"{seconds(lambda: A(x)):.4f}", "", f"{seconds(lambda: A.adjoint(y)):.4f}", ""]
+    if batch > 1 or size > 512:
+        return [*cells, ""]
+    degrees = np.rad2deg(angles)
+    other = paired(lambda: A(x), lambda: radon(pictures[0], degrees, circle=False), 3)[1]
+    return [*cells, f"{other:.1f}"]
+
+
 def projector_table(with_astra: bool) -> None:
     print(
         "| size | batch | projector s | ASTRA / ours | adjoint s | ASTRA / ours | skimage / ours |"
     )
     print("|---|---|---|---|---|---|---|")
-    for size in SIZES:
-        angles = np.arange(VIEWS) * np.pi / VIEWS
-        detectors = math.ceil(size * math.sqrt(2)) + 1
-        A = ParallelBeamCT((1, size, size), torch.from_numpy(angles), detectors)
-        for batch in (1, 16):
-            if size == 1024 and batch == 16:
-                continue
-            rounds = ROUNDS if size * batch < 4096 else 3
-            x = torch.rand(batch, 1, size, size)
-            y = A(x)
-            pictures, lines = x.numpy()[:, 0], y.numpy()[:, 0]
-            cells = [str(size), str(batch)]
-            forward, backward = (lambda: A(x)), (lambda: A.adjoint(y))
-            if with_astra:
-                import astra
+    for size, batch in CASES:
+        print("| " + " | ".join(projector_row(size, batch, with_astra)) + " |", flush=True)
 
-                volume = astra.create_vol_geom(size, size)
-                rays = astra.create_proj_geom("parallel", 1.0, detectors, angles)
-                W = astra.OpTomo(astra.create_projector("linear", rays, volume))
-                found = W.FP(pictures[0])
-                error = np.linalg.norm(found - lines[0]) / np.linalg.norm(lines[0])
-                assert error < 1e-4, error
-                own, ratio = paired(forward, lambda: [W.FP(p) for p in pictures], rounds)
-                cells += [f"{own:.4f}", f"{ratio:.2f}"]
-                own, ratio = paired(backward, lambda: [W.BP(p) for p in lines], rounds)
-                cells += [f"{own:.4f}", f"{ratio:.2f}"]
-            else:
-                cells += [f"{seconds(forward):.4f}", "", f"{seconds(backward):.4f}", ""]
-            if batch == 1 and size <= 512:
-                degrees = np.rad2deg(angles)
-                call = lambda: radon(pictures[0], degrees, circle=False)  # noqa: E731
-                cells.append(f"{paired(forward, call, 3)[1]:.1f}")
-            else:
-                cells.append("")
-            print("| " + " | ".join(cells) + " |", flush=True)
+
+def iterations(views: int, share: float, with_filter: bool) -> int:
+    """Applications of AᴴA until the residual is 1e-3, at 256²."""
+    angles = torch.arange(views).double() * (math.pi / views)
+    A = ParallelBeamCT((1, 256, 256), angles, 363)
+    b = A.adjoint(A(torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))))
+    rho = share * float(A.norm()) ** 2
+    applied = []
+
+    def shifted(x: torch.Tensor) -> torch.Tensor:
+        applied.append(1)
+        return A.normal(x) + rho * x
+
+    near = A._near_inverse(rho) if with_filter else None
+    conjugate_gradient(shifted, b, (-3, -2, -1), name="CG", tolerance=1e-3, precondition=near)
+    return len(applied)
 
 
 def iteration_table() -> None:
     print("\n| views | ρ / ‖A‖² | CG | with the filter |")
     print("|---|---|---|---|")
-    size = 256
     for views in (20, 45, 90, 180):
-        angles = torch.arange(views).double() * (math.pi / views)
-        A = ParallelBeamCT((1, size, size), angles, 363)
-        b = A.adjoint(A(torch.rand(1, 1, size, size, generator=torch.Generator().manual_seed(0))))
         for share in (1e-2, 1e-3, 1e-4):
-            rho = share * float(A.norm()) ** 2
-            calls = [0, 0]
-
-            def applied(
-                x: torch.Tensor, which: int, rho: float = rho, A: ParallelBeamCT = A
-            ) -> torch.Tensor:
-                calls[which] += 1
-                return A.normal(x) + rho * x
-
-            for which, near in enumerate((None, A._near_inverse(rho))):
-                conjugate_gradient(
-                    lambda x, which=which: applied(x, which), b, (-3, -2, -1), name="CG",
-                    tolerance=1e-3, precondition=near,
-                )  # fmt: skip
-            print(f"| {views} | {share:g} | {calls[0]} | {calls[1]} |", flush=True)
+            plain, filtered = (iterations(views, share, kind) for kind in (False, True))
+            print(f"| {views} | {share:g} | {plain} | {filtered} |", flush=True)
 
 
 if __name__ == "__main__":

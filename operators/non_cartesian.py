@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linear_function import transformed
 from operators.fourier import complex_space
+from operators.linear_function import transformed
 from operators.space import ShapeError, Space, shape_text
 
 # What the type of the numbers can hold.
