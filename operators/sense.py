@@ -244,7 +244,7 @@ def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
         eights = [
             torch.bmm(matrices, part.contiguous()) for part in torch.split(filled, _COLUMNS, -1)
         ]
-        products = torch.cat(eights, -1)[..., : len(images)].permute(2, 0, 1)
+        products = torch.cat(eights, -1).narrow(-1, 0, len(images)).permute(2, 0, 1)
     return products.reshape(*vectors.shape[:-1], matrices.shape[-2])
 
 
