@@ -19,7 +19,9 @@ def figure(short: bool) -> list[Chart]:
     clean, noise = data.sample(count, torch.Generator().manual_seed(0)), normal((count, 1), 0)
     horizontal = Axis(0.02, 50, "σ", log=True)
     left = Chart(horizontal, Axis(0.01, 10, "size of the output", log=True), "What is asked for")
-    for output, colour in zip(OUTPUTS, COLOURS, strict=False):
+    # v last and dashed: it lies on EDM's F.
+    named = zip(OUTPUTS, COLOURS, strict=False)
+    for output, colour in sorted(named, key=lambda pair: pair[0] == "v"):
         rule, sizes = Parameterisation(output=output), []
         for sigma in sigmas:
             noisy = clean + sigma * noise
