@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     sigma_spread: float = Field(1.2, gt=0)
     tail: float = Field(0.1, ge=0, le=1)
     tail_range: tuple[float, float] = (0.5, 50.0)
-    weighting: Literal["running"] | Weighting = Field(
+    weighting: Literal["running", Weighting] = Field(
         "running",
         description="running: one over the mean loss at each level",
     )

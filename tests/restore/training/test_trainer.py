@@ -172,3 +172,16 @@ def test_the_exponent_of_the_average():
     """Values of Karras et al. 2024, table: relative lengths 0.05 and 0.10."""
     assert ema_exponent(0.05) == pytest.approx(16.97, abs=0.01)
     assert ema_exponent(0.10) == pytest.approx(6.94, abs=0.01)
+
+
+def test_an_unknown_weighting_is_one_line_with_the_known_ones(pictures, tmp_path):
+    recipe_file = tmp_path / "recipe.json"
+    recipe_file.write_text('{"weighting": "snr"}')
+    command = [
+        sys.executable, "-c", "from restore.cli.app import main; main()",
+        "train", str(pictures), "-o", str(tmp_path / "run"), "--recipe", str(recipe_file),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "recipe.json: weighting: Input should be 'running', 'uniform', " in done.stderr
