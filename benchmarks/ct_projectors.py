@@ -23,7 +23,7 @@ from skimage.transform import radon
 from operators import ParallelBeamCT
 from operators.cg import conjugate_gradient
 
-CASES = ((128, 1), (128, 16), (256, 1), (256, 16), (512, 1), (512, 16), (1024, 1))
+CASES = ((128, 1), (128, 16), (256, 1), (256, 16), (512, 1), (512, 16))
 VIEWS = 180
 ROUNDS = 5
 
