@@ -10,6 +10,8 @@ import typer
 from restore.cli.compare import compare
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
+from restore.cli.interpolate import interpolate
+from restore.cli.likelihood import likelihood
 from restore.cli.methods import methods
 from restore.cli.models import app as models
 from restore.cli.mri import mri
@@ -218,9 +220,20 @@ app.command(
 app.command(
     epilog=_examples(
         "restore sample --guide photo.png -o drawn.png",
-        "restore sample --guide photo.png --set factor=16 --samples 4 -o drawn/",
+        "restore sample --grid 4x4 --sampler dpm-solver --steps 20 -o grid.png",
     )
 )(sample)
+app.command(
+    epilog=_examples(
+        "restore interpolate one.png other.png --frames 9 -o strip.png",
+        "restore interpolate one.png other.png --size 64x64 -o way.gif",
+    )
+)(interpolate)
+app.command(
+    epilog=_examples(
+        "restore likelihood photo.png", "restore likelihood *.png --crop 32 --draws 8 --json"
+    )
+)(likelihood)
 app.command(
     epilog=_examples(
         "restore compare photo.png --task super-resolve --scale 4 -m ddrm -m pigdm -m bicubic",

@@ -99,9 +99,7 @@ def log_likelihood(
         with torch.enable_grad():
             now = state[0].detach().requires_grad_()
             x_hat = prior(now, sigma)
-            (products,) = torch.autograd.grad(
-                x_hat.expand_as(now), now, vectors, is_grads_batched=True
-            )
+            products = _products(x_hat, now, vectors)
         if on_step is not None:
             on_step(count, count, x_hat.detach())
         along = (vectors * (vectors - products)).flatten(2).sum(2)
@@ -140,6 +138,14 @@ def dequantise(x: Tensor, step: float, noise: Noise) -> Tensor:
     Oord, Bethge, ICLR 2016), so that bits per dimension are an upper bound.
     """
     return x + step * 0.5 * torch.erf(noise(x) / math.sqrt(2))
+
+
+def _products(x_hat: Tensor, x: Tensor, vectors: Tensor) -> Tensor:
+    """(∂x̂/∂x)ᵀ v for each v of [K, B, *shape]."""
+    if len(vectors) == 1:
+        # Not batched: that asks more of the network's operations.
+        return torch.autograd.grad(x_hat, x, vectors[0])[0][None]
+    return torch.autograd.grad(x_hat, x, vectors, is_grads_batched=True)[0]
 
 
 def _basis(x: Tensor) -> Tensor:

@@ -94,6 +94,50 @@ class TestSample:
         assert not (tmp_path / "photo_sample.png").exists()
 
 
+class TestGrid:
+    """Without a guide."""
+
+    def test_pictures_side_by_side_and_their_sidecar(self, restore):
+        done = restore("sample", "--grid", "3x2", "--size", "8x6", *QUICK, "-o", "g.png", "--json")
+        assert done.code == 0, done.err
+        assert read("g.png").shape == (1, 3, 2 * 6 + 2, 3 * 8 + 4)
+        record = done.records[0]
+        assert record["pictures"] == 6
+        assert record["evaluations"] == 5
+        assert record["sampler"] == "heun"
+        again = restore("sample", "--config", "g.json", "-o", "again.png")
+        assert again.code == 0, again.err
+        assert torch.equal(read("g.png"), read("again.png"))
+        other = restore("sample", "--config", "g.json", "--seed", 1, "-o", "other.png")
+        assert other.code == 0, other.err
+        assert not torch.equal(read("g.png"), read("other.png"))
+
+    @pytest.mark.parametrize("sampler", ["dpm-solver", "ode", "euler-maruyama"])
+    def test_the_first_picture_does_not_depend_on_the_grid(self, restore, sampler):
+        common = ("--size", "8x8", "--sampler", sampler, *QUICK)
+        if sampler == "ode":
+            common += ("--set", "rtol=0.05", "--set", "atol=0.05")
+        assert restore("sample", "--grid", "1x1", *common, "-o", "one.png").code == 0
+        many = restore("sample", "--grid", "2x1", *common, "--batch-size", 1, "-o", "two.png")
+        assert many.code == 0, many.err
+        assert torch.equal(read("one.png"), read("two.png")[..., :8])
+
+    @pytest.mark.parametrize(
+        ("given", "part"),
+        [
+            (("--grid", "4"), "--grid 4: expected COLUMNSxROWS"),
+            (("--grid", "1x1", "--sampler", "hoin"), "--sampler hoin: unknown"),
+            (("--grid", "1x1", "--set", "eta=1"), "--set eta: heun has no such parameter"),
+            (("--grid", "1x1", "--set", "churn=word"), "--sampler heun:"),
+            (("--grid", "1x1", "--samples", 2), "--samples: not without --guide"),
+            (("--grid", "1x1", "--guide", "photo.png"), "--grid 1x1: not with --guide"),
+            (("--grid", "1x1", "-o", "grid.txt"), "grid.txt: the suffix .txt"),
+        ],
+    )
+    def test_refuses(self, restore, photo, given, part):
+        refused(restore("sample", *given), part)
+
+
 class TestInit:
     @pytest.mark.parametrize(
         ("verb", "options"),

@@ -1,0 +1,51 @@
+"""A model that a task has loaded, and where it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from restore.errors import InputError
+from restore.own import is_own
+from restore.prior.denoiser import Denoiser
+from restore.prior.models import bundled_models, find_model, load_prior
+from restore.tasks.device import choose_device
+from restore.tasks.photo import DTYPES
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that is ready.
+
+    Attributes:
+        prior: the denoiser.
+        name: as its card has it, or one's own as it was given.
+        path: what finds it again: a bundled name, one's own, or an absolute path.
+        sha256: of its weights, where there is a card.
+        device: where it runs.
+    """
+
+    prior: Denoiser
+    name: str
+    path: str
+    sha256: str | None
+    device: torch.device
+
+    @classmethod
+    def load(cls, model: str, device: str = "auto", dtype: str = "fp32") -> OpenModel:
+        """Load a model by name or path.
+
+        Raises:
+            InputError: if there is none, or the device is not here.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
+        chosen = choose_device(device)
+        prior = load_prior(model, chosen, DTYPES[dtype])
+        if is_own(model):
+            return cls(prior, model, model, None, chosen)
+        card = find_model(model).card
+        path = model if model in bundled_models() else str(Path(model).absolute())
+        return cls(prior, card.name, path, card.sha256, chosen)
