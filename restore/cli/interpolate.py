@@ -30,7 +30,7 @@ def interpolate(
     ] = None,
     tolerance: Annotated[
         float, typer.Option(min=1e-9, max=0.1, help="Of the solver: the error of a step.")
-    ] = 1e-3,
+    ] = 1e-4,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
     dtype: Annotated[str, typer.Option(metavar="fp32|fp16|bf16")] = "fp32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,

@@ -34,7 +34,7 @@ def interpolate(
     *,
     frames: int = 9,
     size: tuple[int, int] | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-4,
     on_step: StepCallback | None = None,
 ) -> dict[str, Any]:
     """Write the frames from one picture to another, and a sidecar; return the record.

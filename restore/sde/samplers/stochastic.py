@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,8 +26,9 @@ class _Reverse(Sampler):
     random: ClassVar[bool] = True
     order: ClassVar[int] = 1
 
+    @abstractmethod
     def _steps(self) -> PredictorCorrector:
-        raise NotImplementedError
+        """The steps, without a measurement."""
 
     def descend(
         self,
