@@ -31,7 +31,9 @@ from restore.tasks.task import START_LEVEL, TUNED
 CPU = torch.device("cpu")
 CLASSICAL = ("fbp", "sirt", "tv")
 # ScoreSDE from the same start is CCDF.
-SAMPLERS = (("pnp", 20), ("diffpir", 20), ("ddrm-cg", 20), ("ccdf", 20))
+SAMPLERS = (
+    ("pnp", 20), ("diffpir", 20), ("ddrm-cg", 20), ("ccdf", 20), ("ddrm", 20), ("ddnm", 20)
+)  # fmt: skip
 SETTINGS = (
     ("head", "0:180:45", 0.01), ("head", "0:180:20", 0.01), ("head", "0:180:90", 0.01),
     ("head", "0:120:60", 0.01), ("head", "0:180:45", 0.0),
@@ -92,6 +94,8 @@ def _methods(scan: Scan, prior: Denoiser, only: tuple[str, ...] = ()):  # type: 
                     values["sigma_max"] = START_LEVEL
             began = time.perf_counter()
             try:
+                if "svd" in restore.methods()[name].needs:
+                    scan = CT.factorised(scan, None)
                 x = solve(scan.problem, prior, name, seed=0, samples=1, **values)[0]
             except Exception as error:  # a table with a gap says more than none
                 print(f"{name:9} {type(error).__name__}: {error}", flush=True)
