@@ -97,19 +97,22 @@ def _parts(side: int) -> tuple[int, int]:
 def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
     """Even and odd part of the last axis, the middle of an odd number last in the even one."""
     even, odd = _parts(x.shape[-1])
-    first, last = x[..., :odd], x[..., even:].flip(-1)
-    return torch.cat([(first + last) * _HALF, x[..., odd:even]], -1), (first - last) * _HALF
+    first, middle = x.narrow(-1, 0, odd), x.narrow(-1, odd, even - odd)
+    last = x.narrow(-1, even, odd).flip(-1)
+    return torch.cat([(first + last) * _HALF, middle], -1), (first - last) * _HALF
 
 
 def _whole(even: Tensor, odd: Tensor) -> Tensor:
-    pairs, middle = even[..., : odd.shape[-1]], even[..., odd.shape[-1] :]
+    count = odd.shape[-1]
+    pairs, middle = even.narrow(-1, 0, count), even.narrow(-1, count, even.shape[-1] - count)
     return torch.cat([(pairs + odd) * _HALF, middle, ((pairs - odd) * _HALF).flip(-1)], -1)
 
 
 def _triangles(square: Tensor) -> tuple[Tensor, Tensor]:
     """What a transposition keeps (the diagonal first) and what it negates, each as a vector."""
     upper, lower = _corners(square.shape[-1], square.device)
-    above, below = square.flatten(-2)[..., upper], square.flatten(-2)[..., lower]
+    flat = square.flatten(-2)
+    above, below = flat.index_select(-1, upper), flat.index_select(-1, lower)
     diagonal = square.diagonal(dim1=-2, dim2=-1)
     return torch.cat([diagonal, (above + below) * _HALF], -1), (above - below) * _HALF
 
@@ -117,9 +120,9 @@ def _triangles(square: Tensor) -> tuple[Tensor, Tensor]:
 def _square(sym: Tensor, anti: Tensor, side: int) -> Tensor:
     upper, lower = _corners(side, sym.device)
     order = torch.cat([torch.arange(side, device=sym.device) * (side + 1), upper, lower])
-    diagonal, pairs = sym[..., :side], sym[..., side:]
+    diagonal, pairs = sym.narrow(-1, 0, side), sym.narrow(-1, side, sym.shape[-1] - side)
     values = torch.cat([diagonal, (pairs + anti) * _HALF, (pairs - anti) * _HALF], -1)
-    return _shaped(values[..., order.argsort()], side, side)
+    return _shaped(values.index_select(-1, order.argsort()), side, side)
 
 
 def _shaped(values: Tensor, height: int, width: int) -> Tensor:

@@ -110,7 +110,7 @@ class RayOperator(LinearOperator):
         parts = []
         for first in range(0, rays, step):
             count = min(step, rays - first)
-            for index, weight in self.crossings(slice(first, first + count)):
+            for index, weight in self.crossings(range(first, first + count)):
                 if adjoint:
                     spread = values.narrow(1, first, count).unsqueeze(-1) * weight
                     out = out.index_add(1, index.flatten(), spread.flatten(1))
@@ -122,13 +122,15 @@ class RayOperator(LinearOperator):
         return torch.cat([a + b for a, b in zip(parts[::2], parts[1::2], strict=True)], 1)
 
     def crossings(
-        self, rays: slice | Tensor
+        self, rays: range | Tensor
     ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Pixel and weight `[rays, steps]` of the two neighbours; weight 0 outside the image."""
         height, width = self.domain.shape[1:]
 
         def of(t: Tensor) -> Tensor:
-            return t[rays].unsqueeze(-1)
+            if isinstance(rays, range):
+                return t.narrow(0, rays.start, len(rays)).unsqueeze(-1)
+            return t.index_select(0, rays).unsqueeze(-1)
 
         flat = of(self._flat)
         steps = torch.arange(max(height, width), device=flat.device)
@@ -173,7 +175,7 @@ def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
     step = max(1, _PIECE // max(operator.domain.shape))
     with torch.no_grad():
         for first in range(0, rays, step):
-            pairs = operator.crossings(slice(first, first + step))
+            pairs = operator.crossings(range(first, min(first + step, rays)))
             index = torch.stack([pair[0] for pair in pairs], -1).flatten(1)
             weight = torch.stack([pair[1] for pair in pairs], -1).flatten(1)
             ray, at = weight.nonzero(as_tuple=True)

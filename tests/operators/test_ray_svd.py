@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from operators import (
     FanBeamCT,
@@ -119,6 +120,18 @@ def test_it_moves_with_the_operator() -> None:
     check_svd(solved.to("cpu"), tolerance=2e-3)
     x = torch.rand(3, *A.domain.shape)
     assert torch.equal(solved.svd().vt(x)[1:2], solved.svd().vt(x[1:2]))
+
+
+def test_it_runs_on_a_pretended_accelerator() -> None:
+    A = scan("square", torch.float32)
+    solved = A.with_svd(ray_factors(A).svd(A))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        B = solved._map_tensors(lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"))
+        x = torch.empty((2, *A.domain.shape), device="cuda")
+        svd = B.svd()
+        c = svd.vt(x)
+        results = [c, svd.v(c), svd.u(c), svd.ut(B(x)), svd.pinv(B(x)), B.solve_normal(x, 0.1)]
+        assert all(result.device.type == "cuda" for result in results)
 
 
 def test_the_blocks_are_counted() -> None:
