@@ -12,7 +12,8 @@ class FanBeamCT(RayOperator):
     """y(t, u) = ∫ x along the ray from the source dso (sin t, −cos t) to detector cell u.
 
     A flat detector lies along (cos t, sin t); a curved one is an arc about the source, u along
-    it. The image lies between source and detector. There is no fast SVD.
+    it. The image lies between source and detector. There is no fast SVD; `ray_factors` makes a
+    slow one.
 
     Args:
         shape: Shape of x without batch, `(1, H, W)`.

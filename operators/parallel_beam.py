@@ -12,7 +12,8 @@ class ParallelBeamCT(RayOperator):
     """y(t, u) = ∫ x along the line x cos t + y sin t = u, x to the right, y up.
 
     Pixel (0, 0) is at the top left; the axis of rotation is the middle of the image. Lengths
-    are in one unit, and y in x's unit times it. There is no fast SVD.
+    are in one unit, and y in x's unit times it. There is no fast SVD; `ray_factors` makes a
+    slow one.
 
     Args:
         shape: Shape of x without batch, `(1, H, W)`.

@@ -12,9 +12,10 @@ import operators
 from restore.methods.ddrm import DDRM
 from restore.methods.ddrm_cg import DDRMCG
 from restore.noise import NoiseSource
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Denoiser, FunctionDenoiser, sigma_column
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.problem import Problem
+from restore.solve import solve
 from restore.tasks.exact import ExactProblem
 
 SHAPE = (1, 8, 8)
@@ -101,3 +102,16 @@ def test_a_measurement_of_each_picture_has_its_own_norm():
     x = DDRMCG(steps=5)(Problem(operator, operator(pictures)), Half(), noise=noise)
     assert (x[0] - pictures[0]).abs().max() <= 1e-3
     assert torch.isfinite(x).all()
+
+
+def test_a_scan_by_conjugate_gradients_is_the_scan_by_its_svd() -> None:
+    angles = torch.arange(16).double() * (torch.pi / 16)
+    A = operators.ParallelBeamCT((1, 24, 24), angles, 35, 1 / 24, 1 / 24, dtype=torch.float64)
+    solved = A.with_svd(operators.ray_factors(A).svd(A))
+    x = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    prior = FunctionDenoiser(lambda x, sigma: 0.5 + (x - 0.5) / (1 + sigma_column(sigma, x) ** 2))
+    solutions = [
+        solve(Problem(operator, A(x), 0.01), prior, "ddrm-cg", seed=0, steps=10)
+        for operator in (Hidden(solved), solved)
+    ]
+    assert (solutions[0] - solutions[1]).norm() < 1e-3 * solutions[1].norm()
