@@ -97,6 +97,13 @@ def bundled_models() -> dict[str, Model]:
     return {card.parent.name: open_model(card.parent) for card in cards}
 
 
+def lasting_name(name_or_path: str) -> str:
+    """What finds a model again from any folder: a bundled name, one's own, or an absolute path."""
+    if is_own(name_or_path) or name_or_path in bundled_models():
+        return name_or_path
+    return str(Path(name_or_path).absolute())
+
+
 def find_model(
     name_or_path: str | Path, settings: Mapping[str, Any] | None = None
 ) -> Model | Checkpoint:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from restore.errors import InputError
 from restore.own import is_own
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import bundled_models, find_model, load_prior
+from restore.prior.models import find_model, lasting_name, load_prior
 from restore.tasks.device import choose_device
 from restore.tasks.photo import DTYPES
 
@@ -47,5 +46,4 @@ class OpenModel:
         if is_own(model):
             return cls(prior, model, model, None, chosen)
         card = find_model(model).card
-        path = model if model in bundled_models() else str(Path(model).absolute())
-        return cls(prior, card.name, path, card.sha256, chosen)
+        return cls(prior, card.name, lasting_name(model), card.sha256, chosen)

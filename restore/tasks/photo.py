@@ -27,7 +27,7 @@ from restore.noise import PlacedNoise
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import bundled_models, find_model, fit_channels, load_prior
+from restore.prior.models import find_model, fit_channels, lasting_name, load_prior
 from restore.prior.tiled import TiledDenoiser, is_out_of_memory
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
@@ -379,11 +379,10 @@ class Restorer:
     def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
-        by_name = self.model is None or settings.model in bundled_models()
         resolved = {
             **measurement.resolved,
             "device": str(self.device),
-            "model": settings.model if by_name else str(Path(settings.model).absolute()),
+            "model": lasting_name(settings.model),
             "mask": settings.mask and settings.mask.absolute(),
             "hints": settings.hints and settings.hints.absolute(),
             "reference": settings.reference and settings.reference.absolute(),

@@ -26,7 +26,7 @@ from restore.metrics.scan import ScanScores, scan_scores
 from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import bundled_models, find_model, load_prior
+from restore.prior.models import find_model, lasting_name, load_prior
 from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
@@ -319,10 +319,9 @@ class Scanner(Generic[S]):
     def _config(self, scan: Scan) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
         settings = self.settings
-        by_name = self.model is None or settings.model in bundled_models()
         resolved: dict[str, Any] = {
             "device": str(self.device),
-            "model": settings.model if by_name else str(Path(settings.model).absolute()),
+            "model": lasting_name(settings.model),
         }
         if not settings.simulate:
             resolved["sigma"] = scan.problem.noise_std
