@@ -127,7 +127,7 @@ def _pieces(
         piece = weight.new_zeros(len(rays), symmetry.sizes[block])
         for index, part in operator.crossings(rays):
             piece.scatter_add_(1, place[index], part * weight[index])
-        yield piece * count.sqrt().unsqueeze(-1)
+        yield piece * count.double().sqrt().unsqueeze(-1)
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,6 +145,14 @@ Orbits = tuple[Tensor, Tensor]
 
 
 def _symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbits, Orbits]]:
+    """What `_found_symmetry` finds, kept: the memory is asked for first, then the factors."""
+    if "_symmetry" not in operator.__dict__:
+        operator.__dict__["_symmetry"] = _found_symmetry(operator)
+    found: tuple[PictureSymmetry, tuple[Orbits, Orbits]] = operator.__dict__["_symmetry"]
+    return found
+
+
+def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbits, Orbits]]:
     """The symmetries of a scan, and one ray of each orbit with the orbit's size.
 
     The orbits are those of all symmetries, and those of the flips alone.
@@ -173,7 +181,7 @@ def _symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbits, Orb
 
     def grouped(images: list[Tensor]) -> Orbits:
         rays, sizes = torch.unique(torch.stack(images).amin(0), return_counts=True)
-        return rays.to(operator.device), sizes.to(operator.device, torch.float64)
+        return rays.to(operator.device), sizes.to(operator.device)
 
     x, y = lines[:, 0], lines[:, 1]
     flips = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.arrays import read_array, write_array
 from restore.mri.espirit import calibration_area, espirit, folds, middle
+from restore.tasks.cache import cache_folder
 
 # Fewer lines in the middle do not tell the coils apart.
 _LEAST = 8
@@ -55,9 +55,3 @@ def estimated_maps(
         with contextlib.suppress(InputError):
             write_array(path, maps.numpy())
     return maps, ["the image folds: two sets of coil maps"] if len(maps) == 2 else []
-
-
-def cache_folder() -> Path:
-    """Where what is costly to make is kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "score-restore"

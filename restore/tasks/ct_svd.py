@@ -19,7 +19,7 @@ from operators.ray_svd import CUT
 from operators.rays import RayOperator
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
-from restore.tasks.coil_maps import cache_folder
+from restore.tasks.cache import cache_folder
 from restore.tasks.memory import available_memory
 
 _VERSION = 1

@@ -9,7 +9,8 @@ from restore.mri import espirit as estimation
 from restore.mri.coils import simulated_coils
 from restore.mri.masks import make_mask
 from restore.tasks import coil_maps
-from restore.tasks.coil_maps import cache_folder, estimated_maps
+from restore.tasks.cache import cache_folder
+from restore.tasks.coil_maps import estimated_maps
 
 SHAPE = (40, 36)
 FILE = Path("scan.npy")
