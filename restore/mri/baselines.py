@@ -9,7 +9,7 @@ from operators import LinearOperator
 
 # Of the largest coefficient of the zero-filled image.
 WAVELET_WEIGHT = 0.004
-TV_SCALE, TV_LEAST, TV_RATIO = 2.2, 1e-3, 10.0
+TV_RATIO = 10.0
 _LEVELS = 4
 # Daubechies' orthonormal wavelet with two vanishing moments: (1 ± √3, 3 ± √3) / (4 √2).
 _LOW = (0.48296291314453416, 0.8365163037378079, 0.2241438680420134, -0.1294095225512604)
@@ -70,27 +70,21 @@ def l1_wavelet(
     return x
 
 
-def total_variation(
-    A: LinearOperator, y: Tensor, noise_std: float, iterations: int = 150
-) -> Tensor:
+def total_variation(A: LinearOperator, y: Tensor, weight: float, iterations: int = 150) -> Tensor:
     """Return argmin ½‖A x − y‖² + λ Σ|∇x| by the primal-dual method.
 
-    λ = 2.2 σ^(3/2) (‖A‖²_F / n)^(1/4), the rule that serves photographs (n pixels of about 1): no
-    scan was used to find it. The data term is dualised too, so that a step needs one A and one Aᴴ.
+    The data term is dualised too, so that a step needs one A and one Aᴴ.
 
     Args:
         A: The operator.
         y: Measurements, [B, *A.codomain.shape], of images of about 1.
-        noise_std: σ of a component.
+        weight: λ.
         iterations: Steps.
 
     Source: Chambolle, Pock, "A first-order primal-dual algorithm for convex problems with
     applications to imaging", 2011.
     """
     x = A.adjoint(y)
-    signs = torch.randint(2, x.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    gain = A(signs.to(x)).abs().square().sum() / x.numel()
-    bound = TV_SCALE * max(noise_std, TV_LEAST) ** 1.5 * gain**0.25
     size = (A.power_norm().square() + 8).sqrt()
     # Images move by so much more than the dual variables, which are as small as λ.
     tau, sigma = 0.99 * TV_RATIO / size, 0.99 / TV_RATIO / size
@@ -99,7 +93,7 @@ def total_variation(
     of_y = sigma.reshape(*sigma.shape[: sigma.ndim - A.domain.ndim], *(1,) * A.codomain.ndim)
     for _ in range(iterations):
         p = p + sigma.unsqueeze(0) * _gradient(ahead)
-        p = p / (p.abs().square().sum(0, keepdim=True).sqrt() / bound).clamp_min(1)
+        p = p / (p.abs().square().sum(0, keepdim=True).sqrt() / weight).clamp_min(1)
         q = (q + of_y * (A(ahead) - y)) / (1 + of_y)
         new = x - tau * (A.adjoint(q) - _divergence(p))
         x, ahead = new, 2 * new - x

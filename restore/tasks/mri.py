@@ -40,6 +40,7 @@ from restore.tasks.mri_input import (
 from restore.tasks.scan import Images, Scan, ScanTask
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
+from restore.tasks.total_variation import weight_of
 
 # What a sampler starts from, and results are compared with.
 BASELINE = "cg-sense"
@@ -264,7 +265,7 @@ class Mri(ScanTask[MriSettings]):
             "zero-filled": lambda: zero_filled(operator, y, weights),
             "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),
             "l1-wavelet": lambda: l1_wavelet(operator, y),
-            "tv": lambda: total_variation(operator, y, sigma),
+            "tv": lambda: total_variation(operator, y, weight_of(problem)),
         }
         return Scan(
             problem=problem,

@@ -61,12 +61,14 @@ def weight_of(problem: Problem) -> float:
     """λ = 2.2 σ^(3/2) (‖A‖²_F / n)^(1/4), n the number of values of a picture.
 
     The exponents are those that fit the best λ for photographs among those that give 4λ, as they
-    must, for 2A, 2y and 2σ. The Frobenius norm is estimated from one random picture.
+    must, for 2A, 2y and 2σ; no scan was used to find it, and scans take it too. The Frobenius norm
+    is estimated from one random picture, and is the mean of those of a batch.
     """
     operator = problem.operator
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(2, (1, *operator.domain.shape), generator=generator) * 2 - 1
-    gain = operator(signs.to(problem.y)).square().sum() / operator.domain.numel
+    measured = operator(signs.to(problem.y))
+    gain = measured.abs().square().sum() / (len(measured) * operator.domain.numel)
     return float(SCALE * max(problem.noise_std, LEAST_NOISE) ** 1.5 * gain**0.25)
 
 
