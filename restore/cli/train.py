@@ -37,6 +37,12 @@ def train(
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of weights and pictures.")] = "not stated",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="fp32|bf16", help="bf16: faster where the processor multiplies in it."
+        ),
+    ] = None,
     checkpoint_seconds: Annotated[
         float, typer.Option(min=0, help="At most so long is lost when the run is interrupted.")
     ] = 60.0,
@@ -57,7 +63,7 @@ def train(
 
         changes = {
             "steps": steps, "batch_size": batch_size, "channels": channels, "seed": seed,
-            "name": name,
+            "name": name, "dtype": dtype,
         }  # fmt: skip
         recipe = _recipe(recipe_file or _recipe_of_run(output), changes)
         with progress_bar(visible=not quiet) as progress:

@@ -146,9 +146,10 @@ class Trainer:
         sigma = noise_levels(recipe, generator).to(self.device).view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = clean + sigma * noise
-        output = self.network(
-            self.preconditioning.network_input(noisy, sigma), sigma.log().flatten() / 4
-        )
+        inner = self.preconditioning.network_input(noisy, sigma)
+        half = recipe.dtype == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            output = self.network(inner, sigma.log().flatten() / 4)
         target = self.preconditioning.target(clean, noisy, sigma)
         loss = (output - target).square().mean(dim=(1, 2, 3))
         weight = self._weights(sigma.flatten(), loss.detach())

@@ -18,6 +18,18 @@ EMBEDDING = 128
 FREQUENCIES = 16
 
 
+class Float32Conv2d(nn.Conv2d):
+    """A convolution that autocast leaves alone.
+
+    For the picture's way in and out: in half precision the picture itself would be quantised.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, h, w] → [B, out, h', w']."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
 class NoiseEmbedding(nn.Module):
     """Fourier features of ln σ / 4 through a small perceptron: [B] → [B, 128]."""
 
@@ -84,8 +96,8 @@ class GatedUNet(nn.Module):
         self.multiple = unshuffle * 2 ** (len(widths) - 1)
         packed = channels * unshuffle**2
         self.embedding = NoiseEmbedding()
-        self.stem = nn.Conv2d(packed, widths[0], 3, padding=1)
-        self.head = nn.Conv2d(widths[0], packed, 3, padding=1)
+        self.stem = Float32Conv2d(packed, widths[0], 3, padding=1)
+        self.head = Float32Conv2d(widths[0], packed, 3, padding=1)
         with torch.no_grad():
             self.head.weight.mul_(0.1)
         fine = range(len(widths) - 1)
@@ -101,10 +113,7 @@ class GatedUNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def set_body_dtype(self, dtype: torch.dtype) -> GatedUNet:
-        """Run all but the first and last convolution and the embedding in `dtype`.
-
-        Those three stay in float32: in half precision the picture itself would be quantised.
-        """
+        """Run all but the first and last convolution and the embedding in `dtype`."""
         for part in (self.down_blocks, self.down, self.middle, self.up, self.up_blocks):
             part.to(dtype)
         return self

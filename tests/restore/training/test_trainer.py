@@ -185,3 +185,28 @@ def test_an_unknown_weighting_is_one_line_with_the_known_ones(pictures, tmp_path
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "recipe.json: weighting: Input should be 'running', 'uniform', " in done.stderr
+
+
+def test_bf16_trains_the_body_and_keeps_the_weights_and_the_pictures_way_in_float32(
+    recipe, pictures, tmp_path
+):
+    half = Trainer(recipe.model_copy(update={"dtype": "bf16"}), pictures, tmp_path / "half", CPU)
+    seen = {}
+    network = half.network
+    for name in ("stem", "down.0", "middle.0.expand", "head"):
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, output, name=name: seen.update({name: output.dtype})
+        )
+    half.run()
+    body, way = torch.bfloat16, torch.float32
+    assert seen == {"stem": way, "down.0": body, "middle.0.expand": body, "head": way}
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+    full = Trainer(recipe, pictures, tmp_path / "full", CPU)
+    full.run()
+    a, b = (torch.cat([w.flatten() for w in weights(t).values()]) for t in (half, full))
+    start = torch.cat(
+        [p.flatten() for p in Trainer(recipe, pictures, tmp_path / "x", CPU).network.parameters()]
+    )
+    learned = (b - start).norm()
+    assert 0 < (a - b).norm() < 0.2 * learned
