@@ -18,10 +18,24 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised. Kernels of a convolution are taken as [out, in·h·w] matrices."""
+    """Momentum, orthogonalised. Kernels of a convolution are taken as [out, in·h·w] matrices.
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    Args:
+        params: weights of two axes or more.
+        lr: learning rate.
+        momentum: share of the past in the running mean of the gradients.
+        dtype: of the products of the orthogonalisation; the weights keep theirs.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -35,7 +49,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
                 nesterov = torch.lerp(weight.grad, state["momentum"], group["momentum"])
-                update = orthogonalised(nesterov.flatten(1))
+                update = orthogonalised(nesterov.flatten(1).to(self._dtype)).to(weight.dtype)
                 scale = 0.2 * max(update.shape) ** 0.5
                 weight.sub_(update.view(weight.shape), alpha=group["lr"] * scale)
 
@@ -51,17 +65,20 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     x = wide / (torch.linalg.matrix_norm(wide) + 1e-7)
     gram = x @ x.T
     eye = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
-    total = eye
-    for _ in range(5):
-        step = torch.addmm(a * eye + b * gram, gram, gram, alpha=c)
+    step = total = torch.addmm(a * eye + b * gram, gram, gram, alpha=c)
+    for _ in range(4):
         gram = step @ gram @ step
+        step = torch.addmm(a * eye + b * gram, gram, gram, alpha=c)
         total = step @ total
     result: Tensor = total @ x
     return result if wide is matrix else result.T
 
 
 def optimizers(
-    network: nn.Module, muon_rate: float, adam_rate: float
+    network: nn.Module,
+    muon_rate: float,
+    adam_rate: float,
+    muon_dtype: torch.dtype = torch.float32,
 ) -> list[torch.optim.Optimizer]:
     """Muon for the inner convolutions; AdamW for the first and last, the norms and the linears."""
     named = dict(network.named_parameters())
@@ -69,6 +86,6 @@ def optimizers(
     chosen = {id(p) for p in inner}
     rest = [p for p in named.values() if id(p) not in chosen]
     return [
-        Muon(inner, lr=muon_rate),
+        Muon(inner, lr=muon_rate, dtype=muon_dtype),
         torch.optim.AdamW(rest, lr=adam_rate, betas=(0.9, 0.99), weight_decay=0.0),
     ]

@@ -84,8 +84,9 @@ class Trainer:
         self.network = network_of(self.recipe).to(self.device)
         self.preconditioning = EDMPreconditioning(self.recipe.data_mean, self.recipe.data_std)
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
+        self._product = torch.bfloat16 if self.recipe.dtype == "bf16" else torch.float32
         self._optimizers = optimizers(
-            self.network, self.recipe.learning_rate, self.recipe.adam_rate
+            self.network, self.recipe.learning_rate, self.recipe.adam_rate, self._product
         )
         self._level_loss = torch.ones(LEVEL_BINS, device=self.device)
         self._patches = Patches(self.pictures, self.recipe)
@@ -147,7 +148,7 @@ class Trainer:
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = clean + sigma * noise
         inner = self.preconditioning.network_input(noisy, sigma)
-        half = recipe.dtype == "bf16"
+        half = self._product is torch.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output = self.network(inner, sigma.log().flatten() / 4)
         target = self.preconditioning.target(clean, noisy, sigma)
