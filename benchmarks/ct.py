@@ -1,16 +1,22 @@
 """Figures of docs/benchmarks/ct.md: CT slices from few and limited views, a tooth, a fan beam.
 
-    python benchmarks/ct.py SLICE.dcm TOOTH.h5 HTC.mat HTC_TRUTH.png > figures.txt
+    python -m benchmarks.ct SERIES TOOTH.h5 HTC.mat HTC_TRUTH.png figures.json ['head14/*' ...]
 
-The slice must be none that the model was trained on (see data/models/ct/card.json).
+SERIES is a folder of DICOM slices named by number; the model was trained on none of `HELD_OUT` (see
+data/models/ct/card.json). Parts whose name fits a pattern are measured again, the others stay.
+The tables of all parts are printed at the end.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +26,11 @@ from skimage.filters import threshold_otsu
 from skimage.transform import resize
 
 import restore
+from restore.errors import InputError
+from restore.io.arrays import read_arrays
 from restore.metrics.scan import scan_scores
 from restore.prior.denoiser import Denoiser
-from restore.solve import solve
+from restore.solve import misfit, solve
 from restore.tasks.ct import CT
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.scan import Scan, as_images
@@ -31,131 +39,163 @@ from restore.tasks.task import START_LEVEL, TUNED
 CPU = torch.device("cpu")
 CLASSICAL = ("fbp", "sirt", "tv")
 # ScoreSDE from the same start is CCDF.
-SAMPLERS = (
-    ("pnp", 20), ("diffpir", 20), ("ddrm-cg", 20), ("ccdf", 20), ("ddrm", 20), ("ddnm", 20)
-)  # fmt: skip
-SETTINGS = (
-    ("head", "0:180:45", 0.01), ("head", "0:180:20", 0.01), ("head", "0:180:90", 0.01),
-    ("head", "0:120:60", 0.01), ("head", "0:180:45", 0.0),
-    ("phantom", "0:180:20", 0.01), ("phantom", "0:180:45", 0.01),
-)  # fmt: skip
+SAMPLERS = ("pnp", "diffpir", "ddrm-cg", "ccdf", "ddrm", "ddnm")
+STEPS, SAMPLES = 20, 8
+AVERAGED = ("ccdf", "ddrm")
+HELD_OUT = ("14", "11", "18")
+ANGLES = ("0:180:20", "0:180:45", "0:180:90", "0:120:60")
+NOISES = (0.01, 0.0)
+SIDE = 256
+
+Row = dict[str, Any]
 
 
 def main() -> None:
-    """Print every table."""
+    """Measure, keep every row as soon as it is there, and print the tables."""
     torch.set_num_threads(1)
-    slice_, tooth, fan, fan_truth = map(Path, sys.argv[1:5])
+    series, tooth, fan, fan_truth, out = map(Path, sys.argv[1:6])
+    patterns = sys.argv[6:] or ["*"]
+    kept: dict[str, dict[str, Row]] = json.loads(out.read_text()) if out.exists() else {}
     prior = restore.load_prior("ct")
     with tempfile.TemporaryDirectory() as name:
-        phantom = Path(name) / "phantom.npy"
-        np.save(phantom, 0.02 * resize(shepp_logan_phantom(), (256, 256)).astype(np.float32))
-        sources = {"phantom": phantom, "head": slice_}
-        for title, angles, noise in SETTINGS:
-            degraded = Path(name) / "degraded.npy"
-            _simulated(title, sources[title], angles, noise, degraded, prior)
-    _tooth(tooth, prior)
-    _fan(fan, fan_truth, prior)
+        folder = Path(name)
+        parts = _simulations(series, folder, prior)
+        parts |= {
+            f"tooth/{views}": lambda views=views: _tooth(tooth, views, prior) for views in (45, 23)
+        }
+        parts |= {
+            f"fan/{degrees}": lambda degrees=degrees: _fan(fan, fan_truth, degrees, folder, prior)
+            for degrees in (90, 60, 30)
+        }
+        for part, measure in parts.items():
+            if any(fnmatch(part, pattern) for pattern in patterns):
+                kept[part] = {}
+                for method, row in measure():
+                    kept[part][method] = row
+                    print(part, method, json.dumps(row), file=sys.stderr, flush=True)
+                    out.write_text(json.dumps(kept, indent=1) + "\n")
+    for part, rows in kept.items():
+        print(f"\n{part}\n")
+        for method, row in rows.items():
+            cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
+            print(f"| {method} | {' | '.join(cells)} |")
+
+
+def _simulations(series: Path, folder: Path, prior: Denoiser) -> dict[str, Any]:
+    phantom = folder / "phantom.npy"
+    np.save(phantom, 0.02 * resize(shepp_logan_phantom(), (SIDE, SIDE)).astype(np.float32))
+    sources = {"phantom": phantom} | {f"head{n}": series / f"{n}.dcm" for n in HELD_OUT}
+    return {
+        f"{title}/{angles}/{noise:g}": lambda s=source, a=angles, n=noise: _simulated(
+            s, a, n, folder / "degraded.npy", prior
+        )
+        for title, source in sources.items()
+        for angles in ANGLES
+        for noise in NOISES
+    }
 
 
 def _simulated(
-    title: str, source: Path, angles: str, noise: float, degraded: Path, prior: Denoiser
-) -> None:
+    source: Path, angles: str, noise: float, degraded: Path, prior: Denoiser
+) -> Iterator[tuple[str, Row]]:
     clean = CT.measure(source, _settings(simulate=True, angles=angles), CPU, degraded)
     sigma = noise * float(clean.problem.y.max())
     chosen = _settings(simulate=True, angles=angles, sigma=sigma or None)
     scan = CT.measure(source, chosen, CPU, degraded)
-    print(f"\n{title}, angles {angles}, noise {noise:.0%} of the largest line integral")
-    for method, images, seconds, residual in _methods(scan, prior):
-        scores = scan_scores(images, scan.truth)
-        print(
-            f"{method:9} {scores.psnr:6.2f} dB  SSIM {scores.ssim:.4f}  residual "
-            f"{residual:.4f}  {seconds:5.1f} s",
-            flush=True,
-        )
+    yield "noise", {"residual": sigma}
+    yield from _methods(scan, prior, scan.truth)
+    for name in AVERAGED:
+        solved = _solvable(scan, name)
+        if solved is not None:
+            yield f"{name}, mean of {SAMPLES}", _sampled(solved, prior, name, scan.truth, SAMPLES)
 
 
 def _settings(**chosen: object) -> CtSettings:
-    return CtSettings(size=(256, 256), **chosen)
+    return CtSettings(size=(SIDE, SIDE), **chosen)
 
 
-def _methods(scan: Scan, prior: Denoiser, only: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
+def _methods(
+    scan: Scan, prior: Denoiser, truth: np.ndarray, only: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Row]]:
     for name in CLASSICAL:
         if not only or name in only:
-            began = time.perf_counter()
+            began = time.process_time()
             x = scan.classical[name]()
-            yield name, *_finished(scan, x, began)
-    for name, steps in SAMPLERS:
+            yield name, _row(scan, x, truth, began)
+    for name in SAMPLERS:
         if not only or name in only:
-            known = restore.methods()[name].__dataclass_fields__
-            values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": steps}
-            if "start" in known:
-                values["start"] = scan.start
-                if name != "pnp" and "sigma_max" in known:
-                    values["sigma_max"] = START_LEVEL
-            began = time.perf_counter()
-            try:
-                if "svd" in restore.methods()[name].needs:
-                    scan = CT.factorised(scan, None)
-                x = solve(scan.problem, prior, name, seed=0, samples=1, **values)[0]
-            except Exception as error:  # a table with a gap says more than none
-                print(f"{name:9} {type(error).__name__}: {error}", flush=True)
-                continue
-            yield name, *_finished(scan, x, began)
+            solved = _solvable(scan, name)
+            if solved is not None:
+                yield name, _sampled(solved, prior, name, truth, 1)
 
 
-def _finished(scan: Scan, x: torch.Tensor, began: float):  # type: ignore[no-untyped-def]
-    seconds = time.perf_counter() - began
+def _solvable(scan: Scan, name: str) -> Scan | None:
+    """The scan with what the method needs; None where it has no such thing."""
+    if "svd" in restore.methods()[name].needs:
+        try:
+            scan = CT.factorised(scan, None)
+        except InputError:  # rays without symmetry
+            return None
+    return None if misfit(restore.methods()[name], scan.problem) else scan
+
+
+def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples: int) -> Row:
+    known = restore.methods()[name].__dataclass_fields__
+    values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
+    if "start" in known:
+        values["start"] = scan.start
+        if name != "pnp" and "sigma_max" in known:
+            values["sigma_max"] = START_LEVEL
+    began = time.process_time()
+    x = solve(scan.problem, prior, name, seed=0, samples=samples, **values)
+    return _row(scan, x.mean(0), truth, began)
+
+
+def _row(scan: Scan, x: torch.Tensor, truth: np.ndarray, began: float) -> Row:
+    seconds = time.process_time() - began
     residual = float((scan.problem.operator(x) - scan.problem.y).square().mean().sqrt())
-    return as_images(scan.image(x[None])[0]), seconds, residual
+    scores = scan_scores(as_images(scan.image(x[None])[0]), truth)
+    return {"psnr": scores.psnr, "ssim": scores.ssim, "residual": residual, "seconds": seconds}
 
 
-def _tooth(path: Path, prior: Denoiser) -> None:
+def _tooth(path: Path, views: int, prior: Denoiser) -> Iterator[tuple[str, Row]]:
+    """Against SIRT of all the views."""
     whole = CT.measure(path, CtSettings(slice="0", bin=4), CPU, path)
     center = str(whole.sidecar["center"])
     reference = as_images(whole.image(whole.classical["sirt"]()[None])[0])
-    for views in (45, 23):
-        chosen = CtSettings(slice="0", bin=4, views=views, center=center)
-        scan = CT.measure(path, chosen, CPU, path)
-        print(f"\ntooth, {views} of 181 views against SIRT of all, axis {float(center):.2f}")
-        for method, images, seconds, residual in _methods(
-            scan, prior, ("fbp", "sirt", "tv", "pnp")
-        ):
-            scores = scan_scores(images, reference)
-            print(
-                f"{method:9} {scores.psnr:6.2f} dB  SSIM {scores.ssim:.4f}  residual "
-                f"{residual:.4f}  {seconds:5.1f} s",
-                flush=True,
-            )
+    chosen = CtSettings(slice="0", bin=4, views=views, center=center)
+    scan = CT.measure(path, chosen, CPU, path)
+    yield from _methods(scan, prior, reference, ("fbp", "sirt", "tv", "pnp"))
 
 
-def _fan(path: Path, truth_path: Path, prior: Denoiser) -> None:
-    from restore.io.arrays import read_arrays
-
+def _fan(
+    path: Path, truth_path: Path, degrees: int, folder: Path, prior: Denoiser
+) -> Iterator[tuple[str, Row]]:
+    """Matthews correlation after Otsu's threshold with the segmented truth."""
     arrays = read_arrays(path)
-    sinogram = arrays["CtDataLimited.sinogram"]
-    angles = arrays["CtDataLimited.parameters.angles"].ravel()
-    side = 128
+    side, kept = 128, 2 * degrees + 1
     truth = np.asarray(Image.open(truth_path).convert("L").resize((side, side), Image.BOX)) > 127
-    with tempfile.TemporaryDirectory() as name:
-        for degrees in (90, 60, 30):
-            kept = 2 * degrees + 1
-            npz = Path(name) / "part.npz"
-            np.savez(npz, sinogram=sinogram[:kept], angles=angles[:kept])
-            chosen = CtSettings(
-                bin=4, dso=410.66, dsd=553.74, det_spacing=0.2, size=(side, side),
-                pixel_size=0.2 * 410.66 / 553.74 * 512 / side,
-            )  # fmt: skip
-            scan = CT.measure(npz, chosen, CPU, npz)
-            print(f"\nfan beam, {degrees} degrees, {kept} views, {side}x{side}")
-            for method, images, seconds, _ in _methods(scan, prior, ("fbp", "tv", "pnp")):
-                found = images[0] > threshold_otsu(images[0])
-                print(
-                    f"{method:9} Matthews {_matthews(found, truth):.4f}  {seconds:5.1f} s",
-                    flush=True,
-                )
+    npz = folder / "part.npz"
+    np.savez(
+        npz,
+        sinogram=arrays["CtDataLimited.sinogram"][:kept],
+        angles=arrays["CtDataLimited.parameters.angles"].ravel()[:kept],
+    )
+    chosen = CtSettings(
+        bin=4, dso=410.66, dsd=553.74, det_spacing=0.2, size=(side, side),
+        pixel_size=0.2 * 410.66 / 553.74 * 512 / side,
+    )  # fmt: skip
+    scan = CT.measure(npz, chosen, CPU, npz)
+    for name in ("fbp", "tv"):
+        x = scan.classical[name]()
+        yield name, {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
+    values = {**TUNED.get("pnp", {}), **CT.tuned.get("pnp", {}), "steps": STEPS}
+    x = solve(scan.problem, prior, "pnp", seed=0, samples=1, start=scan.start, **values)[0]
+    yield "pnp", {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
 
 
-def _matthews(found: np.ndarray, truth: np.ndarray) -> float:
+def _matthews(images: np.ndarray, truth: np.ndarray) -> float:
+    found = images[0] > threshold_otsu(images[0])
     return float(np.corrcoef(found.ravel(), truth.ravel())[0, 1])
 
 

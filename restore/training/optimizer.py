@@ -18,24 +18,10 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised. Kernels of a convolution are taken as [out, in·h·w] matrices.
+    """Momentum, orthogonalised. Kernels of a convolution are taken as [out, in·h·w] matrices."""
 
-    Args:
-        params: weights of two axes or more.
-        lr: learning rate.
-        momentum: share of the past in the running mean of the gradients.
-        dtype: of the products of the orthogonalisation; the weights keep theirs.
-    """
-
-    def __init__(
-        self,
-        params: Iterable[nn.Parameter],
-        lr: float,
-        momentum: float = 0.95,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
-        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -49,7 +35,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
                 nesterov = torch.lerp(weight.grad, state["momentum"], group["momentum"])
-                update = orthogonalised(nesterov.flatten(1).to(self._dtype)).to(weight.dtype)
+                update = orthogonalised(nesterov.flatten(1))
                 scale = 0.2 * max(update.shape) ** 0.5
                 weight.sub_(update.view(weight.shape), alpha=group["lr"] * scale)
 
@@ -58,7 +44,8 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     """Approximately U Vᵀ of the thin SVD of `matrix` [rows, columns].
 
     A step x ← (a + b G + c G²) x with G = x xᵀ multiplies x by a polynomial of G, so all five are
-    done on G alone and multiplied into x once: about half of the arithmetic for wide matrices.
+    done on G alone and multiplied into x once: about half of the arithmetic for wide matrices. In
+    half precision rounding would make G indefinite, and the iteration diverge.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -75,10 +62,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 def optimizers(
-    network: nn.Module,
-    muon_rate: float,
-    adam_rate: float,
-    muon_dtype: torch.dtype = torch.float32,
+    network: nn.Module, muon_rate: float, adam_rate: float
 ) -> list[torch.optim.Optimizer]:
     """Muon for the inner convolutions; AdamW for the first and last, the norms and the linears."""
     named = dict(network.named_parameters())
@@ -86,6 +70,6 @@ def optimizers(
     chosen = {id(p) for p in inner}
     rest = [p for p in named.values() if id(p) not in chosen]
     return [
-        Muon(inner, lr=muon_rate, dtype=muon_dtype),
+        Muon(inner, lr=muon_rate),
         torch.optim.AdamW(rest, lr=adam_rate, betas=(0.9, 0.99), weight_decay=0.0),
     ]

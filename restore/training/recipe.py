@@ -54,7 +54,8 @@ class Recipe(BaseModel):
     decay: float = Field(0.25, ge=0, le=1, description="last share of the run, linearly to 0")
     clip: float = Field(1.0, gt=0)
     dtype: Literal["fp32", "bf16"] = Field(
-        "fp32", description="of the products; the weights and their average stay in float32"
+        "fp32",
+        description="of the network's products; the weights and their average stay in float32",
     )
     ema: float = Field(0.05, gt=0, description="relative length of the average, of the run so far")
 

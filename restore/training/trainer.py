@@ -84,9 +84,8 @@ class Trainer:
         self.network = network_of(self.recipe).to(self.device)
         self.preconditioning = EDMPreconditioning(self.recipe.data_mean, self.recipe.data_std)
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
-        self._product = torch.bfloat16 if self.recipe.dtype == "bf16" else torch.float32
         self._optimizers = optimizers(
-            self.network, self.recipe.learning_rate, self.recipe.adam_rate, self._product
+            self.network, self.recipe.learning_rate, self.recipe.adam_rate
         )
         self._level_loss = torch.ones(LEVEL_BINS, device=self.device)
         self._patches = Patches(self.pictures, self.recipe)
@@ -103,6 +102,7 @@ class Trainer:
                 self._save("trunk.pt")
             loss = self._train_step()
             self.step += 1
+            self._expect_finite(loss)
             last = self.step == self.recipe.steps
             psnr = self.validate() if last or self.step % VALIDATE_EVERY == 0 else None
             if psnr is not None:
@@ -148,7 +148,7 @@ class Trainer:
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = clean + sigma * noise
         inner = self.preconditioning.network_input(noisy, sigma)
-        half = self._product is torch.bfloat16
+        half = recipe.dtype == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output = self.network(inner, sigma.log().flatten() / 4)
         target = self.preconditioning.target(clean, noisy, sigma)
@@ -197,7 +197,16 @@ class Trainer:
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
 
+    def _expect_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"{self.folder}: the loss of step {self.step} is {loss}; expected a recipe that "
+                f"converges, as with a smaller learning_rate (the last checkpoint is kept)"
+            )
+
     def _save(self, name: str) -> None:
+        # The loss was of the weights before this step's update: no checkpoint is lost to a bad one.
+        self._expect_finite(float(sum(p.sum() for p in self._average.values())))
         state = {
             "step": self.step,
             "network": self.network.state_dict(),

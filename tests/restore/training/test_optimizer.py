@@ -5,19 +5,18 @@ from restore.prior.networks.gated_unet import GatedUNet
 from restore.training.optimizer import Muon, optimizers, orthogonalised
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.03)])
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
-def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, dtype, tolerance):
+def test_an_orthogonalised_matrix_has_singular_values_near_one(shape):
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(shape, generator=generator)
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-    result = orthogonalised(matrix.to(dtype)).float()
+    result = orthogonalised(matrix)
     values = torch.linalg.svdvals(result)
     assert values.min() > 0.3
     assert values.max() < 1.3
     # The singular vectors stay those of the matrix: Uᵀ R V is diagonal.
     rotated = u.T @ result @ vh.T
-    assert (rotated - rotated.diagonal().diag()).abs().max() < tolerance
+    assert (rotated - rotated.diagonal().diag()).abs().max() < 1e-4
 
 
 def test_every_parameter_has_one_optimizer():

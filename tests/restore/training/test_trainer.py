@@ -210,3 +210,20 @@ def test_bf16_trains_the_body_and_keeps_the_weights_and_the_pictures_way_in_floa
     )
     learned = (b - start).norm()
     assert 0 < (a - b).norm() < 0.2 * learned
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])  # by the weights to be saved; by the next loss
+def test_a_run_that_diverges_stops_and_keeps_its_last_checkpoint(
+    recipe, pictures, tmp_path, seconds
+):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU, checkpoint_seconds=seconds)
+    trainer.step = 3
+    trainer._save("checkpoint.pt")
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    for optimizer in trainer._optimizers:
+        optimizer.register_step_post_hook(
+            lambda *_: trainer.network.head.weight.data.fill_(math.nan)
+        )
+    with pytest.raises(InputError, match=r"the loss of step [45] is nan; expected a recipe that"):
+        trainer.run()
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
