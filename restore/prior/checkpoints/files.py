@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import struct
 import warnings
 import zipfile
@@ -38,11 +40,31 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Weights:
-    """Named tensors of a file, and what the file itself says about their architecture."""
+    """Named tensors of a file, and what the file itself says about their architecture.
+
+    Attributes:
+        path: the file.
+        state: its tensors by name.
+        config: the architecture, as far as the file's metadata say it.
+        mapped: the tensors are pages of the file, read when they are first used.
+    """
 
     path: Path
     state: dict[str, Tensor]
     config: dict[str, Any]
+    mapped: bool = False
+
+    def take(self, name: str, device: str | torch.device, dtype: torch.dtype) -> Tensor:
+        """Take a tensor out of `state`, on a device and of a dtype.
+
+        Where it is mapped and already as asked for, it stays mapped. Where it has to be copied,
+        the pages that were read for that are given back: never is more than one tensor held twice.
+        """
+        stored = self.state.pop(name)
+        taken = stored.to(device, dtype)
+        if self.mapped and taken is not stored:
+            _give_back(stored)
+        return taken
 
 
 def read_weights(path: Path) -> Weights:
@@ -59,12 +81,11 @@ def read_weights(path: Path) -> Weights:
             head = stream.read(9)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a checkpoint") from None
-    if len(head) == 9 and head[8:9] == b"{":
-        state, config = _safetensors(path)
-    else:
-        state, config = _torch(path, zipped=head[:4] == b"PK\x03\x04"), {}
+    zipped = head[:4] == b"PK\x03\x04"
+    stored_safely = len(head) == 9 and head[8:9] == b"{"
+    state, config = _safetensors(path) if stored_safely else (_torch(path, zipped), {})
     _check_floats(path, state)
-    return Weights(path, without_prefix(state), config)
+    return Weights(path, without_prefix(state), config, mapped=stored_safely or zipped)
 
 
 def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -98,6 +119,18 @@ def _torch(path: Path, zipped: bool) -> dict[str, Tensor]:
     if not state:
         raise InputError(f"{path}: no named tensors in it; expected a state dict")
     return state
+
+
+def _give_back(mapped: Tensor) -> None:
+    """Drop the pages of a mapped tensor from memory; whoever reads it again reads the file."""
+    if not hasattr(mmap, "MADV_DONTNEED"):  # Windows
+        return
+    storage = mapped.untyped_storage()
+    first = -(-storage.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = (storage.data_ptr() + storage.nbytes()) // mmap.PAGESIZE * mmap.PAGESIZE
+    if first < end:
+        size = ctypes.c_size_t(end - first)
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), size, mmap.MADV_DONTNEED)
 
 
 def tensors_of(content: object) -> dict[str, Tensor]:

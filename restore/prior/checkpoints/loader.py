@@ -139,10 +139,11 @@ class Checkpoint:
                 f"`restore models add FILE --set label=N`"
             )
         network = recognised.network
-        # The mapped tensors themselves become the parameters: nothing is copied.
-        network.load_state_dict(weights.state, assign=True)
-        weights.state.clear()
         network.set_dtype(dtype)
+        wanted = {name: value.dtype for name, value in network.state_dict().items()}
+        # What has its dtype already becomes a parameter as it is mapped: nothing is copied.
+        state = {name: weights.take(name, device, dtype) for name, dtype in wanted.items()}
+        network.load_state_dict(state, assign=True)
         network.to(device)
         denoiser = CheckpointDenoiser(
             network,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 from restore.errors import InputError
 from restore.prior.checkpoints.files import read_weights, tensors_of
 from restore.prior.models import load_prior
+from restore.prior.networks.ddpm import DDPM, DDPMConfig
 
 
 class Malicious:
@@ -116,50 +118,51 @@ def test_the_old_format_of_torch_is_read(tmp_path):
     assert torch.equal(load_prior(path)(x, 0.3), load_prior(FOLDER / "ddpm.ckpt")(x, 0.3))
 
 
+@pytest.mark.parametrize("save", [save_file, torch.save], ids=["safetensors", "torch"])
+def test_half_precision_is_widened_as_it_is_read(tmp_path, save):
+    """Beside the same numbers stored in float32: of every tensor, one of several pages too."""
+    state = {n: v.half() for n, v in torch.load(FOLDER / "ddpm.ckpt", weights_only=True).items()}
+    assert max(value.nbytes for value in state.values()) > 3 * mmap.PAGESIZE
+    save(state, tmp_path / "half")
+    save({n: v.float() for n, v in state.items()}, tmp_path / "single")
+    half, single = (load_prior(tmp_path / name).network for name in ("half", "single"))
+    for name, value in single.state_dict().items():
+        assert torch.equal(half.state_dict()[name], value), name
+
+
 PEAK = """
 import sys
+from pathlib import Path
 import torch
-from safetensors.torch import save_file
 from restore.prior.checkpoints import loader
-from restore.prior.networks.ddpm import DDPM, DDPMConfig
 
 def now(field):
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 
-loader.find_checkpoint(sys.argv[2]).load("cpu", torch.float32)
+loader.find_checkpoint(Path(sys.argv[2])).load("cpu", torch.float32)
 before = now("VmRSS")
-prior = loader.find_checkpoint(sys.argv[1]).load("cpu", torch.float32)
+prior = loader.find_checkpoint(Path(sys.argv[1])).load("cpu", torch.float32)
 total = sum(float(value.sum()) for value in prior.network.parameters())
 print(now("VmHWM") - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("kind", ["torch", "safetensors"])
-def test_loading_takes_the_size_of_the_file(tmp_path, kind):
-    """Peak of the process while a file of 60 MB is loaded and every weight is read."""
-    from restore.prior.networks.ddpm import DDPM, DDPMConfig
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["single", "half"])
+@pytest.mark.parametrize("save", [save_file, torch.save], ids=["safetensors", "torch"])
+def test_loading_takes_the_size_of_the_weights(tmp_path, save, dtype):
+    """Peak of the process while 60 MB of float32 weights are loaded and every one is read.
 
+    From half precision they are twice the file, and the file is not held beside them.
+    """
     with torch.device("meta"):
         network = DDPM(DDPMConfig(3, 3, 128, (128, 384), 1, (False,) * 2))
-    state = {name: torch.ones(value.shape) for name, value in network.state_dict().items()}
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
     path = tmp_path / "large"
-    if kind == "torch":
-        torch.save(state, path)
-    else:
-        save_file(state, path)
-    script = PEAK.replace("sys.argv[1]", "Path(sys.argv[1])").replace(
-        "sys.argv[2]", "Path(sys.argv[2])"
-    )
-    command = [
-        sys.executable,
-        "-c",
-        "from pathlib import Path\n" + script,
-        path,
-        FOLDER / "ddpm.ckpt",
-    ]
+    save({name: torch.ones(shape, dtype=dtype) for name, shape in shapes.items()}, path)
+    command = [sys.executable, "-c", PEAK, path, FOLDER / "ddpm.ckpt"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    size = path.stat().st_size
-    assert size > 50e6
-    assert int(done.stdout) <= 1.2 * size
+    weights = 4 * sum(shape.numel() for shape in shapes.values())
+    assert weights > 50e6
+    assert int(done.stdout) <= 1.2 * max(weights, path.stat().st_size)
