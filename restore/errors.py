@@ -1,6 +1,9 @@
-"""The one exception that a user sees as one line."""
+"""The one exception that a user sees as one line, and how such a line names what there is."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(Exception):
@@ -17,3 +20,16 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+def expected_one_of(known: Iterable[str], found: str) -> str:
+    """The end of a refusal: every known name, and the nearest where one resembles what was found.
+
+    Example:
+        >>> expected_one_of(["ddrm", "pnp"], "drdm")
+        'expected one of ddrm, pnp; did you mean ddrm?'
+    """
+    names = list(known)
+    near = difflib.get_close_matches(found, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"expected one of {', '.join(names) or 'none'}{hint}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from restore.errors import expected_one_of
 from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method, methods
 from restore.noise import Noise, NoiseSource
@@ -96,15 +96,10 @@ def _method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for name in hyperparameters:
         if name not in names:
-            raise ValueError(f"{method} has no hyperparameter {name!r}{_nearest(name, names)}")
+            raise ValueError(
+                f"{method} has no hyperparameter {name!r}; {expected_one_of(names, name)}"
+            )
     return cls(**hyperparameters)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ";"
-    return f"{hint} There are {', '.join(known)}"
 
 
 def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:

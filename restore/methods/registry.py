@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from restore.errors import expected_one_of
 from restore.methods.base import Method
 from restore.methods.ccdf import CCDF
 from restore.methods.daps import DAPS
@@ -55,7 +54,7 @@ def find_method(name: str) -> type[Method]:
     """Return a method by its name, or one's own as `package.module:Class`.
 
     Raises:
-        ValueError: if there is none; names the nearest.
+        ValueError: if there is none; names those that there are.
         InputError: if the user's module cannot be imported.
     """
     known = methods()
@@ -66,6 +65,4 @@ def find_method(name: str) -> type[Method]:
         if isinstance(found, type) and issubclass(found, Method):
             return found
         raise ValueError(f"{name} is {found!r}; expected a subclass of restore.methods.Method")
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"; did you mean {near[0]!r}? " if near else "; "
-    raise ValueError(f"there is no method {name!r}{hint}There are {', '.join(known)}")
+    raise ValueError(f"there is no method {name!r}; {expected_one_of(known, name)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.own import is_own, load_own
 from restore.prior.checkpoints.card import sha256_of as sha256_of
 
@@ -114,7 +113,7 @@ def find_model(
         settings: what a checkpoint's file does not say, such as `label`.
 
     Raises:
-        InputError: if there is none; names the nearest bundled model.
+        InputError: if there is none; names the bundled models.
     """
     models = bundled_models()
     if str(name_or_path) in models:
@@ -128,11 +127,9 @@ def find_model(
 
         checkpoint = find_checkpoint(path, settings)
         return open_model(path) if checkpoint is None else checkpoint
-    near = difflib.get_close_matches(str(name_or_path), models, n=1, cutoff=0.0)
-    hint = f"; did you mean {near[0]}?" if near else ""
     raise InputError(
-        f"{name_or_path}: no such model or file; expected one of {', '.join(models)} "
-        f"or the path of a model{hint}"
+        f"{name_or_path}: no such model or file; other than a path, "
+        f"{expected_one_of(models, str(name_or_path))}"
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Collection
 from typing import Any
 
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.methods.registry import find_method, methods
 from restore.own import is_own
 
@@ -26,18 +25,15 @@ def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
     if name in classical:
         return
     known = methods()
-    fit = ", ".join([*classical, *(other for other, cls in known.items() if verb in cls.tasks)])
+    fit = [*classical, *(other for other, cls in known.items() if verb in cls.tasks)]
     if name not in known and not is_own(name):
-        near = difflib.get_close_matches(name, [*known, *classical], n=1, cutoff=0.0)
-        raise InputError(
-            f"--method {name}: unknown; did you mean {near[0]}? Those for {verb}: {fit}"
-        )
+        raise InputError(f"--method {name}: unknown; for {verb} {expected_one_of(fit, name)}")
     try:
         method = find_method(name)
     except ValueError as error:
         raise InputError(f"--method {error}") from error
     if verb not in method.tasks:
-        raise InputError(f"--method {name}: not for {verb}; expected one of {fit}")
+        raise InputError(f"--method {name}: not for {verb}; {expected_one_of(fit, name)}")
 
 
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:

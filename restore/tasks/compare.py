@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import statistics
 import time
@@ -15,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
 from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
-from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.solve import misfit, solve
 from restore.tasks.choice import check_method
@@ -312,27 +310,20 @@ def _check_name(name: str, task: Task) -> None:
             f"and never comes with this one; those at hand are {', '.join(fit)}"
         )
     if name in CLASSICAL:
-        raise InputError(f"--method {name}: not for {task.name}; expected one of {', '.join(fit)}")
-    if name in methods() or is_own(name):
-        check_method(name, task.name)
-        return
-    near = difflib.get_close_matches(name, fit, n=1, cutoff=0.0)
-    raise InputError(
-        f"--method {name}: unknown; did you mean {near[0]}? Those for {task.name}: {', '.join(fit)}"
-    )
+        raise InputError(f"--method {name}: not for {task.name}; {expected_one_of(fit, name)}")
+    check_method(name, task.name, [other for other in fit if other in CLASSICAL])
 
 
 def _check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-        raise InputError(f"--set {name}: is not compared; did you mean {near[0]}?")
+        raise InputError(f"--set {name}: is not compared; {expected_one_of(names, name)}")
     known = []
     if name not in CLASSICAL:
         known = [f.name for f in fields(find_method(name)) if f.name != "start"]  # type: ignore[arg-type]
     for parameter in values:
         if parameter not in known:
             raise InputError(
-                f"--set {name}.{parameter}: unknown; expected one of {', '.join(known) or 'none'}"
+                f"--set {name}.{parameter}: unknown; {expected_one_of(known, parameter)}"
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.prior.conversion import Conversion
 from restore.prior.networks.layers import CheckpointNetwork
 
@@ -107,7 +107,7 @@ class Choices:
             )
         if value not in allowed:
             raise InputError(
-                f"{self.path}: {name} is {value!r}; expected one of {', '.join(allowed)}"
+                f"{self.path}: {name} is {value!r}; {expected_one_of(allowed, str(value))}"
             )
         if name not in self.given and why:
             self.assumed[name] = f"{value} ({why})"
@@ -138,7 +138,7 @@ class Choices:
         if unknown:
             raise InputError(
                 f"{self.path}: {unknown[0]} is not a setting of this checkpoint; "
-                f"expected one of {', '.join(sorted(self._asked))}"
+                f"{expected_one_of(sorted(self._asked), unknown[0])}"
             )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from restore.errors import expected_one_of
 from restore.sde.samplers.adaptive import AdaptiveODE
 from restore.sde.samplers.base import Sampler
 from restore.sde.samplers.deterministic import DDIM, DPMSolver, Heun
@@ -30,11 +29,9 @@ def find_sampler(name: str) -> type[Sampler]:
     """Return a sampler by its name.
 
     Raises:
-        ValueError: if there is none; names the nearest.
+        ValueError: if there is none; names those that there are.
     """
     known = samplers()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"{name}: unknown{hint} Expected one of {', '.join(known)}")
+    raise ValueError(f"{name}: unknown; {expected_one_of(known, name)}")

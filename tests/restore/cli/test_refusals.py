@@ -129,7 +129,9 @@ def test_unknown_model_has_the_nearest(restore, photo):
 
 
 def test_unknown_parameter_has_the_nearest(restore, photo):
-    refused(restore("denoise", photo, "--set", "etab=1"), "photo.png", "'etab'", "'eta_b'")
+    refused(
+        restore("denoise", photo, "--set", "etab=1"), "photo.png", "'etab'", "did you mean eta_b?"
+    )
 
 
 def test_parameter_out_of_range(restore, photo):
