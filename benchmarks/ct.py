@@ -143,7 +143,7 @@ def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples:
     known = restore.methods()[name].__dataclass_fields__
     values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
     if "start" in known:
-        values["start"] = scan.start
+        values["start"] = scan.classical[scan.start]()
         if name != "pnp" and "sigma_max" in known:
             values["sigma_max"] = START_LEVEL
     began = time.process_time()
@@ -190,7 +190,9 @@ def _fan(
         x = scan.classical[name]()
         yield name, {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
     values = {**TUNED.get("pnp", {}), **CT.tuned.get("pnp", {}), "steps": STEPS}
-    x = solve(scan.problem, prior, "pnp", seed=0, samples=1, start=scan.start, **values)[0]
+    x = solve(
+        scan.problem, prior, "pnp", seed=0, samples=1, start=scan.classical[scan.start](), **values
+    )[0]
     yield "pnp", {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
 
 

@@ -146,7 +146,7 @@ def _solved(
     known = restore.methods()[method].__dataclass_fields__  # type: ignore[attr-defined]
     chosen: dict[str, Any] = {**TUNED.get(method, {}), **MRI.tuned.get(method, {})}
     if "start" in known:
-        chosen["start"] = scan.start
+        chosen["start"] = scan.classical[scan.start]()
         if method != "pnp":
             chosen["sigma_max"] = START_LEVEL
     return solve(scan.problem, prior, method, seed=0, samples=samples, **(chosen | parameters))

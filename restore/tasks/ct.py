@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +33,8 @@ from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation
 
 BASELINE = "fbp"
+# From few views or a limited angle total variation is 4 to 10 dB above filtered back-projection.
+START = "tv"
 # What is 1 inside: all but one pixel in two hundred of a smooth reconstruction are below.
 _BRIGHTEST = 0.995
 # Total variation has images in [0, 1]: so many times what is 1 elsewhere.
@@ -97,8 +100,8 @@ class Ct(ScanTask[CtSettings]):
         }
         return Scan(
             problem=problem,
-            start=smooth[:, None].to(device) / scale,
-            classical=classical,
+            classical={name: cache(estimate) for name, estimate in classical.items()},
+            start=START,
             baseline=BASELINE,
             image=lambda x: x[..., 0, :, :] * scale,
             scale=scale,
@@ -130,7 +133,7 @@ class Ct(ScanTask[CtSettings]):
 
         def show(done: int, total: int) -> None:
             if on_step is not None:
-                on_step(done, total, scan.start)
+                on_step(done, total, scan.classical[BASELINE]())
 
         svd = exact_factors(unit, show).svd(operator)
         solved = Problem(operator.with_svd(svd), problem.y, problem.noise_std)

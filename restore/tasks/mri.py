@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -269,8 +270,8 @@ class Mri(ScanTask[MriSettings]):
         }
         return Scan(
             problem=problem,
-            start=classical[BASELINE](),
-            classical=classical,
+            classical={name: cache(estimate) for name, estimate in classical.items()},
+            start=BASELINE,
             baseline=BASELINE,
             image=image,
             scale=scale,

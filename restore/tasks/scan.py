@@ -51,7 +51,7 @@ class Scan:
 
     Attributes:
         problem: y = A x + σ_y n, a row of the batch for each slice.
-        start: the classical estimate [B, *domain.shape] that a sampler may begin from.
+        start: name of the one of `classical` that a sampler may begin from.
         classical: reconstructions without a prior by name, each [B, *domain.shape] when called.
         baseline: the one of them that results are compared with.
         image: from solutions [N, B, *domain.shape] to images [N, B, H, W] in the file's unit.
@@ -65,8 +65,8 @@ class Scan:
     """
 
     problem: Problem
-    start: Tensor
     classical: Mapping[str, Callable[[], Tensor]]
+    start: str
     baseline: str
     image: Callable[[Tensor], Tensor]
     scale: float
@@ -233,6 +233,7 @@ class Scanner(Generic[S]):
             "parameters": plain,
             "samples": self.settings.samples,
             "average": None if self.settings.samples else count,
+            "start": None if method in self.task.classical else scan.start,
             "scale": scan.scale,
             "std": spread,
             "model_sha256": self.model.card.sha256 if self.model else None,
@@ -253,7 +254,7 @@ class Scanner(Generic[S]):
         tuned = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
         chosen = {name: value for name, value in tuned.items() if name in known}
         if "start" in known:
-            chosen["start"] = scan.start
+            chosen["start"] = scan.classical[scan.start]()
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
         if method == preset.method:
