@@ -47,9 +47,9 @@ METHODS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("ddrm", "ddrm", 8, {"steps": 20}),
     ("ddrm-cg", "ddrm-cg", 8, {"steps": 20}),
     ("scoresde from noise", "scoresde", 1, {"steps": 50, "sigma_max": 10.0, "start": None}),
-    ("ccdf", "ccdf", 1, {"steps": 20}),
+    ("ccdf", "ccdf", 8, {"steps": 20}),
     ("snips", "snips", 1, {"steps": 20, "inner": 2, "theta": 3.0}),
-    ("diffpir", "diffpir", 1, {"steps": 20}),
+    ("diffpir", "diffpir", 8, {"steps": 20}),
     ("ddnm+", "ddnm", 1, {"steps": 20}),
 )
 CALIBRATED = ("ddrm", "ccdf", "diffpir", "snips")
