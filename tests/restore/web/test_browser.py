@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import socket
 import threading
 import time
@@ -22,35 +21,11 @@ from restore.cli.app import app
 
 from .conftest import smooth
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = os.environ.get("CHROME") or next(filter(None, map(shutil.which, NAMES)), None)
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # Gradio's own, when a file is uploaded.
 EXPECTED = "Method not implemented."
 PATIENCE = 60_000
 SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 SCREENSHOTS = os.environ.get("RESTORE_SCREENSHOTS")
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is installed, CHROME is unset"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=QUIET)
-        yield browser
-        browser.close()
 
 
 class Visit:
