@@ -6,6 +6,7 @@ import json
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +70,7 @@ class Kind:
         open: the verb with its settings and its loaded model.
         check_output: refuses an output that cannot be written.
         suffixes: what counts as an input in a folder.
+        degraded: gives the suffix of what `--simulate` writes.
         extension: of an output that nobody named, as `--ext` has it.
         whole: tells a folder that is one input.
     """
@@ -77,6 +79,7 @@ class Kind:
     open: Callable[[Any], Restores]
     check_output: Callable[[Path], object]
     suffixes: Collection[str]
+    degraded: Callable[[], str]
     extension: str = "auto"
     whole: Callable[[Path], bool] | None = None
 
@@ -92,7 +95,12 @@ def _pictures(verb: str) -> Kind:
 
         return Restorer(TASKS[verb], settings)
 
-    return Kind(Settings, opened, output_format, PICTURE_SUFFIXES)
+    def degraded() -> str:
+        from restore.tasks.registry import TASKS
+
+        return TASKS[verb].degraded_suffix
+
+    return Kind(Settings, opened, output_format, PICTURE_SUFFIXES, degraded)
 
 
 @dataclass(frozen=True)
@@ -110,14 +118,15 @@ def _run(
     given = common.given() | {name: value for name, value in own.items() if value is not None}
     settings = resolve_settings(given, common.config, verb, kind.settings)
     suffix = f"_{verb}" if common.suffix is None else common.suffix
+    made = (suffix, "_degraded") if settings.simulate else (suffix,)
     sources = expand_inputs(
-        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffix=suffix,
+        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffixes=made,
         whole=kind.whole,
     )  # fmt: skip
     ext = kind.extension if not common.ext or common.ext == "auto" else common.ext
     outputs = plan_outputs(sources, verb, output=common.output, suffix=suffix, ext=ext)
-    pairs = zip(sources, outputs, strict=True)
-    jobs = [_Job(source.path, output) for source, output in pairs if _wanted(output, common, kind)]
+    jobs = [_Job(source.path, output) for source, output in zip(sources, outputs, strict=True)]
+    jobs = _wanted(jobs, settings, suffix, common, kind)
     if common.dry_run:
         for job in jobs:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
@@ -127,13 +136,46 @@ def _run(
     return _run_jobs(jobs, kind.open(settings), suffix, common, alone=len(sources) == 1)
 
 
-def _wanted(output: Path, common: CommonOptions, kind: Kind) -> bool:
-    """Whether to make this output; what cannot be written is refused before any work is done."""
-    from restore.io.files import check_place, may_write
+def _wanted(
+    jobs: list[_Job], settings: RunSettings, suffix: str, common: CommonOptions, kind: Kind
+) -> list[_Job]:
+    """The jobs whose output is to be made; a file that may not be written is refused here."""
+    from restore.io.files import check_place, check_written, may_write
+    from restore.tasks.sidecar import is_sidecar
 
-    kind.check_output(output)
-    check_place(output)
-    return may_write(output, overwrite=common.overwrite, skip_existing=common.skip_existing)
+    read = [job.source for job in jobs]
+    read += [value for _, value in settings if isinstance(value, Path)]
+    files = {job: [job.output, *_beside(job.output, settings, suffix, kind)] for job in jobs}
+    written: list[tuple[Path | str, Path]] = [
+        (job.source, file) for job in jobs for file in files[job]
+    ]
+    if common.report is not None:
+        written.append(("--report", common.report))
+    check_written(written, read)
+    for job in jobs:
+        kind.check_output(job.output)
+        check_place(job.output)
+    if common.report is not None:
+        check_place(common.report)
+    may = partial(may_write, overwrite=common.overwrite, skip_existing=common.skip_existing)
+    wanted = [job for job in jobs if may(job.output)]
+    # What --skip-existing finds beside an output that is missing is of a run that did not end.
+    also = [file for job in wanted for file in files[job][1:] if not is_sidecar(file)]
+    for file in (*also, *([common.report] if common.report else [])):
+        may(file)
+    return wanted
+
+
+def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> list[Path]:
+    """What a run writes besides its output."""
+    from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
+
+    files = [sidecar_path(output), *numbered(output, settings.samples or 0)]
+    if settings.samples and settings.save_std:
+        files += std_paths(output)
+    if settings.simulate:
+        files.append(degraded_path(output, suffix, kind.degraded()))
+    return files
 
 
 def _run_jobs(

@@ -43,6 +43,7 @@ def scans(
             open=lambda settings: Scanner(found, settings),
             check_output=check_output,
             suffixes=inputs,
+            degraded=lambda: ".npy",
             extension=found.suffixes[0].lstrip("."),
             whole=whole,
         )

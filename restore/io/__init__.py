@@ -3,6 +3,7 @@
 from restore.io.atomic import atomic_path, write_bytes
 from restore.io.files import (
     InputFile,
+    check_written,
     expand_inputs,
     may_write,
     numbered,
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "as_written",
     "atomic_path",
+    "check_written",
     "expand_inputs",
     "from_integer",
     "hole_from_alpha",

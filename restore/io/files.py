@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -32,7 +33,7 @@ def expand_inputs(
     *,
     recursive: bool = False,
     suffixes: Collection[str] = PICTURE_SUFFIXES,
-    made_suffix: str | None = None,
+    made_suffixes: Collection[str] = (),
     whole: Callable[[Path], bool] | None = None,
 ) -> list[InputFile]:
     """Files as they are, folders as the picture files in them, sorted by name.
@@ -43,14 +44,15 @@ def expand_inputs(
         inputs: files and folders; what is named twice is taken once.
         recursive: also the folders inside folders.
         suffixes: what counts in a folder, in lower case. Hidden files do not.
-        made_suffix: ``_denoise``, say: files of a folder that an earlier run has written
+        made_suffixes: ``_denoise``, say: files of a folder that an earlier run has written
             (``NAME_denoise.png``, ``NAME_denoise_0.png``, ``NAME_denoise_std.png``) are left out.
         whole: tells a folder that is one input, a series of slices, say.
 
     Raises:
         InputError: a folder without any such file.
     """
-    ours = None if not made_suffix else re.compile(rf".*{re.escape(made_suffix)}(_\d+|_std)?")
+    tails = "|".join(re.escape(tail) for tail in made_suffixes if tail)
+    ours = re.compile(rf".*({tails})(_\d+|_std)?") if tails else None
     found: list[InputFile] = []
     for name in inputs:
         path = Path(name)
@@ -83,6 +85,9 @@ def plan_outputs(
 ) -> list[Path]:
     """The output of each input: ``NAME_VERB.EXT``.
 
+    Inputs whose names differ in their suffix alone keep it (``NAME_jpg_VERB.png``), since they
+    would share an output, or the sidecar of it.
+
     Args:
         inputs: of `expand_inputs`.
         verb: ``denoise``.
@@ -93,29 +98,47 @@ def plan_outputs(
             without loss and gives PNG otherwise (so after a JPEG).
 
     Raises:
-        InputError: one output file for several inputs, an output that is an input, or two inputs
-            with the same output.
+        InputError: one output file for several inputs.
     """
     tail = f"_{verb}" if suffix is None else suffix
     as_file = output is not None and _is_file_name(output)
     if as_file and len(inputs) > 1:
         raise InputError(f"{output}: one output file for {len(inputs)} inputs, expected a folder")
-    originals = {source.path.absolute() for source in inputs}
-    made: dict[Path, Path] = {}
+    if as_file:
+        return [Path(str(output))]
+    stems = Counter(source.path.with_suffix("") for source in inputs)
+    outputs = []
     for source in inputs:
-        if as_file:
-            target = Path(str(output))
-        else:
-            name = f"{source.path.stem}{tail}{_extension(source.path, ext)}"
-            target = _folder(source, output) / name
-        if target.absolute() in originals:
-            raise InputError(f"{source.path}: its output {target} is an input, {_ANOTHER}")
-        if target in made:
+        path = source.path
+        alone = not path.suffix or stems[path.with_suffix("")] == 1
+        name = path.stem if alone else f"{path.stem}_{path.suffix[1:]}"
+        outputs.append(_folder(source, output) / f"{name}{tail}{_extension(path, ext)}")
+    return outputs
+
+
+def check_written(
+    files: Iterable[tuple[str | os.PathLike[str], Path]], read: Iterable[Path]
+) -> None:
+    """Refuse to write one file twice, or onto a file that is read.
+
+    Args:
+        files: what makes it (an input, an option), and the file.
+        read: every file that is read.
+
+    Raises:
+        InputError: likewise.
+    """
+    originals = {os.path.realpath(path) for path in read}
+    made: dict[str, str | os.PathLike[str]] = {}
+    for source, target in files:
+        real = os.path.realpath(target)
+        if real in originals:
+            raise InputError(f"{source}: its output {target} is an input, {_ANOTHER}")
+        if real in made:
             raise InputError(
-                f"{source.path}: its output {target} is that of {made[target]} too, {_ANOTHER}"
+                f"{source}: its output {target} is that of {made[real]} too, {_ANOTHER}"
             )
-        made[target] = source.path
-    return list(made)
+        made[real] = source
 
 
 def check_place(output: Path) -> None:
@@ -153,6 +176,23 @@ def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = Fals
 def numbered(output: Path, samples: int) -> list[Path]:
     """``NAME_0.EXT`` ... of the samples whose mean is `output`."""
     return [output.with_name(f"{output.stem}_{i}{output.suffix}") for i in range(samples)]
+
+
+def degraded_path(output: Path, suffix: str, extension: str) -> Path:
+    """What ``--simulate`` writes beside `output`: ``NAME_degraded``.
+
+    Args:
+        output: ``NAME_VERB.EXT``.
+        suffix: ``_VERB``.
+        extension: ``.png``.
+    """
+    return output.with_name(f"{output.stem.removesuffix(suffix)}_degraded{extension}")
+
+
+def std_paths(output: Path) -> tuple[Path, Path]:
+    """The map of the standard deviation beside `output`: as numbers, and to look at."""
+    array, shown = (output.with_name(f"{output.stem}_std{end}") for end in (".npy", ".png"))
+    return array, shown
 
 
 def sidecar_path(output: Path) -> Path:

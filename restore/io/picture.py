@@ -28,6 +28,7 @@ _OVERSHOOT = 0.05
 # The largest power of two of float32: white is a power of two, not below any value.
 _LARGEST = 2.0**127
 _NPY = b"\x93NUMPY"
+_FLOATS = (np.float16, np.float32, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +232,7 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
 
 
 def _read_npy(stream: BinaryIO) -> Decoded:
-    expected = "float or unsigned numbers [H, W], [H, W, 1 to 4]"
+    expected = "bool, float or unsigned numbers [H, W], [H, W, 1 to 4]"
     if not stream.read(len(_NPY)) == _NPY:
         raise Undecodable("not a NumPy array", expected)
     stream.seek(0)
@@ -241,8 +242,10 @@ def _read_npy(stream: BinaryIO) -> Decoded:
         raise Undecodable(f"damaged NumPy array ({error})", expected) from error
     array = array[..., None] if array.ndim == 2 else array
     usable = array.ndim == 3 and 1 <= array.shape[2] <= 4 and 0 not in array.shape
-    if not usable or array.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
+    if not usable or array.dtype not in (np.bool_, np.uint8, np.uint16, *_FLOATS):
         raise Undecodable(f"array {list(array.shape)} of {array.dtype}", expected)
+    if array.dtype == np.bool_:
+        array = array * np.uint8(255)
     integers = array.dtype.kind == "u"
     bits = 8 * array.dtype.itemsize if integers else FLOAT_BITS
     with np.errstate(over="ignore"):  # what float32 does not hold is refused as infinite

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.files import numbered, sidecar_path
+from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
@@ -118,9 +118,7 @@ class Restorer:
             InputError: one line that names the file, what was found and what was expected.
         """
         began = time.perf_counter()
-        degraded = output.with_name(
-            f"{output.stem.removesuffix(suffix)}_degraded{self.task.degraded_suffix}"
-        )
+        degraded = degraded_path(output, suffix, self.task.degraded_suffix)
         case = self.case(source, degraded)
         preset = self._fitted_preset(case.measurement)
         method = self.settings.method or preset.method
@@ -470,10 +468,7 @@ def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:
     """
     spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
     scale = max(float(spread.max()), 1e-6)
-    array, shown = (
-        output.with_name(f"{output.stem}_std.npy"),
-        output.with_name(f"{output.stem}_std.png"),
-    )
+    array, shown = std_paths(output)
     write_picture(array, as_array(spread))
     write_picture(shown, as_array(spread / scale))
     return {"white_is": scale, "mean": float(spread.mean())}, [array, shown]

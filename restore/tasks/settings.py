@@ -109,7 +109,7 @@ def resolve_settings(
             fields["preset"] = preset
     where = f"{config}: " if config else ""
     try:
-        return kind.model_validate({**values, **fields, "parameters": parameters})
+        settings = kind.model_validate({**values, **fields, "parameters": parameters})
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
@@ -118,6 +118,9 @@ def resolve_settings(
             raise InputError(f"{where}{field}: {reason}") from None
         option = OPTION_NAMES.get(field, field).replace("_", "-")
         raise InputError(f"--{option}: {reason}") from None
+    if settings.save_std and not settings.samples:
+        raise InputError("--save-std: the spread of samples; expected --samples N")
+    return settings
 
 
 def parse_sigma(text: str, units: str) -> float | Literal["auto"]:

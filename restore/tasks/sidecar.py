@@ -22,3 +22,14 @@ def write_sidecar(path: Path, content: dict[str, Any]) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether a file is a sidecar, which the next output of its name may replace."""
+    if path.suffix != ".json":
+        return False
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"task", "output", "config"} <= set(content)

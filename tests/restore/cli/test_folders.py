@@ -1,5 +1,6 @@
 """Folders: at any depth, mixed kinds, bad files, and going on where a run stopped."""
 
+import json
 import shutil
 
 import pytest
@@ -103,3 +104,24 @@ def test_memory_that_runs_out_on_one_picture_does_not_stop_the_rest(
     assert made(tmp_path / "out") == {"a_denoise.png"}
     assert len(done.err.splitlines()) == 1
     assert "b.tif: out of memory at 40x30" in done.err
+
+
+def test_one_picture_in_several_formats(restore, tmp_path, photo):
+    (tmp_path / "in").mkdir()
+    picture = Image.open(photo)
+    for kind in ("png", "jpg", "webp"):
+        picture.save(tmp_path / "in" / f"a.{kind}", lossless=True)
+    done = restore("denoise", "in", "-o", "out", "--sigma", 0.05, "--json")
+    assert done.code == 0
+    names = {"a_jpg_denoise.png", "a_png_denoise.png", "a_webp_denoise.webp"}
+    assert {record["output"] for record in done.records} == {f"out/{name}" for name in names}
+    assert len(list((tmp_path / "out").iterdir())) == 6
+    for record in done.records:
+        assert json.loads((tmp_path / record["sidecar"]).read_text())["input"] == record["input"]
+
+
+def test_what_simulate_wrote_into_a_folder_is_no_input(restore, tmp_path, photo):
+    command = ("denoise", tmp_path, "--simulate", "--sigma", 0.05, "--json")
+    assert restore(*command).code == 0
+    (record,) = restore(*command, "--overwrite").records
+    assert record["input"] == str(photo)

@@ -7,6 +7,7 @@ import pytest
 from restore.errors import InputError
 from restore.io import (
     InputFile,
+    check_written,
     expand_inputs,
     may_write,
     numbered,
@@ -56,10 +57,10 @@ def test_outputs_of_an_earlier_run_are_left_out(folder: Path) -> None:
     for name in ("a_denoise.png", "a_denoise_0.png", "a_denoise_12.png", "a_denoise_std.png"):
         (folder / name).touch()
     (folder / "my_denoise_photo.png").touch()
-    found = names(expand_inputs([folder], made_suffix="_denoise"), folder)
+    found = names(expand_inputs([folder], made_suffixes=["_denoise"]), folder)
     assert found == ["a.png", "b.jpg", "my_denoise_photo.png"]
     # One that is named is wanted.
-    assert len(expand_inputs([folder / "a_denoise.png"], made_suffix="_denoise")) == 1
+    assert len(expand_inputs([folder / "a_denoise.png"], made_suffixes=["_denoise"])) == 1
 
 
 def test_empty_folder(tmp_path: Path) -> None:
@@ -118,21 +119,25 @@ def test_folders_are_kept_below_the_output_folder(folder: Path) -> None:
     assert [path.as_posix() for path in out] == expected
 
 
+def test_names_that_differ_in_their_suffix_alone_keep_it() -> None:
+    sources = [InputFile(Path("in") / name) for name in ("x.png", "x.JPG", "x", "y.jpg")]
+    out = plan_outputs(sources, "denoise")
+    expected = ["x_png_denoise.png", "x_JPG_denoise.png", "x_denoise.png", "y_denoise.png"]
+    assert [path.name for path in out] == expected
+
+
 def test_two_inputs_with_one_output() -> None:
-    sources = [InputFile(Path("in/x.png")), InputFile(Path("in/x.jpg"))]
-    with pytest.raises(InputError, match=r"in/x\.jpg: its output .* is that of in/x\.png too"):
-        plan_outputs(sources, "denoise")
-    sources = [InputFile(Path("a/x.png")), InputFile(Path("b/x.png"))]
-    with pytest.raises(InputError, match=r"is that of a/x\.png too"):
-        plan_outputs(sources, "denoise", output="out")
+    with pytest.raises(InputError, match=r"b/x\.png: its output o/x\.png is that of a/x\.png too"):
+        check_written([("a/x.png", Path("o/x.png")), ("b/x.png", Path("o/x.png"))], [])
 
 
-def test_never_onto_an_input() -> None:
-    source = [InputFile(Path("in/x.png"))]
-    with pytest.raises(InputError, match=r"in/x\.png: its output in/x\.png is an input"):
-        plan_outputs(source, "denoise", output="in/x.png")
-    with pytest.raises(InputError, match="is an input"):
-        plan_outputs(source, "denoise", suffix="")
+def test_never_onto_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.png").touch()
+    (tmp_path / "link.png").symlink_to("x.png")
+    for read, written in (("x.png", "x.png"), ("link.png", "x.png"), ("x.png", "link.png")):
+        with pytest.raises(InputError, match=rf"a\.png: its output .*{written} is an input"):
+            check_written([("a.png", tmp_path / written)], [tmp_path / read])
+    check_written([("a.png", tmp_path / "y.png")], [tmp_path / "x.png"])
 
 
 def test_existing_outputs(tmp_path: Path) -> None:

@@ -218,11 +218,11 @@ def test_16_bit_pgm(tmp_path: Path) -> None:
     assert to_integer(picture.pixels[0], 16).tolist() == [[258, 65534]]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
 def test_npy(tmp_path: Path, rng: np.random.Generator, dtype: Any, channels: int) -> None:
     shape = (5, 7, channels) if channels else (5, 7)
-    array = (rng.random(shape) * (1 if dtype in (np.float32, np.float64) else 250)).astype(dtype)
+    array = (rng.random(shape) * (250 if np.issubdtype(dtype, np.integer) else 1)).astype(dtype)
     np.save(tmp_path / "a.npy", array)
     picture = read_picture(tmp_path / "a.npy")
     full = array if channels else array[..., None]
@@ -230,6 +230,11 @@ def test_npy(tmp_path: Path, rng: np.random.Generator, dtype: Any, channels: int
     top = 1 if picture.bits == 32 else 2**picture.bits - 1
     assert np.allclose(picture.pixels * top, np.moveaxis(colours, -1, 0), rtol=1e-6, atol=0)
     assert (picture.alpha is not None) == (channels in (2, 4))
+
+
+def test_npy_of_bools_is_black_and_white(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[True, False]]))
+    assert read_picture(tmp_path / "a.npy").pixels.tolist() == [[[1.0, 0.0]]]
 
 
 def test_float_above_one_is_scaled_without_loss(tmp_path: Path, rng: np.random.Generator) -> None:

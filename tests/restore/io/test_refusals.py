@@ -166,7 +166,8 @@ def test_integer_mode(tmp_path: Path) -> None:
 def test_npy_of_other_arrays(tmp_path: Path, array: np.ndarray, found: str) -> None:
     np.save(tmp_path / "a.npy", array)
     message = refusal(tmp_path / "a.npy")
-    assert message == f"{found}, expected float or unsigned numbers [H, W], [H, W, 1 to 4]"
+    expected = "bool, float or unsigned numbers [H, W], [H, W, 1 to 4]"
+    assert message == f"{found}, expected {expected}"
 
 
 def test_npy_is_never_unpickled(tmp_path: Path) -> None:
