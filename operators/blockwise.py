@@ -56,7 +56,7 @@ class Blockwise(LinearOperator):
             # Piece by piece, since the indices for writing have to be long ones.
             for first in range(0, index.shape[0], step := max(1, _PIECE // matrix.shape[0])):
                 count = min(step, index.shape[0] - first)
-                piece = _product(groups.narrow(-2, first, count), matrix.mT).flatten(-2)
+                piece = product(groups.narrow(-2, first, count), matrix.mT).flatten(-2)
                 out = out.index_copy_(-1, index.narrow(0, first, count).flatten().long(), piece)
         return out.reshape(*batch, *self.codomain.shape)
 
@@ -65,12 +65,12 @@ class Blockwise(LinearOperator):
         parts = []
         for index, matrix in zip(self._groups, self._matrices, strict=True):
             groups = flat.index_select(-1, index.flatten()).reshape(*flat.shape[:-1], *index.shape)
-            parts.append(_product(groups, matrix).flatten(-2))
+            parts.append(product(groups, matrix).flatten(-2))
         return torch.cat(parts, -1)
 
 
-def _product(groups: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply `[*batch, number, K]` by `[K, M]`, one image at a time.
+def product(groups: Tensor, matrix: Tensor) -> Tensor:
+    """Return `[*batch, number, K]` times `[K, M]`, one image at a time.
 
     As one product over all images its rounding would depend on how many there are.
     """

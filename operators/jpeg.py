@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.blockwise import Blockwise
+from operators.blockwise import product
 from operators.jpeg_planes import (
     BLOCK,
+    COLUMNS,
+    ROWS,
     YCBCR,
     cosine_matrix,
     decimate,
     decimate_transposed,
     enlarge,
-    enlarge_transposed,
     from_blocks,
-    split,
+    from_tiles,
     to_blocks,
+    to_tiles,
 )
 from operators.space import ShapeError, Space, picture_shape
 from operators.svd import ThinSVD
+
+if TYPE_CHECKING:
+    from operators.jpeg_mcu import JpegMcu
+
+JpegKind = TypeVar("JpegKind", bound="Jpeg")
+Area = tuple[tuple[int, int], tuple[int, int]]
+"""Start and length of rows and of columns, in pixels."""
+# Pixels that are worked on at once on a CPU, whose cache holds what becomes of them.
+_BAND = 2**16
 
 Factors = tuple[tuple[int, int], ...]
 
@@ -46,7 +58,8 @@ class Jpeg(LinearOperator):
 
     A is block-diagonal over the MCUs (8×8 pixels, 16×16 in 4:2:0), of which there are at most four
     kinds, in the inside, at the two padded borders and in the corner. So it has an exact SVD with
-    one small dense one for each kind, whatever the size, the sampling and the tables.
+    one small dense one for each kind, whatever the size, the sampling and the tables; and the
+    whole MCUs are multiplied by one small matrix for each component (`JpegMcu`), band by band.
 
     Args:
         shape: `(3, H, W)`, or `(1, H, W)` for greyscale; any size.
@@ -75,18 +88,12 @@ class Jpeg(LinearOperator):
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ) -> None:
-        channels, height, width = picture_shape("Jpeg", shape)
+        channels = picture_shape("Jpeg", shape)[0]
         if channels not in (1, 3):
             raise ShapeError(f"Jpeg: the shape is {list(shape)}; it must have 1 or 3 channels")
         self.factors = ((1, 1),) if channels == 1 else _factors(sampling)
-        most = [max(factor[axis] for factor in self.factors) for axis in (0, 1)]
         self.colour = colour
-        self.mcu = (BLOCK * most[0], BLOCK * most[1])
-        self.steps = tuple((most[0] // v, most[1] // h) for v, h in self.factors)
-        self.sizes = tuple((math.ceil(height / v), math.ceil(width / h)) for v, h in self.steps)
-        self._padded = tuple((_up(rows), _up(columns)) for rows, columns in self.sizes)
-        self._counts = tuple(rows * columns // BLOCK**2 for rows, columns in self._padded)
-        super().__init__(Space(shape, dtype), Space((sum(self._counts), BLOCK, BLOCK), dtype))
+        self._lay_out(Space(shape, dtype))
         if tables is None:
             scale = torch.ones(channels, BLOCK, BLOCK, dtype=torch.float64)
         elif tables.shape != (channels, BLOCK, BLOCK) or not bool((tables > 0).all()):
@@ -103,43 +110,148 @@ class Jpeg(LinearOperator):
         self._inverse_colours = (
             torch.tensor(YCBCR, dtype=torch.float64).inverse().to(device=device, dtype=real)
         )
+        self._divide()
+
+    def _lay_out(self, domain: Space) -> None:
+        """Where the blocks of a picture are."""
+        _, height, width = domain.shape
+        most = [max(factor[axis] for factor in self.factors) for axis in (0, 1)]
+        self.mcu = (BLOCK * most[0], BLOCK * most[1])
+        self.steps = tuple((most[0] // v, most[1] // h) for v, h in self.factors)
+        self.sizes = tuple((math.ceil(height / v), math.ceil(width / h)) for v, h in self.steps)
+        self.padded = tuple((_up(rows), _up(columns)) for rows, columns in self.sizes)
+        self._counts = tuple(rows * columns // BLOCK**2 for rows, columns in self.padded)
+        LinearOperator.__init__(
+            self, domain, Space((sum(self._counts), BLOCK, BLOCK), domain.dtype)
+        )
+
+    def _divide(self) -> None:
+        """Into whole MCUs and what is left at the lower and at the right border."""
+        from operators.jpeg_mcu import JpegMcu
+        from operators.jpeg_svd import block_groups
+
+        _, height, width = self.domain.shape
+        rows, columns = height // self.mcu[0] * self.mcu[0], width // self.mcu[1] * self.mcu[1]
+        if not rows or not columns:
+            self._mcu: JpegMcu | None = None
+            self.edges: tuple[Area, ...] = (((0, height), (0, width)),)
+            return
+        self._mcu = self._of(JpegMcu, *self.mcu)
+        index = block_groups(self, self.block_grids(1), (0, rows), (0, columns), self._mcu)
+        index = index.reshape(rows // self.mcu[0], columns // self.mcu[1], -1)
+        self._mcu_blocks = index.to(self.device)
+        # To the right before below, so that they can be put beside each other.
+        areas: list[Area] = [
+            ((0, rows), (columns, width - columns)),
+            ((rows, height - rows), (0, width)),
+        ]
+        self.edges = tuple(area for area in areas if area[0][1] and area[1][1])
+        parts = [self.part(*area) for area in self.edges]
+        self._edges = tuple(operator for operator, _ in parts)
+        self._edge_blocks = tuple(blocks for _, blocks in parts)
+        order = torch.cat([index.flatten(), *(blocks.cpu() for blocks in self._edge_blocks)])
+        self._order = order.argsort().to(self.device)
+
+    def resized(self, height: int, width: int) -> Jpeg:
+        """Return the operator of pictures of another size, with the same arrays."""
+        return self._of(Jpeg, height, width)
+
+    def _of(self, kind: type[JpegKind], height: int, width: int) -> JpegKind:
+        small = object.__new__(kind)
+        small.factors, small.colour = self.factors, self.colour
+        small._lay_out(Space((self.domain.shape[0], height, width), self.domain.dtype))
+        for name in ("_scale", "_cosines", "_colours", "_inverse_colours"):
+            setattr(small, name, getattr(self, name))
+        small._divide()
+        return small
 
     @property
     def decoder(self) -> LinearOperator:
         """The decoder's linear map H† from y to a picture, with smooth chroma (`JpegDecoder`)."""
+        from operators.jpeg_decoder import JpegDecoder
+
         return JpegDecoder(self)
 
-    def part(self, rows: slice, columns: slice) -> tuple[Jpeg, Tensor]:
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Jpeg, Tensor]:
         """Return the operator of some MCUs alone, and which blocks of y are theirs.
 
         Args:
-            rows: Pixels, from a multiple of the MCU to another or to the border.
+            rows: The first row of pixels, a multiple of the MCU, and their number, up to another
+                multiple or to the border.
             columns: Likewise.
         """
-        shape = (self.domain.shape[0], rows.stop - rows.start, columns.stop - columns.start)
-        small = Jpeg(
-            shape, self.factors, colour=self.colour, dtype=self.domain.dtype, device=self.device
-        )
-        small.__dict__["_scale"] = self._scale
-        indices, first = [], 0
-        for step, padded, count in zip(self.steps, self._padded, self._counts, strict=True):
-            grid = torch.arange(first, first + count, device=self.device)
-            grid = grid.reshape(padded[0] // BLOCK, padded[1] // BLOCK)
+        small = self.resized(rows[1], columns[1])
+        indices = []
+        for grid, step, padded in zip(self.block_grids(1), self.steps, small.padded, strict=True):
             down, across = (
-                slice(side.start // (BLOCK * size), math.ceil(side.stop / (BLOCK * size)))
-                for side, size in zip((rows, columns), step, strict=True)
+                slice(side[0] // (BLOCK * size), side[0] // (BLOCK * size) + length // BLOCK)
+                for side, size, length in zip((rows, columns), step, padded, strict=True)
             )
             indices.append(grid[down, across].flatten())
-            first += count
-        return small, torch.cat(indices)
+        return small, torch.cat(indices).to(self.device)
+
+    def block_grids(self, elements: int) -> list[Tensor]:
+        """Return the indices of the elements of each component's blocks, `[rows, columns, K]`."""
+        index = torch.arange(sum(self._counts) * elements).reshape(-1, elements)
+        parts = zip(torch.split(index, list(self._counts)), self.padded, strict=True)
+        return [part.reshape(size[0] // BLOCK, size[1] // BLOCK, -1) for part, size in parts]
+
+    def by_mcus(self, change: Callable[..., Tensor], y: Tensor, x: Tensor | None = None) -> Tensor:
+        """Return the picture `[C, H, W]` put together of what `change` makes of its MCUs.
+
+        Args:
+            change: Called with an operator A, its y `[n, blocks, 8, 8]` and, if given, its x
+                `[n, C, h, w]`; returns `[n, C, h, w]`. A is a `JpegMcu` for the whole MCUs, band by
+                band, and the operator of what is left at a border, for which n is 1.
+            y: `[blocks, 8, 8]`.
+            x: `[C, H, W]`.
+        """
+        pictures = () if x is None else (x,)
+        if self._mcu is None:
+            return change(self, y.unsqueeze(0), *(p.unsqueeze(0) for p in pictures)).squeeze(0)
+        bands = []
+        for first, count in self._bands():
+            index = self._mcu_blocks.narrow(0, first, count)
+            blocks = y.index_select(0, index.flatten())
+            blocks = blocks.reshape(-1, *self._mcu.codomain.shape)
+            area = self._area(first, count)
+            mcus = (to_tiles(_cut(p, area), self.mcu) for p in pictures)
+            bands.append(from_tiles(change(self._mcu, blocks, *mcus), (area[0][1], area[1][1])))
+        out = torch.cat(bands, ROWS)
+        for operator, index, area in zip(self._edges, self._edge_blocks, self.edges, strict=True):
+            edges = (_cut(p, area).unsqueeze(0) for p in pictures)
+            edge = change(operator, y.index_select(0, index).unsqueeze(0), *edges).squeeze(0)
+            out = torch.cat([out, edge], ROWS if area[0][0] else COLUMNS)
+        return out
+
+    def _bands(self) -> list[tuple[int, int]]:
+        """The first row of MCUs and their number, of each band."""
+        rows, columns = self._mcu_blocks.shape[:2]
+        pixels = _BAND if self.device.type == "cpu" else self.domain.numel
+        most = max(1, pixels // (columns * self.mcu[0] * self.mcu[1]))
+        return [(first, min(most, rows - first)) for first in range(0, rows, most)]
+
+    def _area(self, first: int, count: int) -> Area:
+        height, width = self.mcu
+        return (first * height, count * height), (0, self._mcu_blocks.shape[1] * width)
 
     def level_shift(self) -> Tensor:
         """Return A of what JPEG takes off before its cosines: y of a file is its integers plus it.
 
         It is 128 grey levels in every component that is not a colour difference, `[blocks, 8, 8]`.
         """
-        grey = torch.full(self.domain.shape, 128 / 255, dtype=self.domain.dtype, device=self.device)
-        return self(grey)
+        # Of the coefficients of a block, the first is 8 times its mean.
+        first = torch.zeros_like(self._scale[0])
+        first[0, 0] = BLOCK * 128 / 255
+        shifted = [1.0] + [0.0 if self.converts else 1.0] * (len(self.steps) - 1)
+        return self._in_every_block(
+            [level * first * scale for level, scale in zip(shifted, self._scale, strict=True)]
+        )
+
+    def _in_every_block(self, tables: Sequence[Tensor]) -> Tensor:
+        """One table `[8, 8]` for each component as `[blocks, 8, 8]`."""
+        parts = zip(tables, self._counts, strict=True)
+        return torch.cat([table.expand(count, BLOCK, BLOCK) for table, count in parts])
 
     def row_norms(self, *, of_components: bool = False) -> Tensor:
         """Return the norms of the rows of A, `[blocks, 8, 8]`, where nothing is padded.
@@ -152,25 +264,31 @@ class Jpeg(LinearOperator):
             weights = torch.linalg.vector_norm(self._colours, dim=1)
         area = zip(self.steps, weights.unbind(0), strict=True)
         factors = [weight / math.sqrt(step[0] * step[1]) for step, weight in area]
-        parts = zip(factors, self._scale.unbind(0), self._counts, strict=True)
-        return torch.cat([(f * scale).expand(n, BLOCK, BLOCK) for f, scale, n in parts])
+        return self._in_every_block(
+            [f * scale for f, scale in zip(factors, self._scale, strict=True)]
+        )
 
     # --- from y to samples of components and from those to a picture -----------------------------
 
     def samples(self, y: Tensor) -> tuple[Tensor, ...]:
         """Return the samples of each component `[..., rows, columns]`, of y by inverse cosines."""
         planes = []
-        for part, scale, padded, size in zip(
+        for part, inverse, padded, size in zip(
             torch.split(y, list(self._counts), -3),
-            self._scale.unbind(0),
-            self._padded,
+            self._from_coefficients(),
+            self.padded,
             self.sizes,
             strict=True,
         ):
-            blocks = self._cosines.mT @ (part / scale) @ self._cosines
+            blocks = product(part.flatten(-2), inverse).reshape(part.shape)
             plane = from_blocks(blocks, padded)
             planes.append(plane.narrow(-2, 0, size[0]).narrow(-1, 0, size[1]))
         return tuple(planes)
+
+    def _from_coefficients(self) -> list[Tensor]:
+        """From the coefficients of a block of each component to its samples, `[64, 64]`."""
+        cosines = torch.kron(self._cosines, self._cosines)
+        return [cosines / scale.reshape(-1, 1) for scale in self._scale.unbind(0)]
 
     def enlarged(self, samples: Sequence[Tensor]) -> Tensor:
         """Return the components in the size of the picture, chroma enlarged as by libjpeg."""
@@ -180,7 +298,7 @@ class Jpeg(LinearOperator):
 
     def coloured(self, components: Tensor) -> Tensor:
         """Return the picture of components in its size."""
-        return _mix(self._inverse_colours, components) if self.converts else components
+        return mix(self._inverse_colours, components) if self.converts else components
 
     @property
     def converts(self) -> bool:
@@ -190,21 +308,57 @@ class Jpeg(LinearOperator):
     # --- the operator ----------------------------------------------------------------------------
 
     def _apply(self, x: Tensor) -> Tensor:
-        x = _mix(self._colours, x) if self.converts else x
+        if (mcu := self._mcu) is None:
+            return self._apply_planes(x)
+
+        def applied(picture: Tensor) -> Tensor:
+            areas = [self._area(*band) for band in self._bands()]
+            tiles = (to_tiles(_cut(picture, area), self.mcu) for area in areas)
+            pieces = [mcu._apply(part).flatten(0, 1) for part in tiles]
+            pieces += [
+                operator._apply(_cut(picture, area))
+                for operator, area in zip(self._edges, self.edges, strict=True)
+            ]
+            return torch.cat(pieces).index_select(0, self._order)
+
+        return _each(applied, x)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        if self._mcu is None:
+            return self._adjoint_planes(y)
+        return _each(partial(self.by_mcus, lambda operator, part: operator._adjoint(part)), y)
+
+    def pinv(
+        self,
+        y: Tensor,
+        rcond: float | None = None,
+        *,
+        tolerance: float | None = None,
+        max_iterations: int | None = None,
+    ) -> Tensor:
+        """Return A†y by the SVD; without an rcond by that of each kind of MCU."""
+        if rcond is not None or self._mcu is None:
+            return super().pinv(y, rcond, tolerance=tolerance, max_iterations=max_iterations)
+        self._check(y, self.codomain, "measurement", self._codomain_text())
+        inverse = partial(self.by_mcus, lambda operator, part: operator.pinv(part))
+        return _each(inverse, y)
+
+    def _apply_planes(self, x: Tensor) -> Tensor:
+        x = mix(self._colours, x) if self.converts else x
         parts = []
         for plane, step, padded, scale in zip(
-            x.unbind(-3), self.steps, self._padded, self._scale.unbind(0), strict=True
+            x.unbind(-3), self.steps, self.padded, self._scale.unbind(0), strict=True
         ):
             blocks = to_blocks(decimate(plane, step, padded))
             parts.append(scale * (self._cosines @ blocks @ self._cosines.mT))
         return torch.cat(parts, -3)
 
-    def _adjoint(self, y: Tensor) -> Tensor:
+    def _adjoint_planes(self, y: Tensor) -> Tensor:
         planes = []
         for part, step, padded, scale in zip(
             torch.split(y, list(self._counts), -3),
             self.steps,
-            self._padded,
+            self.padded,
             self._scale.unbind(0),
             strict=True,
         ):
@@ -212,94 +366,12 @@ class Jpeg(LinearOperator):
             size = (self.domain.shape[1], self.domain.shape[2])
             planes.append(decimate_transposed(from_blocks(blocks, padded), step, size))
         x = torch.stack(planes, -3)
-        return _mix(self._colours.mT, x) if self.converts else x
+        return mix(self._colours.mT, x) if self.converts else x
 
     def _factorise(self) -> ThinSVD:
-        pixels = torch.arange(self.domain.numel).reshape(self.domain.shape).movedim(0, -1)
-        blocks = torch.arange(sum(self._counts) * BLOCK**2).reshape(-1, BLOCK**2)
-        grids = [
-            part.reshape(padded[0] // BLOCK, padded[1] // BLOCK, BLOCK**2)
-            for part, padded in zip(
-                torch.split(blocks, list(self._counts)), self._padded, strict=True
-            )
-        ]
-        inputs, outputs, lefts, values, rights = [], [], [], [], []
-        for top, height in _spans(self.domain.shape[1], self.mcu[0]):
-            for left, width in _spans(self.domain.shape[2], self.mcu[1]):
-                small = self._of_size(min(height, self.mcu[0]), min(width, self.mcu[1]))
-                u, s, vh = torch.linalg.svd(small._dense(), full_matrices=False)
-                region = pixels[top : top + height, left : left + width]
-                inputs.append(_tiles(region, *small.domain.shape[1:]))
-                outputs.append(self._block_groups(grids, top, height, left, width, small))
-                lefts.append(u)
-                values.append(s.expand(len(inputs[-1]), -1).flatten())
-                rights.append(vh.mT)
-        dtype, device = self.domain.dtype, self.device
-        return ThinSVD(
-            Blockwise(self.codomain.shape, outputs, lefts, dtype=dtype, device=device),
-            torch.cat(values).to(self._scale),
-            Blockwise(self.domain.shape, inputs, rights, dtype=dtype, device=device),
-        )
+        from operators.jpeg_svd import factorised
 
-    def _of_size(self, height: int, width: int) -> Jpeg:
-        tables = 255 / self._scale.double().cpu()
-        shape = (self.domain.shape[0], height, width)
-        small = Jpeg(shape, self.factors, tables, colour=self.colour, dtype=torch.float64)
-        # Not the exact matrices, but those that this operator multiplies by.
-        for name in ("_cosines", "_colours"):
-            small.__dict__[name] = self.__dict__[name].double().cpu()
-        return small
-
-    def _dense(self) -> Tensor:
-        """The matrix, its columns pixel by pixel with the channels of a pixel together."""
-        channels, height, width = self.domain.shape
-        unit = torch.eye(self.domain.numel, dtype=self.domain.dtype)
-        unit = unit.reshape(-1, height, width, channels).movedim(-1, 1)
-        return self(unit).flatten(1).mT
-
-    def _block_groups(
-        self, grids: Sequence[Tensor], top: int, height: int, left: int, width: int, small: Jpeg
-    ) -> Tensor:
-        """Return the indices of the blocks of each MCU of a region, `[number, rows of one MCU]`."""
-        groups = []
-        for grid, step, padded in zip(grids, self.steps, small._padded, strict=True):
-            of_mcu = (padded[0] // BLOCK, padded[1] // BLOCK)
-            first = (top // (BLOCK * step[0]), left // (BLOCK * step[1]))
-            rows = max(1, height // self.mcu[0]) * of_mcu[0]
-            columns = max(1, width // self.mcu[1]) * of_mcu[1]
-            part = grid[first[0] : first[0] + rows, first[1] : first[1] + columns]
-            groups.append(_tiles(part, *of_mcu))
-        return torch.cat(groups, 1)
-
-    def _decoder_adjoint(self, x: Tensor) -> Tensor:
-        """The transpose of `coloured` of `enlarged` of `samples`."""
-        x = _mix(self._inverse_colours.mT, x) if self.converts else x
-        parts = []
-        for plane, step, size, padded, scale in zip(
-            x.unbind(-3), self.steps, self.sizes, self._padded, self._scale.unbind(0), strict=True
-        ):
-            full = _zero_padded(plane, (size[0] * step[0], size[1] * step[1]))
-            samples = _zero_padded(enlarge_transposed(full, step), padded)
-            parts.append(self._cosines @ to_blocks(samples) @ self._cosines.mT / scale)
-        return torch.cat(parts, -3)
-
-
-class JpegDecoder(LinearOperator):
-    """x = H† y: the picture that libjpeg decodes, apart from its level shift and roundings.
-
-    It is no inverse of `Jpeg` where chroma is decimated: it interpolates chroma by a triangle
-    filter, so that encoding the picture again gives other coefficients.
-    """
-
-    def __init__(self, encoder: Jpeg) -> None:
-        super().__init__(encoder.codomain, encoder.domain)
-        self._encoder = encoder
-
-    def _apply(self, x: Tensor) -> Tensor:
-        return self._encoder.coloured(self._encoder.enlarged(self._encoder.samples(x)))
-
-    def _adjoint(self, y: Tensor) -> Tensor:
-        return self._encoder._decoder_adjoint(y)
+        return factorised(self)
 
 
 def _factors(sampling: str | Sequence[tuple[int, int]]) -> Factors:
@@ -320,7 +392,7 @@ def _factors(sampling: str | Sequence[tuple[int, int]]) -> Factors:
     return factors
 
 
-def _mix(matrix: Tensor, x: Tensor) -> Tensor:
+def mix(matrix: Tensor, x: Tensor) -> Tensor:
     """Multiply the channels of `[..., 3, H, W]` by a matrix."""
     return (matrix @ x.flatten(-2)).reshape(x.shape)
 
@@ -329,18 +401,12 @@ def _up(size: int) -> int:
     return BLOCK * math.ceil(size / BLOCK)
 
 
-def _spans(size: int, step: int) -> list[tuple[int, int]]:
-    """Start and length of the whole steps of a side, and of what is left."""
-    whole = size // step * step
-    return [(start, length) for start, length in ((0, whole), (whole, size - whole)) if length]
+def _cut(x: Tensor, area: Area) -> Tensor:
+    return x.narrow(ROWS, *area[0]).narrow(COLUMNS, *area[1])
 
 
-def _tiles(grid: Tensor, rows: int, columns: int) -> Tensor:
-    """Return `[R, C, K]` cut into tiles, `[number, rows·columns·K]`."""
-    x = split(split(grid, 1, (-1, columns)), 0, (-1, rows))
-    return x.permute(0, 2, 1, 3, 4).flatten(0, 1).flatten(1)
-
-
-def _zero_padded(plane: Tensor, size: tuple[int, int]) -> Tensor:
-    rows, columns = size[0] - plane.shape[-2], size[1] - plane.shape[-1]
-    return torch.nn.functional.pad(plane, (0, columns, 0, rows))
+def _each(change: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Change every image of `[*batch, a, b, c]` by itself, so that none depends on the others."""
+    changed = [change(image) for image in images.reshape(-1, *images.shape[-3:]).unbind(0)]
+    out = changed[0].unsqueeze(0) if len(changed) == 1 else torch.stack(changed)
+    return out.reshape(*images.shape[:-3], *out.shape[1:])

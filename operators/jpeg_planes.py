@@ -139,3 +139,19 @@ def from_blocks(blocks: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the inverse of `to_blocks`, to samples of `size`."""
     x = split(blocks, -3, (size[0] // BLOCK, size[1] // BLOCK)).transpose(-3, -2)
     return x.flatten(-2, -1).flatten(-3, -2)
+
+
+def to_tiles(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return `[C, R·h, K·w]` as its tiles `[R·K, C, h, w]`, row by row."""
+    channels, height, width = picture.shape
+    down, across = height // size[0], width // size[1]
+    x = picture.reshape(channels, down, size[0], across, size[1])
+    return x.permute(1, 3, 0, 2, 4).reshape(-1, channels, *size)
+
+
+def from_tiles(tiles: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the inverse of `to_tiles`, a picture of `size`."""
+    _, channels, height, width = tiles.shape
+    down, across = size[0] // height, size[1] // width
+    x = tiles.reshape(down, across, channels, height, width)
+    return x.permute(2, 0, 3, 1, 4).reshape(channels, *size)

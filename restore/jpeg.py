@@ -2,16 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from operators import Jpeg, LinearOperator, Turn
+from operators.jpeg_mcu import JpegMcu
 from restore.io.jpeg_file import JpegFile
-from restore.quantised import QuantisedProblem
+from restore.quantised import HALF, QuantisedProblem
 
 # For each step of enlargement: the dimension along which halves are rounded up and down by turns,
 # and the parity of the lines that are rounded up (jdsample.c).
 _HALVES_UP = {(1, 2): (-1, 1), (2, 2): (-1, 0), (2, 1): (-2, 1)}
+
+
+@dataclass(frozen=True)
+class JpegProblem(QuantisedProblem):
+    """The problem of a JPEG file, which falls apart into those of its MCUs.
+
+    Attributes:
+        stored: A for the picture as the file stores it.
+        turn: from the picture upright to the picture as stored; None where they are the same.
+        foreign: blocks over the border as no picture has them, which are measured from the decoded
+            picture.
+    """
+
+    stored: Jpeg | None = None
+    turn: Turn | None = None
+    foreign: int = 0
+
+    def projected(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
+        """As `QuantisedProblem`, MCU by MCU; with a half for each block as a whole."""
+        if isinstance(half, Tensor):
+            return super().projected(x, half)
+        return self.by_mcus(lambda problem, mcus: problem.projected(mcus, half), x)
+
+    def settled(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
+        """As `QuantisedProblem`, MCU by MCU; with a half for each block as a whole."""
+        if isinstance(half, Tensor):
+            return super().settled(x, half)
+        return self.by_mcus(lambda problem, mcus: problem.settled(mcus, half), x)
+
+    def by_mcus(self, change: Callable[[QuantisedProblem, Tensor], Tensor], x: Tensor) -> Tensor:
+        """x [B, *domain.shape] put together of what `change` makes of its MCUs.
+
+        Args:
+            change: called with the problem of some MCUs as a batch of pictures, and these; or with
+                that of an area at a border (see `Jpeg.by_mcus`).
+            x: the pictures; of one measurement any number.
+        """
+        assert self.stored is not None
+
+        def changed(operator: Jpeg, y: Tensor, part: Tensor) -> Tensor:
+            whole = isinstance(operator, JpegMcu)
+            return change(QuantisedProblem(operator, y, independent=whole), part)
+
+        pictures = x if self.turn is None else self.turn(x)
+        measurements = self.y.expand(len(pictures), *self.y.shape[1:])
+        pairs = zip(measurements.unbind(0), pictures.unbind(0), strict=True)
+        out = [self.stored.by_mcus(changed, y, picture) for y, picture in pairs]
+        restored = out[0][None] if len(out) == 1 else torch.stack(out)
+        return restored if self.turn is None else self.turn.adjoint(restored)
 
 
 def jpeg_operator(
@@ -31,10 +84,10 @@ def jpeg_operator(
 def measured(operator: Jpeg, file: JpegFile) -> Tensor:
     """y of a file in steps of its tables: its integers plus the level shift, [blocks, 8, 8]."""
     integers = torch.from_numpy(file.coefficients).to(operator.device, operator.domain.dtype)
-    return integers + operator.level_shift()
+    return integers.add_(operator.level_shift())
 
 
-def jpeg_problem(file: JpegFile, *, device: str | torch.device = "cpu") -> QuantisedProblem:
+def jpeg_problem(file: JpegFile, *, device: str | torch.device = "cpu") -> JpegProblem:
     """The problem of a file, for its picture upright.
 
     A block that reaches over the border holds what the encoder put there. Where that was not the
@@ -42,15 +95,15 @@ def jpeg_problem(file: JpegFile, *, device: str | torch.device = "cpu") -> Quant
     as `Jpeg` does, stand for them.
     """
     operator = jpeg_operator(file, device=device)
-    y = _padded_as_ours(operator, measured(operator, file))
+    y, foreign = _padded_as_ours(operator, measured(operator, file))
     whole: LinearOperator = operator
-    decoder = operator.decoder
+    decoder, turn = operator.decoder, None
     if file.orientation > 1:
         channels, *size = operator.domain.shape
         upright = (channels, *(reversed(size) if file.orientation >= 5 else size))
         turn = Turn(upright, file.orientation, device=device)
         whole, decoder = operator @ turn, turn.H @ decoder
-    return QuantisedProblem(whole, y[None], decoder=decoder)
+    return JpegProblem(whole, y[None], decoder=decoder, stored=operator, turn=turn, foreign=foreign)
 
 
 def decode(operator: Jpeg, y: Tensor) -> Tensor:
@@ -69,25 +122,27 @@ def decode(operator: Jpeg, y: Tensor) -> Tensor:
     return _levels(operator.coloured(torch.stack(rounded, -3)))
 
 
-def _padded_as_ours(operator: Jpeg, y: Tensor) -> Tensor:
+def _padded_as_ours(operator: Jpeg, y: Tensor) -> tuple[Tensor, int]:
     """y with blocks over the border that no picture has as those of the decoded picture.
+
+    And how many these are.
 
     Only the MCUs at the border are looked at: A is block-diagonal over the MCUs.
     """
     (height, width), (down, across) = operator.domain.shape[1:], operator.mcu
-    rows, columns = height // down * down, width // across * across
-    strips = [(slice(rows, height), slice(0, width)), (slice(0, rows), slice(columns, width))]
-    strips = [s for s in strips if all(side.start < side.stop for side in s)]
-    if not strips:
-        return y
-    decoded = operator.decoder(y)
-    for strip in strips:
-        part, blocks = operator.part(*strip)
-        pixels = decoded[(..., *strip)][None]
+    foreign = 0
+    for rows, columns in operator.edges:
+        part, blocks = operator.part(rows, columns)
+        # Decoded with the MCUs beside them, from which libjpeg interpolates chroma too.
+        top, left = max(0, rows[0] - down), max(0, columns[0] - across)
+        wider, near = operator.part((top, height - top), (left, width - left))
+        decoded = wider.decoder(y[near]).narrow(-2, rows[0] - top, rows[1])
+        pixels = decoded.narrow(-1, columns[0] - left, columns[1])[None]
         problem = QuantisedProblem(part, y[blocks][None])
         impossible = ~problem.inside(problem.settled(pixels))[0].all(-1).all(-1)
         y = y.index_copy(0, blocks[impossible], part(pixels)[0][impossible])
-    return y
+        foreign += int(impossible.sum())
+    return y, foreign
 
 
 def rounding_spread(operator: Jpeg) -> Tensor:

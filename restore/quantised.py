@@ -14,7 +14,7 @@ ROUNDING_STD = 12**-0.5
 """Standard deviation of the rounding to whole numbers."""
 
 # A projection leaves a hundredth of a step to the rounding of floating-point numbers.
-_HALF = 0.49
+HALF = 0.49
 _MOST = 100
 _RELAXATION = 1.7
 # A projection helps if it takes 2 % off the largest excess.
@@ -31,6 +31,7 @@ class QuantisedProblem(Problem):
         noise_std: 1/√12, that of the rounding.
         decoder: H†, a linear map from y to a picture: what reads such measurements otherwise.
             None is A†.
+        independent: whether A A† = I, so that every component of A x can be set by itself.
 
     Raises:
         ShapeError: as `Problem`, and if the decoder does not go from y to x.
@@ -38,6 +39,7 @@ class QuantisedProblem(Problem):
 
     noise_std: float = ROUNDING_STD
     decoder: LinearOperator | None = None
+    independent: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,23 +74,27 @@ class QuantisedProblem(Problem):
         """How far each component of A x is beyond y ± half; 0 inside."""
         return _beyond(self.operator(x) - self.y, half)
 
-    def projected(self, x: Tensor, half: float | Tensor = _HALF) -> Tensor:
+    def projected(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
         """x with the components of A x that are outside of y ± half put to the nearer end.
 
         x - A† excess, which is all where A has full row rank. Where it has not (the blocks of a
         JPEG that reach over the border), the ends may not fit together, and A†A takes the nearest
         that do: see `settled`.
         """
-        return x - self.operator.pinv(self.excess(x, half))
+        # x - A† excess in one pass over it.
+        return self.operator.pinv(self.excess(x, half)).neg_().add_(x)
 
-    def settled(self, x: Tensor, half: float | Tensor = _HALF) -> Tensor:
+    def settled(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
         """x projected again and again until every component of A x lies inside.
 
         Each picture as often as it takes, at most 100 times, and until that has not helped for 10
         times. The steps after the first are 1.7 times as long: alternating projections with
-        over-relaxation (Gubin, Polyak, Raik, 1967).
+        over-relaxation (Gubin, Polyak, Raik, 1967). One projection does where the components are
+        independent.
         """
         x = self.projected(x, half)
+        if self.independent:
+            return x
         least = x.new_full((x.shape[0],), torch.inf)
         stalled = torch.zeros_like(least)
         for _ in range(_MOST):
@@ -106,10 +112,36 @@ class QuantisedProblem(Problem):
             x = torch.where(done.reshape(-1, *(1,) * (x.ndim - 1)), x, x - step)
         return x
 
+    def settled_within(
+        self, x: Tensor, half: float | Tensor = HALF, *, clippings: int = 0
+    ) -> Tensor:
+        """x settled and clipped to [0, 1], then so many times projected and clipped again.
+
+        A picture that was not changed by clipping is not projected again. Which those are is read
+        back from the device.
+        """
+        whole = self.settled(x, half)
+        out = whole.clamp(0, 1)
+        clipped = _differ(whole, out).nonzero().flatten()
+        for _ in range(clippings):
+            if not clipped.numel():
+                break
+            again = self.take(clipped).projected(out.index_select(0, clipped), half)
+            within = again.clamp(0, 1)
+            out.index_copy_(0, clipped, within)
+            clipped = clipped[_differ(again, within)]
+        return out
+
+
+def _differ(a: Tensor, b: Tensor) -> Tensor:
+    """Which pictures of two batches differ, [B]."""
+    return (a != b).flatten(1).any(1)
+
 
 def _beyond(difference: Tensor, half: float | Tensor) -> Tensor:
-    least = -half
-    return difference - difference.clamp(least, half)  # type: ignore[arg-type]
+    if not isinstance(half, Tensor):
+        return torch.nn.functional.softshrink(difference, half)
+    return difference - difference.clamp(-half, half)
 
 
 def as_quantised(problem: Problem) -> QuantisedProblem:

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from operators import Jpeg
 from restore.errors import InputError
 from restore.io.jpeg_file import JpegFile, read_jpeg, write_jpeg
 from restore.io.levels import to_integer
 from restore.io.picture import Picture
-from restore.jpeg import jpeg_operator, jpeg_problem, measured, rounding_spread, typical_error
+from restore.jpeg import JpegProblem, jpeg_problem, rounding_spread, typical_error
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import linear_beta_levels
 from restore.quantised import QuantisedProblem
@@ -51,21 +52,19 @@ class Dejpeg(Task):
             raise InputError(
                 "--sigma: not with dejpeg, whose noise is the rounding that the file's tables tell"
             )
-        operator = jpeg_operator(file, device=device)
-        margin = MARGIN * picture.rounding_std * rounding_spread(operator)
         start = pixels_of(picture, device)
-        moved = (problem.y[0] - measured(operator, file)).abs().amax((-2, -1)) > 0
         notes = []
-        if foreign := int(moved.sum()):
+        if problem.foreign:
             notes.append(
-                f"{foreign} of {len(moved)} blocks reach over the border and were filled up there "
-                "in another way than libjpeg's: they are measured from the decoded picture"
+                f"{problem.foreign} of {problem.y.shape[1]} blocks reach over the border and were "
+                "filled up there in another way than libjpeg's: they are measured from the decoded "
+                "picture"
             )
         return Measurement(
             problem=problem,
             start=start,
             baseline=("decoded", lambda: start),
-            finish=lambda x: _written(problem, x, (0.5 - margin).clamp_min(0)),
+            finish=lambda x: _written(problem, x, picture.rounding_std),
             operator=_described(file),
             notes=notes,
         )
@@ -110,9 +109,13 @@ def _described(file: JpegFile) -> dict[str, Any]:
     }
 
 
-def _written(problem: QuantisedProblem, x: Tensor, half: Tensor) -> Tensor:
+def _written(problem: JpegProblem, x: Tensor, rounding_std: float) -> Tensor:
     """The picture in [0, 1] near x with its coefficients inside, after rounding too."""
-    x = problem.settled(x, half).clamp(0, 1)
-    for _ in range(CLIPPINGS):
-        x = problem.projected(x, half).clamp(0, 1)
-    return x
+
+    def written(part: QuantisedProblem, pictures: Tensor) -> Tensor:
+        assert isinstance(part.operator, Jpeg)
+        margin = MARGIN * rounding_std * rounding_spread(part.operator)
+        half = (0.5 - margin).clamp_min(0)
+        return part.settled_within(pictures, half, clippings=CLIPPINGS)
+
+    return problem.by_mcus(written, x)
