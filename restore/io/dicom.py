@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.placement import Placement, standard_placement
 
 Modality = Literal["CT", "MR"]
 
@@ -34,6 +35,7 @@ class DicomImage:
         spacing: mm of (rows, columns, slices).
         modality: as the file says.
         header: the first slice's dataset, without its pixels.
+        placement: where the slices lie; None where a file does not say.
         notes: what the user should know.
     """
 
@@ -41,6 +43,7 @@ class DicomImage:
     spacing: tuple[float, float, float]
     modality: str
     header: Any
+    placement: Placement | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -78,6 +81,10 @@ def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]
             raise InputError(f"{file}: of another series than {files[0].name}, expected one series")
     slices.sort(key=lambda one: _position(one[1]))
     rows, columns = (float(s) for s in first.get("PixelSpacing", (1.0, 1.0)))
+    if not (rows > 0 and columns > 0):
+        raise InputError(
+            f"{files[0]}: pixels of {rows:g} x {columns:g} mm, expected lengths above 0"
+        )
     positions = np.array([_position(dataset) for _, dataset, _ in slices])
     steps = np.diff(positions)
     notes = []
@@ -96,8 +103,18 @@ def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]
         (rows, columns, thickness),
         str(first.get("Modality", "")),
         first,
+        _placement([dataset for _, dataset, _ in slices]),
         notes,
     )
+
+
+def _placement(datasets: Sequence[Any]) -> Placement | None:
+    places = [dataset.get("ImagePositionPatient") for dataset in datasets]
+    axes = datasets[0].get("ImageOrientationPatient")
+    if axes is None or len(axes) != 6 or any(p is None or len(p) != 3 for p in places):
+        return None
+    across, down = np.array([float(a) for a in axes]).reshape(2, 3)
+    return Placement(np.array([[float(p) for p in place] for place in places]), across, down)
 
 
 def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
@@ -123,10 +140,12 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
     except (NotImplementedError, RuntimeError) as error:
         if dataset is None or "TransferSyntaxUID" not in dataset.file_meta:
             raise InputError(f"{path}: {error}, expected a whole DICOM file") from error
-        syntax = dataset.file_meta.TransferSyntaxUID.name
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if _is_decoded(syntax):
+            raise InputError(f"{path}: damaged {syntax.name}, expected a whole slice") from error
         raise InputError(
-            f"{path}: compressed as {syntax}, expected uncompressed, RLE, JPEG baseline or JPEG "
-            "2000"
+            f"{path}: compressed as {syntax.name}, expected uncompressed, RLE, JPEG baseline or "
+            "JPEG 2000"
         ) from error
     except Exception as error:  # pydicom raises what its parsers raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -135,6 +154,16 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
         raise InputError(f"{path}: the picture is {list(values.shape)}, expected one slice")
     del dataset.PixelData
     return dataset, values
+
+
+def _is_decoded(syntax: Any) -> bool:
+    """Whether pixels of a transfer syntax can be decoded here."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
 
 
 def _position(dataset: Any) -> float:
@@ -153,11 +182,12 @@ def write_dicom(
     *,
     spacing: tuple[float, float, float] | None = None,
     source: Any = None,
+    placement: Placement | None = None,
     description: str = "restored",
 ) -> list[Path]:
     """Write slices [slices, rows, columns] as derived images, one file each.
 
-    Several slices are NAME.dcm, NAME_1.dcm, …. New UIDs; patient and study are the source's.
+    Several slices are NAME.dcm, NAME_slice1.dcm, …. New UIDs; patient and study are the source's.
 
     Args:
         path: of the first slice.
@@ -165,6 +195,7 @@ def write_dicom(
         modality: CT or MR.
         spacing: mm of (rows, columns, slices); the source's, or 1, if not given.
         source: header of the scan that this was made of.
+        placement: where the slices lie; from the source's place on, or from 0, if not given.
         description: of the series.
 
     Returns:
@@ -174,12 +205,14 @@ def write_dicom(
 
     series = generate_uid()
     paths: Sequence[Path] = [
-        path if i == 0 else path.with_name(f"{path.stem}_{i}{path.suffix}")
+        path if i == 0 else path.with_name(f"{path.stem}_slice{i}{path.suffix}")
         for i in range(len(volume))
     ]
     low, high = float(volume.min()), float(volume.max())
+    spacing = spacing or _spacing_of(source)
+    placement = placement or _following(source, len(volume), spacing[2])
     for number, (target, values) in enumerate(zip(paths, volume, strict=True)):
-        dataset = _derived(values, (low, high), modality, spacing, source, number)
+        dataset = _derived(values, (low, high), modality, spacing, source, placement, number)
         dataset.SeriesInstanceUID = series
         dataset.SeriesDescription = description[:64]
         with atomic_path(target) as temporary:
@@ -191,8 +224,9 @@ def _derived(
     values: NDArray[Any],
     bounds: tuple[float, float],
     modality: Modality,
-    spacing: tuple[float, float, float] | None,
+    spacing: tuple[float, float, float],
     source: Any,
+    placement: Placement,
     number: int,
 ) -> Any:
     from pydicom.dataset import FileDataset, FileMetaDataset
@@ -212,16 +246,12 @@ def _derived(
     for name in _KEPT if source is not None else ():
         if name in source:
             setattr(dataset, name, source.get(name))
-    rows, columns, thickness = spacing or _spacing_of(source)
+    rows, columns, thickness = spacing
     dataset.PixelSpacing = [f"{rows:.6g}", f"{columns:.6g}"]
     dataset.SliceThickness = f"{thickness:.6g}"
-    axes = source.get("ImageOrientationPatient") if source is not None else None
-    place = source.get("ImagePositionPatient") if source is not None else None
-    axes = [float(a) for a in axes] if axes is not None else [1.0, 0, 0, 0, 1, 0]
-    start = np.array([float(p) for p in place] if place is not None else [0.0, 0, 0])
-    place = start + number * thickness * np.cross(axes[:3], axes[3:])
-    dataset.ImageOrientationPatient = [f"{a:.6g}" for a in axes]
-    dataset.ImagePositionPatient = [f"{p:.6g}" for p in place]
+    axes = [*placement.across, *placement.down]
+    dataset.ImageOrientationPatient = [f"{a:.8g}" for a in axes]
+    dataset.ImagePositionPatient = [f"{p:.8g}" for p in placement.first[number]]
     dataset.SeriesNumber, dataset.InstanceNumber = "1", str(number + 1)
 
     low, high = (-1024.0, max(bounds[1], 3071.0)) if modality == "CT" else (0.0, bounds[1])
@@ -258,6 +288,15 @@ def _defaults(modality: Modality) -> dict[str, Any]:
         "SequenceVariant": "NONE", "ScanOptions": "", "MRAcquisitionType": "2D",
         "RepetitionTime": "", "EchoTime": "", "EchoTrainLength": "",
     }  # fmt: skip
+
+
+def _following(source: Any, slices: int, thickness: float) -> Placement:
+    """Slices from that of the source on, or from 0."""
+    known = None if source is None else _placement([source])
+    if known is None:
+        return standard_placement(slices, thickness)
+    steps = np.arange(slices)[:, None] * thickness
+    return Placement(known.first + steps * known.normal, known.across, known.down)
 
 
 def _spacing_of(source: Any) -> tuple[float, float, float]:

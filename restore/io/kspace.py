@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array
 from restore.io.bart import COILS, MAPS, SLICES, is_bart, read_bart
+from restore.io.placement import Placement
 
 Complex = NDArray[np.complex64]
 
@@ -32,6 +33,7 @@ class KSpace:
         matrix: (rows, columns) of the image that is to be written, the middle of the field of
             view; None for all of it.
         spacing: mm of a pixel, (rows, columns, slices), where the file says.
+        placement: where the slices of that matrix lie, likewise.
         notes: what the user should know.
     """
 
@@ -42,6 +44,7 @@ class KSpace:
     noise_covariance: Complex | None = None
     matrix: tuple[int, int] | None = None
     spacing: tuple[float, float, float] | None = None
+    placement: Placement | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -62,8 +65,13 @@ def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KS
         from restore.io.mri_hdf5 import read_mri_hdf5
 
         kspace = read_mri_hdf5(path)
-    else:
+    elif path.suffix.lower() in ARRAY_SUFFIXES:
         kspace = _from_array(path, read_array(path, key), dc)
+    else:
+        raise InputError(
+            f"{path}: the suffix is {path.suffix or 'missing'}, expected k-space "
+            f"({', '.join(KSPACE_SUFFIXES)}), or --simulate for an image"
+        )
     return _checked(path, kspace)
 
 
@@ -95,12 +103,17 @@ def read_coil_maps(path: Path, key: str | None = None) -> Complex:
         )
     if not np.isfinite(maps).all():
         raise InputError(f"{path}: values that are not finite, expected coil maps")
+    if not maps.any():
+        raise InputError(f"{path}: nothing but zeros, expected coil maps")
     return np.ascontiguousarray(maps, dtype=np.complex64)
 
 
 def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
     if not np.iscomplexobj(array):
-        raise InputError(f"{path}: real numbers ({array.dtype}), expected complex k-space")
+        raise InputError(
+            f"{path}: real numbers ({array.dtype}), expected complex k-space, or --simulate for an "
+            "image"
+        )
     if array.ndim not in (2, 3, 4):
         raise InputError(
             f"{path}: the array is {list(array.shape)}, expected [rows, columns], [coils, rows, "

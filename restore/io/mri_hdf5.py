@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,9 +16,17 @@ from restore.io.kspace import KSpace, sampled
 
 Complex = NDArray[np.complex64]
 
+MRI_HDF5_SUFFIXES = (".h5", ".hdf5")
 # Bits of an acquisition's flags, counted from 1 as ISMRMRD does.
-_NOISE, _NAVIGATION, _PHASE_CORRECTION, _DUMMY, _FEEDBACK = 19, 23, 24, 27, 28
-_NOT_IMAGING = (_NAVIGATION, _PHASE_CORRECTION, _DUMMY, _FEEDBACK)
+_NOISE, _REVERSE = 19, 22
+# Navigation, phase correction, feedback, dummy scans, coil correction, phase stabilisation.
+_NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
+# What makes images of their own of the same slice; only averages and repetitions are averaged.
+_SERIES = ("contrast", "phase", "set")
+# Of a radial or spiral scan's extent, that rounding may add.
+_SLACK = 1e-3
+# What images are called: ours, and fastMRI's of several coils and of one.
+_IMAGES = ("reconstruction", "reconstruction_rss", "reconstruction_esc")
 
 
 def read_mri_hdf5(path: Path) -> KSpace:
@@ -36,6 +45,23 @@ def read_mri_hdf5(path: Path) -> KSpace:
     raise InputError(
         f"{path}: holds {known}, expected fastMRI's `kspace` or ISMRMRD's `data` and `xml`"
     )
+
+
+def read_mri_images(path: Path) -> NDArray[np.float32]:
+    """Return magnitudes [slices, rows, columns] that the verb has written, or fastMRI's own.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    with open_hdf5(path) as file:
+        names = [name for name in _IMAGES if name in file]
+        images = read_dataset(path, file, (names or [_IMAGES[0]])[0])
+    if images.dtype.kind not in "uifc" or images.ndim not in (2, 3):
+        raise InputError(
+            f"{path}: images {list(images.shape)} {images.dtype}, expected [slices, rows, columns]"
+        )
+    magnitudes: NDArray[np.float32] = np.abs(images).astype(np.float32)
+    return magnitudes.reshape(-1, *images.shape[-2:])
 
 
 def _fastmri(path: Path, file: Any) -> KSpace:
@@ -60,9 +86,11 @@ def _fastmri(path: Path, file: Any) -> KSpace:
                 f"{path}: the mask is {list(lines.shape)}, the lines are {data.shape[-1]}, "
                 "expected one value a line"
             )
+        if not lines.any():
+            raise InputError(f"{path}: the mask is all zero, expected some lines")
         mask &= lines
-    data = np.where(mask, data, np.complex64(0))
-    return KSpace(data, mask, matrix=_fitting(matrix, data), spacing=spacing, notes=notes)
+    data = _filled(np.where(mask, data, np.complex64(0)), matrix)
+    return KSpace(data, sampled(data), matrix=_fitting(matrix, data), spacing=spacing, notes=notes)
 
 
 def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
@@ -75,6 +103,8 @@ def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     other = np.zeros(len(rows), dtype=bool)
     for bit in _NOT_IMAGING:
         other |= _flagged(flags, bit)
+    # Scans of other encodings, for the coils mostly, are no lines of this image.
+    other |= heads["encoding_space_ref"] != 0
     imaging = np.flatnonzero(~noise & ~other)
     if not len(imaging):
         raise InputError(f"{path}: no acquisition of an image among {len(rows)}, expected some")
@@ -82,6 +112,12 @@ def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     coils = {int(heads["active_channels"][i]) for i in imaging}
     if len(coils) != 1:
         raise InputError(f"{path}: {sorted(coils)} coils in one scan, expected one number")
+    for name in _SERIES:
+        count = len(set(heads["idx"][name][imaging].tolist()))
+        if count > 1:
+            raise InputError(
+                f"{path}: {count} images of each slice by `{name}`, expected one of them in a file"
+            )
     covariance = _noise_covariance(path, rows, np.flatnonzero(noise), coils)
     lines = [_line(path, rows[i]) for i in imaging]
     if header.trajectory != "cartesian":
@@ -92,7 +128,7 @@ def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     notes = []
     if counts.max() > 1:
         notes.append(f"{int(counts.max())} averages of each line")
-    data = _without_oversampling(data, header)
+    data = _filled(_without_oversampling(data, header), header.matrix)
     return KSpace(
         data, sampled(data), noise_covariance=covariance, matrix=_fitting(header.matrix, data),
         spacing=header.spacing, notes=notes,
@@ -165,8 +201,16 @@ def _along(
     matrix = header.matrix
     if matrix is None:
         raise InputError(f"{path}: no matrix in the header, expected the size of the image")
-    if np.abs(trajectory).max() > 0.5 + 1e-6:
+    reach, most = float(np.abs(trajectory).max()), max(matrix) / 2
+    if reach > 0.5 * (1 + _SLACK):
         trajectory = trajectory / np.asarray(matrix)
+        if not np.abs(trajectory).max() <= 0.5 * (1 + _SLACK) or math.isclose(
+            reach, math.pi, rel_tol=0.02
+        ):
+            raise InputError(
+                f"{path}: the trajectory reaches {reach:.4g}, expected ±0.5 (cycles per pixel) or "
+                f"±{most:g} (per field of view)"
+            )
     data = [np.concatenate([lines[i] for i in part], axis=1) for part in parts]
     if any(one.shape[1] != len(trajectory) for one in data):
         raise InputError(
@@ -204,7 +248,7 @@ def _line(path: Path, row: Any) -> Complex:
     line = line.copy()
     line[:, :before] = 0
     line[:, length - after :] = 0
-    return line
+    return line[:, ::-1] if _flagged(head["flags"], _REVERSE) else line
 
 
 def _noise_covariance(
@@ -280,8 +324,20 @@ class _Header:
         return numbers
 
 
+def _filled(data: Complex, matrix: tuple[int, int] | None) -> Complex:
+    """k-space [..., rows, columns] with zeros around it, where the image has more pixels."""
+    if matrix is None:
+        return data
+    before, after = [], []
+    for side, wanted in zip(data.shape[-2:], matrix, strict=True):
+        more = max(wanted - side, 0)
+        # DC goes from side // 2 to wanted // 2.
+        before.append((side + more) // 2 - side // 2)
+        after.append(more - before[-1])
+    around = [(0, 0)] * (data.ndim - 2) + list(zip(before, after, strict=True))
+    return np.pad(data, around)
+
+
 def _fitting(matrix: tuple[int, int] | None, data: Complex) -> tuple[int, int] | None:
-    """The matrix where it is a part of the field of view; else all of that is written."""
-    if matrix is None or any(m > n for m, n in zip(matrix, data.shape[-2:], strict=True)):
-        return None
+    """The matrix, where it is a part of the field of view."""
     return None if matrix == data.shape[-2:] else matrix

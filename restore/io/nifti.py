@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.placement import Placement, standard_placement
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 # Voxels that are read; more is a damaged header.
 _MOST = 2**30
+# From DICOM's axes (left, back, head) to NIfTI's (right, front, head), and back.
+_TURNED = np.array([-1.0, -1.0, 1.0])
 
 
-def read_nifti(path: Path) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
-    """Return a volume [slices, rows, columns] as it looks, and the mm of (rows, columns, slices).
+class NiftiVolume(NamedTuple):
+    """A volume as it looks.
+
+    Attributes:
+        values: [slices, rows, columns].
+        spacing: mm of (rows, columns, slices); 1 where the file says nothing.
+        placement: where the slices lie; None where the file does not say.
+    """
+
+    values: NDArray[np.float32]
+    spacing: tuple[float, float, float]
+    placement: Placement | None
+
+
+def read_nifti(path: Path) -> NiftiVolume:
+    """Read a volume.
 
     A NIfTI array counts x first, to the left or right, and y upwards: rows run from its last y to
     its first.
@@ -37,6 +54,7 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], tuple[float, float, flo
             raise InputError(f"{path}: the volume is {list(shape)}, expected two or three axes")
         values = np.asarray(image.dataobj, dtype=np.float32)
         zooms = tuple(float(zoom) for zoom in image.header.get_zooms()[:3])
+        affine = np.asarray(image.affine, dtype=np.float64)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, expected NIfTI") from None
     except InputError:
@@ -49,23 +67,50 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], tuple[float, float, flo
         values = values[..., 0]
     if not np.isfinite(values).all():
         raise InputError(f"{path}: values that are not finite, expected a volume")
-    zooms = (*zooms, *(1.0,) * (3 - len(zooms)))
+    zooms = tuple(z if np.isfinite(z) and z > 0 else 1.0 for z in (*zooms, 1.0, 1.0)[:3])
     volume = np.ascontiguousarray(values.transpose(2, 1, 0)[:, ::-1])
-    return volume, (zooms[1], zooms[0], zooms[2])
+    return NiftiVolume(volume, (zooms[1], zooms[0], zooms[2]), _placement(affine, volume.shape))
+
+
+def _placement(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Placement | None:
+    """Of a volume [slices, rows, columns] whose rows run from the last y to the first."""
+    turned = _TURNED[:, None] * affine[:3]
+    lengths = np.linalg.norm(turned[:, :2], axis=0)
+    if not (np.isfinite(turned).all() and (lengths > 0).all()):
+        return None
+    first = turned[:, 3] + (shape[1] - 1) * turned[:, 1]
+    steps = np.arange(shape[0])[:, None] * turned[:, 2]
+    return Placement(first + steps, turned[:, 0] / lengths[0], -turned[:, 1] / lengths[1])
 
 
 def write_nifti(
-    path: Path, volume: NDArray[Any], spacing: tuple[float, float, float] | None = None
+    path: Path,
+    volume: NDArray[Any],
+    spacing: tuple[float, float, float] | None = None,
+    placement: Placement | None = None,
 ) -> None:
     """Write a volume [slices, rows, columns], the mm of whose voxels are (rows, columns, slices).
 
-    The axes are those of an axial picture seen from the feet, x to the left of the patient.
+    Where no placement is given, the axes are those of an axial picture seen from the feet, x to the
+    left of the patient, and the first voxel is at 0.
     """
     import nibabel
 
     rows, columns, slices = spacing or (1.0, 1.0, 1.0)
     values = np.ascontiguousarray(volume[:, ::-1].transpose(2, 1, 0), dtype=np.float32)
-    affine = np.diag([-columns, rows, slices, 1.0])
+    place = placement or standard_placement(len(volume), slices)
+    several = len(place.first) > 1
+    step = (
+        (place.first[-1] - place.first[0]) / (len(place.first) - 1)
+        if several
+        else slices * place.normal
+    )
+    affine = np.eye(4)
+    axes = [columns * place.across, -rows * place.down, step]
+    affine[:3, :3] = _TURNED[:, None] * np.stack(axes, axis=1)
+    if placement is not None:
+        corner = place.first[0] + (volume.shape[1] - 1) * rows * place.down
+        affine[:3, 3] = _TURNED * corner
     image: Any = nibabel.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")
     with atomic_path(path) as temporary:

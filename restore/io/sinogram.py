@@ -277,6 +277,8 @@ def _field(path: Path, data: NDArray[np.float32], choose: Choose) -> NDArray[np.
     if array.ndim == 3:
         rows = choose(array.shape[1]) if array.shape[1] > 1 else range(1)
         mean = array.mean(0)[rows[0] : rows[-1] + 1]
+        if len(array) == len(data) == 1 != len(mean):
+            mean = mean.mean(0, keepdims=True)  # a page of a TIFF for one slice: exposures
     else:
         mean = array.reshape(-1, array.shape[-1]).mean(0, keepdims=True)
     if len(mean) not in (1, len(data)):

@@ -40,7 +40,7 @@ def estimated_maps(
     if min(area) < min(_LEAST, *mask.shape):
         raise InputError(
             f"{source}: only {min(area)} lines in the middle are sampled without a gap, expected "
-            f"{_LEAST} for coil maps, or --maps"
+            f"{_LEAST} for coil maps (--center-fraction), or --maps"
         )
     size = (min(calib_size, area[0]), min(calib_size, area[1]))
     content = np.ascontiguousarray(middle(kspace, size).numpy()).tobytes()

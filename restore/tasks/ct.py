@@ -161,10 +161,10 @@ class Ct(ScanTask[CtSettings]):
             )
         return truth
 
-    def write(self, path: Path, images: Images, scan: Scan) -> None:
+    def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
         """Write attenuation; DICOM in HU."""
         about, mu_water = _about(scan)
-        write_attenuation(path, images, about, mu_water)
+        return write_attenuation(path, images, about, mu_water)
 
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at."""

@@ -15,6 +15,7 @@ from restore.io.dicom import read_dicom, write_dicom
 from restore.io.display import window_of, write_shown
 from restore.io.nifti import NIFTI_SUFFIXES, read_nifti, write_nifti
 from restore.io.picture import read_picture
+from restore.io.placement import Placement
 from restore.io.tiff_stack import TIFF_SUFFIXES, read_tiff_stack, write_tiff_stack
 
 DICOM_SUFFIXES = (".dcm", ".ima")
@@ -36,12 +37,14 @@ class Attenuation:
         values: [slices, rows, columns].
         spacing: mm of (rows, columns, slices), where the file says.
         header: of a DICOM source.
+        placement: where the slices lie, where the file says.
         notes: what the user should know.
     """
 
     values: Images
     spacing: tuple[float, float, float] | None = None
     header: Any = None
+    placement: Placement | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -56,7 +59,7 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
         InputError: one line that names the file, what was found and what was expected.
     """
     name = path.name.lower()
-    spacing = header = None
+    spacing = placement = None
     notes: list[str] = []
     if (path.is_dir() and not _holds_tiff(path)) or name.endswith(DICOM_SUFFIXES):
         image = read_dicom(path)
@@ -64,11 +67,11 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
             raise InputError(
                 f"{path}: DICOM of modality {image.modality or 'unknown'}, expected CT"
             )
-        values, spacing, header = image.values, image.spacing, image.header
         notes += [*image.notes, f"HU to 1/mm with {mu_water:g}/mm for water"]
-        return Attenuation(_from_hu(values, mu_water), spacing, header, notes)
+        values = _from_hu(image.values, mu_water)
+        return Attenuation(values, image.spacing, image.header, image.placement, notes)
     if name.endswith(NIFTI_SUFFIXES):
-        values, spacing = read_nifti(path)
+        values, spacing, placement = read_nifti(path)
     elif name.endswith(TIFF_SUFFIXES) or path.is_dir():
         values = _image(path, read_tiff_stack(path))
     elif name.endswith(ARRAY_SUFFIXES):
@@ -77,27 +80,36 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
         picture = read_picture(path)
         values = picture.pixels.mean(0, keepdims=True).astype(np.float32) * _WHITE * mu_water
         notes.append(f"a picture: white is {_WHITE * mu_water:g}/mm, a pixel 1 mm")
-        return Attenuation(values, (1.0, 1.0, 1.0), None, notes)
+        return Attenuation(values, (1.0, 1.0, 1.0), notes=notes)
     if float(values.min()) < _HU_BELOW:
         notes.append(f"values below {_HU_BELOW:g}: HU, to 1/mm with {mu_water:g}/mm for water")
         values = _from_hu(values, mu_water)
-    return Attenuation(values.clip(0), spacing, header, notes)
+    return Attenuation(values.clip(0), spacing, None, placement, notes)
 
 
-def write_attenuation(path: Path, images: Images, about: Attenuation, mu_water: float) -> None:
-    """Write images [slices, rows, columns] in 1/mm as the suffix says; DICOM in HU."""
+def write_attenuation(
+    path: Path, images: Images, about: Attenuation, mu_water: float
+) -> list[Path]:
+    """Write images [slices, rows, columns] in 1/mm as the suffix says; DICOM in HU.
+
+    Returns:
+        The files: one, or one a slice where the format has no volumes.
+    """
     kind = path.suffix.lower()
     if kind == ".npy":
         write_array(path, images[0] if len(images) == 1 else images)
     elif kind in TIFF_SUFFIXES:
         write_tiff_stack(path, images)
     elif kind == ".nii":
-        write_nifti(path, images, about.spacing)
+        write_nifti(path, images, about.spacing, about.placement)
     elif kind == ".dcm":
         hu = 1000 * (images / mu_water - 1)
-        write_dicom(path, hu, "CT", spacing=about.spacing, source=about.header)
+        return write_dicom(
+            path, hu, "CT", spacing=about.spacing, source=about.header, placement=about.placement
+        )
     else:
         show_attenuation(path, images, about, mu_water)
+    return [path]
 
 
 def show_attenuation(

@@ -142,11 +142,23 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
                 f"{source}: pixels of {spacing[0]:g} x {spacing[1]:g} mm, expected square ones"
             )
         pixel = settings.pixel_size or spacing[0]
-    if settings.size is not None and settings.size != tuple(truth.shape[1:]):
-        pixel *= truth.shape[1] / settings.size[0]
+    placement = None if image.placement is None else image.placement.taken(chosen)
+    size = (truth.shape[1], truth.shape[2])
+    if settings.size is not None and settings.size != size:
+        if abs(size[0] * settings.size[1] / (size[1] * settings.size[0]) - 1) > _SQUARE:
+            raise InputError(
+                f"{source}: --size {settings.size[1]}x{settings.size[0]} of an image of "
+                f"{size[1]}x{size[0]}, expected the same proportions"
+            )
+        placement = placement and placement.resized((pixel, pixel), size, settings.size)
+        pixel *= size[0] / settings.size[0]
         truth = adaptive_avg_pool2d(truth, settings.size)
     if spacing is not None:
         spacing = (pixel, pixel, spacing[2])
+    elif settings.pixel_size is not None:
+        spacing = (pixel, pixel, pixel)
+    if not bool((truth > 0).any()):
+        raise InputError(f"{source}: nothing above 0 in it, expected an image of attenuation")
     rows, columns = truth.shape[1:]
     fan = _fan(source, settings, None, None)
     radius = math.hypot(rows, columns) / 2 * pixel
@@ -176,7 +188,8 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         values = values + settings.sigma * torch.randn(values.shape, generator=generator)
     write_array(degraded, values.numpy() if len(values) > 1 else values[0].numpy())
     return Lines(
-        values, geometry, center, replace(image, spacing=spacing, values=_nothing()),
+        values, geometry, center,
+        replace(image, spacing=spacing, placement=placement, values=_nothing()),
         truth=truth.numpy(), exact=settings.photons is None and not settings.sigma,
         angles=settings.angles, notes=[*image.notes],
     )  # fmt: skip

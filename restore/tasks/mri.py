@@ -21,6 +21,7 @@ from restore.io.bart import write_bart
 from restore.io.dicom import write_dicom
 from restore.io.display import write_shown
 from restore.io.nifti import write_nifti
+from restore.io.placement import Placement
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import compress_coils, prewhiten
 from restore.mri.masks import KINDS
@@ -55,10 +56,14 @@ class About:
     Attributes:
         spacing: mm of a pixel, (rows, columns, slices).
         header: of the DICOM file that was the source.
+        placement: where the slices lie, where the file says.
+        matrix: (rows, columns) that are written, the middle of the field of view; None for all.
     """
 
     spacing: tuple[float, float, float] | None
     header: Any = None
+    placement: Placement | None = None
+    matrix: tuple[int, int] | None = None
 
 
 class Mri(ScanTask[MriSettings]):
@@ -278,7 +283,12 @@ class Mri(ScanTask[MriSettings]):
             operator={"name": operator.name} | described,
             notes=notes,
             truth=truth,
-            about=About(measured.kspace.spacing, measured.header),
+            about=About(
+                measured.kspace.spacing,
+                measured.header,
+                measured.placement or measured.kspace.placement,
+                matrix,
+            ),
             resolved={"mask": settings.mask and _absolute(settings.mask)},
             sidecar={"coils": int(y.shape[1]), "acceleration": described.get("acceleration")},
         )
@@ -292,7 +302,7 @@ class Mri(ScanTask[MriSettings]):
         notes.append(f"noise estimated from the edge of k-space: sigma {sigma:.4f}")
         return sigma
 
-    def write(self, path: Path, images: Images, scan: Scan) -> None:
+    def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
         """Write magnitudes in the unit of the file."""
         about: About = scan.about
         kind = path.suffix.lower()
@@ -304,15 +314,20 @@ class Mri(ScanTask[MriSettings]):
             with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
                 file["reconstruction"] = images
         elif kind == ".nii":
-            write_nifti(path, images, about.spacing)
+            write_nifti(path, images, about.spacing, about.placement)
         elif kind == ".dcm":
-            write_dicom(path, images, "MR", spacing=about.spacing, source=about.header)
+            return write_dicom(
+                path, images, "MR", spacing=about.spacing, source=about.header,
+                placement=about.placement,
+            )  # fmt: skip
         elif kind == ".cfl":
             array = images.transpose(1, 2, 0)
             shape = (*array.shape[:2], *(1,) * 11, array.shape[2])
             write_bart(path, array.reshape(shape).astype(np.complex64))
+            return [path, path.with_suffix(".hdr")]
         else:
             self.preview(path, images, scan)
+        return [path]
 
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at."""
@@ -326,8 +341,12 @@ class Mri(ScanTask[MriSettings]):
         if not settings.save_complex:
             return []
         path = output.with_name(f"{output.stem}_complex.npy")
-        complex_image = (best * scan.scale).cpu().numpy()
-        write_array(path, complex_image[:, 0] if complex_image.shape[1] == 1 else complex_image)
+        about: About = scan.about
+        seen = best * _support(scan.problem.operator)
+        images = (_cropped(seen, about.matrix) * scan.scale).cpu().numpy()
+        # [slices, sets, rows, columns]; what there is one of is left out, as in the magnitudes.
+        single = tuple(axis for axis in (0, 1) if images.shape[axis] == 1)
+        write_array(path, np.squeeze(images, single))
         return [path]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from torch import Tensor
 from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
+from restore.io.bart import SLICES, is_bart, read_bart
 from restore.io.dicom import read_dicom
 from restore.io.kspace import KSpace, read_coil_maps, read_kspace, sampled
+from restore.io.mri_hdf5 import MRI_HDF5_SUFFIXES, read_mri_images
 from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
 from restore.io.picture import read_picture
+from restore.io.placement import Placement
 from restore.io.trajectory import read_density, read_samples, read_trajectory
 from restore.mri.coils import simulated_coils
 from restore.mri.masks import KINDS, make_mask
@@ -70,6 +74,7 @@ class Measured:
         maps: the coil maps of a simulation, [slices, 1, coils, H, W].
         noise: standard deviation per component of a simulation's noise, in the data's unit.
         header: of the DICOM file that was the source.
+        placement: where the slices lie, where the file says.
     """
 
     kspace: KSpace
@@ -77,6 +82,16 @@ class Measured:
     maps: Tensor | None = None
     noise: float | None = None
     header: Any = None
+    placement: Placement | None = None
+
+
+class _Source(NamedTuple):
+    """Images [slices, H, W] to simulate from, with what their file says of them."""
+
+    magnitude: Magnitudes
+    spacing: tuple[float, float, float] | None = None
+    header: Any = None
+    placement: Placement | None = None
 
 
 def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
@@ -89,12 +104,17 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
         trajectory = read_trajectory(settings.traj, size=settings.size)
         samples = read_samples(source, trajectory, settings.key)
         weights = None if settings.dcf is None else read_density(settings.dcf, trajectory)
-        return KSpace(samples, None, trajectory.places, weights, matrix=trajectory.matrix)
-    kspace = read_kspace(source, key=settings.key, dc=settings.dc)
+        kspace = KSpace(samples, None, trajectory.places, weights, matrix=trajectory.matrix)
+    else:
+        kspace = read_kspace(source, key=settings.key, dc=settings.dc)
+    along = kspace.trajectory is not None
+    _refuse_unused(source, settings, along=along)
     chosen = list(slices_of(settings.slice, len(kspace.data), source))
     data = kspace.data[chosen]
-    if kspace.mask is None:
-        return replace(kspace, data=data)
+    placement = None if kspace.placement is None else kspace.placement.taken(chosen)
+    kspace = replace(kspace, data=data, placement=placement)
+    if along:
+        return kspace
     mask = sampled(data)
     for number, one in zip(chosen, data, strict=True):
         if not np.array_equal(sampled(one[None]), mask):
@@ -102,12 +122,25 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
                 f"{source}: slice {number} is not sampled where others are, expected one pattern, "
                 "or --slice"
             )
-    return replace(kspace, data=data, mask=mask)
+    return replace(kspace, mask=mask)
+
+
+def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
+    """Refuse an option that would change nothing."""
+    if settings.dcf is not None and settings.traj is None:
+        raise InputError(f"{source}: --dcf without a trajectory, expected --traj too")
+    if along and (settings.mask or settings.acceleration):
+        raise InputError(
+            f"{source}: --mask of samples along a trajectory, expected those of a grid"
+        )
+    if not along and settings.size is not None:
+        raise InputError(f"{source}: --size of samples on a grid, expected --traj too")
 
 
 def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Measured:
     """k-space of a magnitude image with simulated coils, phase and noise; written too."""
-    magnitude, spacing, header = _magnitudes(source, settings)
+    _refuse_unused(source, settings, along=False)
+    magnitude, spacing, header, placement = _magnitudes(source, settings)
     count = settings.coils or SIMULATED_COILS
     images = torch.stack(
         [
@@ -131,30 +164,38 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
     kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing)
     full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
-    return Measured(kspace, magnitude, full, noise, header)
+    return Measured(kspace, magnitude, full, noise, header, placement)
 
 
-def _magnitudes(
-    source: Path, settings: MriSettings
-) -> tuple[Magnitudes, tuple[float, float, float] | None, Any]:
-    """Images [slices, H, W] of a picture, a DICOM file or series, a NIfTI volume or an array."""
+def _magnitudes(source: Path, settings: MriSettings) -> _Source:
+    """Of a picture, a DICOM file or series, a NIfTI volume or an array."""
     name = source.name.lower()
     if name.endswith(NIFTI_SUFFIXES):
-        volume, spacing = read_nifti(source)
-        header = None
+        volume = read_nifti(source)
+        found = _Source(volume.values, volume.spacing, None, volume.placement)
     elif source.is_dir() or name.endswith(_DICOM_SUFFIXES):
         image = read_dicom(source)
-        volume, spacing, header = image.values, image.spacing, image.header
+        found = _Source(image.values, image.spacing, image.header, image.placement)
     elif name.endswith(ARRAY_SUFFIXES):
-        array = np.abs(read_array(source, settings.key)).astype(np.float32)
-        if array.ndim not in (2, 3):
-            raise InputError(f"{source}: the array is {list(array.shape)}, expected an image")
-        return array.reshape(-1, *array.shape[-2:]), None, None
+        found = _Source(_array_images(source, settings.key))
     else:
-        picture = read_picture(source)
-        return picture.pixels.mean(0, keepdims=True), None, None
-    chosen = list(slices_of(settings.slice, len(volume), source))
-    return volume[chosen].clip(0), spacing, header
+        found = _Source(read_picture(source).pixels.mean(0, keepdims=True))
+    chosen = list(slices_of(settings.slice, len(found.magnitude), source))
+    magnitude = found.magnitude[chosen].clip(0)
+    if not magnitude.any():
+        raise InputError(f"{source}: nothing above 0 in it, expected an image")
+    placement = None if found.placement is None else found.placement.taken(chosen)
+    return found._replace(magnitude=magnitude, placement=placement)
+
+
+def _array_images(path: Path, key: str | None = None) -> Magnitudes:
+    array = np.abs(read_array(path, key)).astype(np.float32)
+    if array.ndim not in (2, 3) or not np.isfinite(array).all():
+        raise InputError(
+            f"{path}: the array is {list(array.shape)}, expected finite [rows, columns] or "
+            "[slices, rows, columns]"
+        )
+    return array.reshape(-1, *array.shape[-2:])
 
 
 def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tensor, str]:
@@ -180,9 +221,11 @@ def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tenso
 
 
 def _mask_file(path: Path, size: tuple[int, int]) -> Tensor:
-    if not path.exists():
+    if is_bart(path):
+        values = read_bart(path) != 0
+    elif not path.exists():
         raise InputError(f"--mask {path}: no such file, expected one or {', '.join(KINDS)}")
-    if path.suffix.lower() in ARRAY_SUFFIXES:
+    elif path.suffix.lower() in ARRAY_SUFFIXES:
         values = np.abs(read_array(path)) > 0
     else:
         values = read_picture(path).pixels.mean(0) > 0.5
@@ -212,17 +255,24 @@ def given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tens
 
 
 def reference_images(path: Path) -> Magnitudes:
-    """True images [slices, H, W] of an array, NIfTI volume, DICOM file or series, or picture.
+    """True images [slices, H, W] of any file that the verb writes, or fastMRI's of a scan.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
-    if path.suffix.lower() in ARRAY_SUFFIXES:
-        array = np.abs(read_array(path)).astype(np.float32)
-        return array.reshape(-1, *array.shape[-2:])
-    if path.name.lower().endswith(NIFTI_SUFFIXES):
-        return read_nifti(path)[0]
-    if path.is_dir() or path.name.lower().endswith(_DICOM_SUFFIXES):
+    name = path.name.lower()
+    if is_bart(path):
+        array = np.abs(np.moveaxis(read_bart(path), SLICES, 0))
+        if array.size != math.prod(array.shape[:3]):
+            raise InputError(f"{path}: {list(array.shape)}, expected BART's images and slices")
+        return array.reshape(array.shape[:3])
+    if name.endswith(MRI_HDF5_SUFFIXES):
+        return read_mri_images(path)
+    if name.endswith(ARRAY_SUFFIXES):
+        return _array_images(path)
+    if name.endswith(NIFTI_SUFFIXES):
+        return read_nifti(path).values
+    if path.is_dir() or name.endswith(_DICOM_SUFFIXES):
         return read_dicom(path).values
     grey: Magnitudes = read_picture(path).pixels.mean(0, keepdims=True)
     return grey

@@ -120,8 +120,8 @@ class ScanTask(ABC, Generic[S]):
         return scan
 
     @abstractmethod
-    def write(self, path: Path, images: Images, scan: Scan) -> None:
-        """Write images [B, H, W] in the file's unit, as the suffix says."""
+    def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
+        """Write images [B, H, W] in the file's unit, as the suffix says; returns the files."""
 
     @abstractmethod
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
@@ -199,8 +199,10 @@ class Scanner(Generic[S]):
         # Real and imaginary part of each slice are an evaluation each.
         parts = scan.problem.batch * (2 if x.is_complex() else 1)
         best = x.mean(dim=0)
-        image = as_images(scan.image(best[None])[0])
         images = as_images(scan.image(x))
+        # Of samples their mean as it is written; of an average that of the complex images.
+        one = scan.image(best[None])[0]
+        image = images.mean(axis=0) if self.settings.samples else as_images(one)
         files, spread = self._write_all(output, image, images, scan)
         files += self.task.write_extra(output, best, scan, self.settings)
         if self.settings.simulate:
@@ -292,8 +294,7 @@ class Scanner(Generic[S]):
         self, output: Path, best: Images, images: Images, scan: Scan
     ) -> tuple[list[Path], dict[str, float] | None]:
         """Write the best images, and what `--samples` and `--save-std` ask for."""
-        self.task.write(output, best, scan)
-        files, spread = [output], None
+        files, spread = self.task.write(output, best, scan), None
         if output.suffix != ".png":
             shown = output.with_suffix(".png")
             self.task.preview(shown, best, scan)
@@ -301,8 +302,7 @@ class Scanner(Generic[S]):
         if self.settings.samples is None:
             return files, spread
         for path, sample in zip(numbered(output, len(images)), images, strict=True):
-            self.task.write(path, sample, scan)
-            files.append(path)
+            files += self.task.write(path, sample, scan)
         if self.settings.save_std:
             deviation = images.std(axis=0, ddof=1) if len(images) > 1 else np.zeros_like(best)
             white = max(float(deviation.max()), 1e-6 * scan.scale)
@@ -310,8 +310,7 @@ class Scanner(Generic[S]):
             kinds = dict.fromkeys((output.suffix, ".npy"))
             for kind in (kind for kind in kinds if kind != ".png"):
                 path = output.with_name(f"{output.stem}_std{kind}")
-                self.task.write(path, deviation, scan)
-                files.append(path)
+                files += self.task.write(path, deviation, scan)
             self.task.preview(shown, deviation, scan, white)
             files.append(shown)
             spread = {"white_is": white, "mean": float(deviation.mean())}

@@ -47,9 +47,6 @@ def total_variation(
 
     Returns:
         [B, C, H, W] in [0, 1], on the device of y.
-
-    Raises:
-        ValueError: if A is not the identity and a picture is one pixel high or wide (ODL's).
     """
     weight = weight_of(problem) if weight is None else weight
     if isinstance(problem.operator, Identity):
@@ -99,10 +96,16 @@ def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int
     y, functionals = problem.y, odl.functionals
     pictures = odl.uniform_discr([0] * start.ndim, list(start.shape), start.shape, dtype="float32")
     # A counts as much as the differences: the steps of both are those of the larger norm.
-    scale = math.sqrt(_DIFFERENCES) / (_SAFETY * float(problem.operator.norm()))
+    scale = math.sqrt(_DIFFERENCES) / (_SAFETY * float(problem.operator.norm().max()))
     measure = _wrapped(odl, pictures, problem.operator, tuple(y.shape), scale)
+    # One pixel has no neighbour to differ from.
     differences = odl.BroadcastOperator(
-        *(odl.PartialDerivative(pictures, axis, pad_mode="order0") for axis in (-2, -1))
+        *(
+            odl.PartialDerivative(pictures, axis, pad_mode="order0")
+            if start.shape[axis] > 1
+            else odl.ZeroOperator(pictures)
+            for axis in (-2, -1)
+        )
     )
     stacked = odl.BroadcastOperator(measure, differences)
     data = functionals.L2NormSquared(measure.range).translated(

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -130,6 +131,26 @@ def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
     assert header.ImageType[0] == "DERIVED"
     assert header.SOPInstanceUID != source.SOPInstanceUID
     assert np.load(tmp_path / "out_degraded.npy").shape[:2] == (2, 20)
+
+
+def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: Path) -> None:
+    affine = np.array([[1.5, 0, 0, -10], [0, 1.5, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])
+    volume = np.stack([phantom().T[:, ::-1]] * 3, -1)
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "in.nii")
+    common = (tmp_path / "in.nii", "--simulate", "-m", "fbp", "--slice", "1:3")
+    record(*common, "-o", tmp_path / "out.nii")
+    out = nibabel.load(tmp_path / "out.nii")
+    affine[:3, 3] = -10, -20, 8
+    assert np.allclose(out.affine, affine, atol=1e-4)
+    assert np.corrcoef(out.get_fdata()[..., 0].ravel(), volume[..., 0].ravel())[0, 1] > 0.95
+    record(*common, "--size", SIDE // 2, "-o", tmp_path / "half.dcm")
+    slices = [pydicom.dcmread(tmp_path / name) for name in ("half.dcm", "half_slice1.dcm")]
+    assert [list(one.PixelSpacing) for one in slices] == [[3, 3], [3, 3]]
+    # DICOM counts to the left and to the back: the first pixel is at 10 - 0.75, 20 - 46.5 + 0.75.
+    assert np.allclose(
+        [one.ImagePositionPatient for one in slices], [[9.25, -25.75, 8], [9.25, -25.75, 11]]
+    )
+    assert np.allclose(slices[0].ImageOrientationPatient, [-1, 0, 0, 0, 1, 0])
 
 
 def test_samples_and_their_spread(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def test_undersampled_kspace_becomes_the_image(scan: Path, tmp_path: Path) -> No
     assert metrics["psnr"] > max(baseline["psnr"] + 1, 28)
     assert float(np.abs(image - head()).mean()) < 0.03
     complex_image = np.load(tmp_path / "out_complex.npy")
-    assert complex_image.shape == (1, ROWS, COLUMNS)
-    assert np.allclose(np.abs(complex_image[0]) * (image > 0), image, atol=1e-5)
+    assert complex_image.shape == image.shape
+    assert np.allclose(np.abs(complex_image), image, atol=1e-5)
     sidecar = json.loads(out.with_suffix(".json").read_text())
     assert sidecar["coils"] == COILS
     assert sidecar["acceleration"] == pytest.approx(3, rel=0.05)
@@ -125,6 +125,14 @@ def test_every_kind_of_output(tmp_path: Path) -> None:
     assert np.allclose(whole[1], 0.5 * whole[0], rtol=1e-3)
     with h5py.File(tmp_path / "a_h5" / "a.h5") as file:
         assert np.array_equal(file["reconstruction"][()], whole)
+    # What is written can be what another is scored with.
+    for name in ("a.npy", "a.h5", "a.nii", "a.cfl"):
+        reference = tmp_path / name.replace(".", "_") / name
+        said = record(
+            tmp_path / "two.npy", "-m", "zero-filled", "--reference", reference,
+            "-o", tmp_path / f"{reference.parent.name}.npy",
+        )  # fmt: skip
+        assert said["metrics"]["nmse"] < 1e-10
     assert nibabel.load(tmp_path / "a_nii" / "a.nii").shape[-1] == 2
     assert np.allclose(read_bart(tmp_path / "a_cfl" / "a")[:, :, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
                                                            0, 0], whole[1])  # fmt: skip
@@ -144,6 +152,7 @@ def test_samples_of_a_pattern_without_an_svd(scan: Path, tmp_path: Path) -> None
     for name in ("out_0.npy", "out_1.npy", "out_std.npy", "out_std.png", "out.png", "page.html"):
         assert (tmp_path / name).exists(), name
     samples = np.stack([np.load(tmp_path / f"out_{i}.npy") for i in range(2)])
+    assert np.allclose(np.load(out), samples.mean(0), atol=1e-6)
     assert np.allclose(np.load(tmp_path / "out_std.npy"), samples.std(0, ddof=1), atol=1e-6)
 
 
@@ -164,7 +173,7 @@ def test_a_folded_image_has_two_sets_of_maps(tmp_path: Path) -> None:
         tmp_path / "folded.npy", "--samples", 1, "--steps", 3, "--save-complex", "-o", out
     )
     assert "two sets of coil maps" in notes(out)
-    assert np.load(tmp_path / "out_complex.npy").shape == (1, 2, ROWS, COLUMNS // 2)
+    assert np.load(tmp_path / "out_complex.npy").shape == (2, ROWS, COLUMNS // 2)
     # Both sets are denoised, each by its real and its imaginary part.
     assert said["steps"] == 3
     assert record(tmp_path / "folded.npy", "--fast", "-o", tmp_path / "fast.npy")["residual"] < 0.05
@@ -323,6 +332,9 @@ def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
         (["--maps", "other.npy"], "expected the same"),
         (["--mask", "other.npy"], "expected the same"),
         (["--mask", "zero.npy"], "all zero"),
+        (["--maps", "none.npy"], "nothing but zeros, expected coil maps"),
+        (["--size", "20"], "--size of samples on a grid, expected --traj too"),
+        (["--dcf", "zero.npy"], "--dcf without a trajectory, expected --traj too"),
         (["-m", "ddrm", "--mask", "poisson", "--center-fraction", "0.25"], "needs a fast SVD"),
         (["-m", "fbp"], "fbp"),
         (["-o", "out.jpg"], "does not write .jpg"),
@@ -334,6 +346,7 @@ def test_bad_options_are_one_line(
     monkeypatch.chdir(tmp_path)
     np.save("other.npy", np.ones((COILS, ROWS, COLUMNS + 1)))
     np.save("zero.npy", np.zeros((ROWS, COLUMNS)))
+    np.save("none.npy", np.zeros((COILS, ROWS, COLUMNS)))
     result = run(scan, *(options if "-o" in options else [*options, "-o", "out.npy"]))
     assert result.exit_code == 2
     assert said in result.stderr

@@ -62,6 +62,8 @@ def write_ismrmrd(path, lines, header) -> None:
         )
         acquisition.idx.kspace_encode_step_1 = fields.get("step", 0)
         acquisition.idx.slice = fields.get("slice", 0)
+        acquisition.idx.contrast = fields.get("contrast", 0)
+        acquisition.encoding_space_ref = fields.get("encoding", 0)
         acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
         for flag in fields.get("flags", ()):
             acquisition.setFlag(flag)
@@ -219,6 +221,32 @@ def test_slices_share_a_trajectory(tmp_path):
         read_kspace(tmp_path / "own.h5")
 
 
+def lines_of(data, **fields):
+    return [(data[:, :, step], {"step": step} | fields) for step in range(data.shape[2])]
+
+
+def test_a_matrix_larger_than_what_was_encoded_has_zeros_around_it(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    write_ismrmrd(tmp_path / "k.h5", lines_of(data), head(recon=(6, 13)))
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert kspace.data.shape == (1, COILS, ROWS, 13)
+    assert kspace.matrix == (6, 13)
+    # DC stays in the middle.
+    assert np.array_equal(kspace.data[0, :, :, 6 - 4 : 6 + 4], data)
+    assert np.count_nonzero(kspace.mask) == ROWS * COLUMNS
+
+
+def test_lines_of_other_scans_are_left_out_and_reversed_ones_turned(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    lines = lines_of(data[..., :-1])
+    lines += [(data[:, ::-1, -1], {"step": COLUMNS - 1, "flags": [ismrmrd.ACQ_IS_REVERSE]})]
+    # Of the body coil, with two channels.
+    lines += [(draw(2, ROWS), {"flags": [ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA]})]
+    lines += [(draw(COILS, ROWS), {"encoding": 1})]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    assert np.array_equal(read_kspace(tmp_path / "k.h5").data[0], data)
+
+
 def bad_files(tmp_path):
     """Each bad file and what is said of it."""
     np.save(tmp_path / "real.npy", np.ones((4, 4)))
@@ -256,6 +284,19 @@ def bad_files(tmp_path):
     lines = [(draw(2, ROWS), {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
     write_ismrmrd(tmp_path / "noise.h5", lines, head())
     yield "noise.h5", "no acquisition of an image among 1"
+    lines = [(draw(2, ROWS), {"contrast": echo}) for echo in range(2)]
+    write_ismrmrd(tmp_path / "echoes.h5", lines, head())
+    yield "echoes.h5", "2 images of each slice by `contrast`, expected one"
+    write_fastmri(tmp_path / "none.h5", draw(2, ROWS, COLUMNS), mask=np.zeros(COLUMNS))
+    yield "none.h5", "the mask is all zero"
+    radians = np.pi * np.linspace(-1, 1, ROWS * 2, dtype=np.float32).reshape(ROWS, 2)
+    lines = [(draw(2, ROWS), {"trajectory": radians})]
+    write_ismrmrd(
+        tmp_path / "radians.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL, recon=(40, 40))
+    )
+    yield "radians.h5", r"reaches 3.142, expected ±0.5 \(cycles per pixel\) or ±20"
+    (tmp_path / "notes.txt").write_text("k")
+    yield "notes.txt", "the suffix is .txt, expected k-space"
     with h5py.File(tmp_path / "xml.h5", "w") as file:
         file["kspace"] = draw(1, ROWS, COLUMNS)
         file["ismrmrd_header"] = "<ismrmrdHeader><enc"

@@ -13,6 +13,7 @@ from restore.errors import InputError
 from restore.io.dicom import read_dicom, write_dicom
 from restore.io.display import write_shown
 from restore.io.nifti import read_nifti, write_nifti
+from restore.io.placement import Placement
 
 SPACING = (0.8, 0.5, 3.0)
 DCIODVFY = shutil.which("dciodvfy")
@@ -43,7 +44,7 @@ def test_a_slice_of_ct_is_in_hounsfield_units():
 def test_a_series_is_read_back_in_its_order(tmp_path, modality):
     values = volume(3, 9, 7) if modality == "CT" else 1e-6 * np.abs(volume(3, 9, 7))
     files = write_dicom(tmp_path / "s" / "a.dcm", values, modality, spacing=SPACING)
-    assert [file.name for file in files] == ["a.dcm", "a_1.dcm", "a_2.dcm"]
+    assert [file.name for file in files] == ["a.dcm", "a_slice1.dcm", "a_slice2.dcm"]
     back = read_dicom(tmp_path / "s")
     step = 1 if modality == "CT" else values.max() / 65535
     assert np.abs(back.values - values).max() <= 0.51 * step
@@ -109,9 +110,9 @@ def test_bad_dicom_is_one_line(tmp_path):
 def test_nifti_is_read_back(tmp_path, name):
     values = volume(3, 9, 7)
     write_nifti(tmp_path / name, values, SPACING)
-    back, spacing = read_nifti(tmp_path / name)
-    assert np.array_equal(back, values)
-    assert spacing == pytest.approx(SPACING)
+    back = read_nifti(tmp_path / name)
+    assert np.array_equal(back.values, values)
+    assert back.spacing == pytest.approx(SPACING)
     theirs = nibabel.load(tmp_path / name)
     assert theirs.shape == (7, 9, 3)
     assert theirs.get_fdata()[2, -1, 1] == pytest.approx(values[1, 0, 2])
@@ -140,3 +141,64 @@ def test_several_slices_are_shown_side_by_side(tmp_path):
     assert shown[0, 9] == 32768
     assert shown[7, 0] == 65535
     assert shown[7, 9] == 0
+
+
+def positions(folder: Path) -> np.ndarray:
+    found = [pydicom.dcmread(file).ImagePositionPatient for file in sorted(folder.glob("*.dcm"))]
+    return np.array(found, dtype=float)
+
+
+def test_slices_stay_where_they_are_in_the_patient(tmp_path):
+    """Tilted, uneven slices, of which some are written again, in either format."""
+    tilt = np.deg2rad(20)
+    down = np.array([0, np.cos(tilt), -np.sin(tilt)])
+    first = np.array([[-10, -20, z] for z in (5.0, 9.0, 15.0, 16.0)])
+    placement = Placement(first, np.array([1.0, 0, 0]), down)
+    write_dicom(
+        tmp_path / "a" / "a.dcm", volume(4, 8, 6), "CT", spacing=SPACING, placement=placement
+    )
+    image = read_dicom(tmp_path / "a")
+    assert np.allclose(image.placement.first, first, atol=1e-5)
+    some = image.placement.taken([1, 3])
+    write_dicom(
+        tmp_path / "b" / "b.dcm", image.values[[1, 3]], "CT", spacing=SPACING,
+        source=image.header, placement=some,
+    )  # fmt: skip
+    assert np.allclose(positions(tmp_path / "b"), first[[1, 3]], atol=1e-5)
+    write_nifti(tmp_path / "c.nii", image.values[[1, 3]], SPACING, some)
+    theirs = nibabel.load(tmp_path / "c.nii")
+    # Voxel 0 is the left end of the last row; NIfTI's x and y are DICOM's, turned round.
+    corner = first[1] + 7 * SPACING[0] * down
+    assert np.allclose(theirs.affine[:3, 3], corner * [-1, -1, 1], atol=1e-4)
+    again = read_nifti(tmp_path / "c.nii").placement
+    for name in ("first", "across", "down"):
+        assert np.allclose(getattr(again, name), getattr(some, name), atol=1e-4), name
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_nifti_of_either_side_is_not_mirrored(tmp_path, side):
+    affine = np.diag([1.5 * side, 1.5, 3, 1])
+    affine[:3, 3] = 7, -8, 9
+    values = volume(5, 4, 3)
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "a.nii")
+    read = read_nifti(tmp_path / "a.nii")
+    write_nifti(tmp_path / "b.nii", *read)
+    back = nibabel.load(tmp_path / "b.nii")
+    assert np.allclose(back.affine, affine, atol=1e-5)
+    assert np.array_equal(back.get_fdata(), values)
+
+
+def test_another_grid_has_the_same_corners():
+    placement = Placement(np.zeros((1, 3)), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]))
+    half = placement.resized((2.0, 2.0), (8, 6), (4, 3))
+    # Two pixels of 2 mm become one of 4 mm, whose centre lies between theirs.
+    assert np.allclose(half.first, [[1, 1, 0]])
+    assert np.allclose(half.resized((4.0, 4.0), (4, 3), (8, 6)).first, 0)
+
+
+def test_lengths_that_are_none(tmp_path):
+    dataset = pydicom.dcmread(sample("CT_small.dcm"))
+    dataset.PixelSpacing = [0, 0]
+    dataset.save_as(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match="pixels of 0 x 0 mm, expected lengths above 0"):
+        read_dicom(tmp_path / "a.dcm")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from operators import Blur, Downsample, Identity, LinearOperator, Mask, gaussian_kernel
+from operators import Blur, Diagonal, Downsample, Identity, LinearOperator, Mask, gaussian_kernel
 from restore.problem import Problem
 from restore.tasks.total_variation import total_variation, weight_of
 
@@ -125,10 +125,18 @@ def test_double_precision_in_and_out() -> None:
     assert total_variation(Problem(operator, y, 0.05), start, iterations=5).dtype == torch.float64
 
 
-def test_a_line_is_refused() -> None:
-    y = torch.zeros(1, 1, 1, 5)
-    with pytest.raises(ValueError, match="at least two elements required"):
-        total_variation(Problem(Mask(torch.ones(1, 5), (1, 1, 5)), y, 0.1), y)
+@pytest.mark.parametrize("shape", [(1, 1, 5), (1, 5, 1), (1, 1, 1)])
+def test_a_line_and_a_pixel_differ_along_what_they_have(shape: tuple[int, int, int]) -> None:
+    y = torch.full((1, *shape), 0.5)
+    x = total_variation(Problem(Mask(torch.ones(shape), shape), y, 0.01), torch.zeros_like(y))
+    torch.testing.assert_close(x, y, atol=1e-3, rtol=0)
+
+
+def test_each_picture_of_a_batch_has_weights_of_its_own() -> None:
+    y = torch.cat([blocks(), blocks()])
+    operator = Diagonal(torch.tensor([1.0, 0.5]).reshape(2, 1, 1, 1) * torch.ones(2, *SHAPE), SHAPE)
+    x = total_variation(Problem(operator, operator(y), 0.01), y)
+    assert (x - y).square().mean() < 0.01
 
 
 def test_importing_odl_changes_nothing_else() -> None:

@@ -1,0 +1,57 @@
+"""Where the slices of a volume lie in the patient, from file to file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Positions and directions in DICOM's axes: to the left, to the back, to the head.
+
+    Attributes:
+        first: [slices, 3], centre of the first pixel of each slice, mm.
+        across: (3,), unit vector from a pixel to that of the next column.
+        down: (3,), likewise to that of the next row.
+    """
+
+    first: Vectors
+    across: Vectors
+    down: Vectors
+
+    @property
+    def normal(self) -> Vectors:
+        """(3,), unit vector in whose direction slices are counted."""
+        return np.cross(self.across, self.down)
+
+    def taken(self, slices: Sequence[int]) -> Placement:
+        """Of some of the slices, by number."""
+        return replace(self, first=self.first[list(slices)])
+
+    def resized(
+        self, was: tuple[float, float], size: tuple[int, int], new_size: tuple[int, int]
+    ) -> Placement:
+        """Of the same field of view on another grid, whose pixels have other centres.
+
+        Args:
+            was: mm of a pixel, (rows, columns).
+            size: (rows, columns).
+            new_size: likewise, of the other grid.
+        """
+        rows, columns = (
+            side * (old / new - 1) / 2 for side, old, new in zip(was, size, new_size, strict=True)
+        )
+        return replace(self, first=self.first + rows * self.down + columns * self.across)
+
+
+def standard_placement(slices: int, thickness: float) -> Placement:
+    """Of axial slices from 0 on, seen from the feet, where nothing else is known."""
+    across, down = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+    steps = np.arange(slices)[:, None] * thickness
+    return Placement(steps * np.array([0, 0, 1.0]), across, down)
