@@ -9,7 +9,7 @@ import typer
 
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import scans, size_of
+from restore.cli.scanning import refuse_pictures, scans, size_of
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -110,6 +110,7 @@ def ct(
     """
 
     def own() -> dict[str, Any]:
+        refuse_pictures(common)
         return {
             "flat": flat, "dark": dark, "angles": angles, "angle_unit": angle_unit,
             "geometry": geometry, "dso": dso, "dsd": dsd, "det_spacing": det_spacing,

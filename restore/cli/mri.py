@@ -9,7 +9,7 @@ import typer
 
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import scans, size_of
+from restore.cli.scanning import refuse_pictures, scans, size_of
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -101,6 +101,7 @@ def mri(
     """
 
     def own() -> dict[str, Any]:
+        refuse_pictures(common)
         return {
             "maps": maps, "calib": calib, "calib_size": calib_size, "mask": mask,
             "acceleration": acceleration, "center_fraction": center_fraction, "slice": slice_,

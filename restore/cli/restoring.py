@@ -73,6 +73,7 @@ class Kind:
         degraded: gives the suffix of what `--simulate` writes.
         extension: of an output that nobody named, as `--ext` has it.
         whole: tells a folder that is one input.
+        besides: gives what a run writes that those of pictures do not.
     """
 
     settings: type[RunSettings]
@@ -82,6 +83,7 @@ class Kind:
     degraded: Callable[[], str]
     extension: str = "auto"
     whole: Callable[[Path], bool] | None = None
+    besides: Callable[[Path, Any], list[Path]] = lambda _output, _settings: []
 
 
 def _pictures(verb: str) -> Kind:
@@ -175,7 +177,7 @@ def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> lis
         files += std_paths(output)
     if settings.simulate:
         files.append(degraded_path(output, suffix, kind.degraded()))
-    return files
+    return files + kind.besides(output, settings)
 
 
 def _run_jobs(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restore.cli.options import CommonOptions
 from restore.cli.restoring import Kind
 from restore.errors import InputError
 
@@ -46,9 +47,22 @@ def scans(
             degraded=lambda: ".npy",
             extension=found.suffixes[0].lstrip("."),
             whole=whole,
+            besides=found.besides,
         )
 
     return kind
+
+
+def refuse_pictures(common: CommonOptions) -> None:
+    """Refuse the common options that only pictures have.
+
+    Raises:
+        InputError: likewise.
+    """
+    if common.init is not None:
+        raise InputError("--init: for pictures, expected none for a scan")
+    if common.quality is not None:
+        raise InputError("--quality: of JPEG, expected none for a scan")
 
 
 def size_of(text: str) -> tuple[int, int]:

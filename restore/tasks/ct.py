@@ -171,6 +171,12 @@ class Ct(ScanTask[CtSettings]):
         about, mu_water = _about(scan)
         show_attenuation(path, images, about, mu_water, white)
 
+    def besides(self, output: Path, settings: CtSettings) -> list[Path]:
+        """Likewise, with the contact sheet of `--center try:…`."""
+        files = super().besides(output, settings)
+        tried = (settings.center or "").startswith("try:")
+        return [*files, _centers_path(output)] if tried else files
+
     def write_extra(
         self,
         output: Path,
@@ -182,12 +188,16 @@ class Ct(ScanTask[CtSettings]):
         tried = scan.about[0].tried
         if not tried:
             return []
-        path = output.with_name(f"{output.stem}_centers.png")
+        path = _centers_path(output)
         about, mu_water = _about(scan)
         sheet = torch.stack([images[len(images) // 2] for images in tried.values()])
         show_attenuation(path, sheet.numpy(), about, mu_water)
         scan.notes.append(f"{path.name}: {', '.join(f'{c:g}' for c in tried)}, left to right, down")
         return [path]
+
+
+def _centers_path(output: Path) -> Path:
+    return output.with_name(f"{output.stem}_centers.png")
 
 
 def _about(scan: Scan) -> tuple[Attenuation, float]:

@@ -334,13 +334,20 @@ class Mri(ScanTask[MriSettings]):
         del scan
         write_shown(path, images, white)
 
+    def besides(self, output: Path, settings: MriSettings) -> list[Path]:
+        """Likewise, with the other file of a BART pair and the complex image."""
+        files = super().besides(output, settings)
+        if output.suffix.lower() == ".cfl":
+            files.append(output.with_suffix(".hdr"))
+        return [*files, _complex_path(output)] if settings.save_complex else files
+
     def write_extra(
         self, output: Path, best: Tensor, scan: Scan, settings: MriSettings
     ) -> list[Path]:
         """Write the complex image, where it is asked for."""
         if not settings.save_complex:
             return []
-        path = output.with_name(f"{output.stem}_complex.npy")
+        path = _complex_path(output)
         about: About = scan.about
         seen = best * _support(scan.problem.operator)
         images = (_cropped(seen, about.matrix) * scan.scale).cpu().numpy()
@@ -348,6 +355,10 @@ class Mri(ScanTask[MriSettings]):
         single = tuple(axis for axis in (0, 1) if images.shape[axis] == 1)
         write_array(path, np.squeeze(images, single))
         return [path]
+
+
+def _complex_path(output: Path) -> Path:
+    return output.with_name(f"{output.stem}_complex.npy")
 
 
 def _matrix_of(trajectory: Tensor) -> tuple[int, int]:

@@ -127,6 +127,14 @@ class ScanTask(ABC, Generic[S]):
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at; `white` is the value that it shows as white."""
 
+    def besides(self, output: Path, settings: S) -> list[Path]:
+        """What a run writes beside its output, other than numbered samples and the sidecar."""
+        kind = output.suffix.lower()
+        files = [output.with_suffix(".png")] if kind != ".png" else []
+        if settings.samples and settings.save_std and kind not in (".npy", ".png"):
+            files.append(output.with_name(f"{output.stem}_std{output.suffix}"))
+        return files
+
     def write_extra(
         self,
         output: Path,  # noqa: ARG002
@@ -295,7 +303,7 @@ class Scanner(Generic[S]):
     ) -> tuple[list[Path], dict[str, float] | None]:
         """Write the best images, and what `--samples` and `--save-std` ask for."""
         files, spread = self.task.write(output, best, scan), None
-        if output.suffix != ".png":
+        if output.suffix.lower() != ".png":
             shown = output.with_suffix(".png")
             self.task.preview(shown, best, scan)
             files.append(shown)

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from operators import FanBeamCT, ParallelBeamCT
@@ -151,6 +152,22 @@ def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: P
         [one.ImagePositionPatient for one in slices], [[9.25, -25.75, 8], [9.25, -25.75, 11]]
     )
     assert np.allclose(slices[0].ImageOrientationPatient, [-1, 0, 0, 0, 1, 0])
+
+
+def test_the_picture_to_look_at_replaces_no_file(tmp_path: Path) -> None:
+    source = tmp_path / "head.png"
+    Image.fromarray((phantom() * 5000).astype(np.uint8)).save(source)
+    before = source.read_bytes()
+    common = ("--simulate", "-m", "fbp", "-o")
+    result = run(source, *common, tmp_path / "head.npy")
+    assert result.exit_code == 2
+    assert "head.png is an input" in result.stderr
+    (tmp_path / "other.png").write_text("of somebody else")
+    result = run(source, *common, tmp_path / "other.npy")
+    assert result.exit_code == 2
+    assert "other.png: exists already" in result.stderr
+    assert source.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["head.png", "other.png"]
 
 
 def test_samples_and_their_spread(tmp_path: Path) -> None:

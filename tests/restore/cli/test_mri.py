@@ -336,6 +336,7 @@ def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
         (["--size", "20"], "--size of samples on a grid, expected --traj too"),
         (["--dcf", "zero.npy"], "--dcf without a trajectory, expected --traj too"),
         (["-m", "ddrm", "--mask", "poisson", "--center-fraction", "0.25"], "needs a fast SVD"),
+        (["--init", "other.npy"], "--init: for pictures"),
         (["-m", "fbp"], "fbp"),
         (["-o", "out.jpg"], "does not write .jpg"),
     ],
