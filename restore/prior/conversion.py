@@ -21,7 +21,7 @@ from restore.prior.preconditioning import (
     denoised_from_epsilon,
     denoised_from_v,
 )
-from restore.prior.schedule import native
+from restore.prior.schedule import LinearBeta, native
 
 Network = Callable[[Tensor, Tensor], Tensor]
 Prediction = Literal["epsilon", "v_prediction", "sample"]
@@ -112,28 +112,24 @@ class Timesteps(Conversion):
 
 
 @dataclass(frozen=True)
-class ContinuousVP(Conversion):
+class ContinuousVP(LinearBeta, Conversion):
     """An ε network of the VP or sub-VP SDE, asked at 999 t.
 
-    With the mean a = exp(−(β_d t²/2 + β_min t)/2) of x_t it is σ = √(1 − a²)/a for VP and
-    (1 − a²)/a for sub-VP.
+    With a of x_t it is σ = √(1 − a²)/a for VP and (1 − a²)/a for sub-VP, and ∫₀ᵗ β = −2 ln a.
 
     Attributes:
-        sub: the sub-VP SDE.
-        beta_min: β at t = 0.
-        beta_max: β at t = 1.
+        beta_min: β(0).
+        beta_max: β(1).
         t_min: smallest t of the training.
+        sub: the sub-VP SDE.
     """
 
-    sub: bool = False
-    beta_min: float = 0.1
-    beta_max: float = 20.0
     t_min: float = 1e-5
+    sub: bool = False
 
     def _sigma(self, t: float) -> float:
-        mean = math.exp(-0.25 * (self.beta_max - self.beta_min) * t**2 - 0.5 * self.beta_min * t)
-        kept = -math.expm1(2 * math.log(mean))
-        return (kept if self.sub else math.sqrt(kept)) / mean
+        decay = self.decay(t)
+        return 2 * math.sinh(decay / 2) if self.sub else math.sqrt(math.expm1(decay))
 
     @property
     def sigma_min(self) -> float:  # type: ignore[override]
@@ -149,10 +145,8 @@ class ContinuousVP(Conversion):
         """D = x − σ ε."""
         # −2 ln a, without the cancellation that ln(1 + σ²) has at small σ.
         decay = 2 * torch.asinh(sigma / 2) if self.sub else torch.log1p(sigma.square())
-        slope = self.beta_max - self.beta_min
-        root = (self.beta_min**2 + 2 * slope * decay).sqrt()
-        time = 2 * decay / (root + self.beta_min)
-        output = network(x * torch.exp(-decay / 2), _times(999 * time, x))
+        time = _times(999 * self.time_of(decay), x)
+        output = network(x * torch.exp(-decay / 2), time)
         return denoised_from_epsilon(x, sigma, output)
 
 

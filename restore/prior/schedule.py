@@ -1,10 +1,13 @@
-"""Grids of noise levels σ₁ > σ₂ > … > 0, in the units of the picture; every grid ends at 0."""
+"""Noise levels: grids σ₁ > σ₂ > … > 0 that end at 0, of the picture's units, and schedules of β."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+from torch import Tensor
 
 from restore.prior.denoiser import Denoiser
 
@@ -12,6 +15,7 @@ Grid = Literal["native", "karras", "geometric", "quad"]
 GRIDS: tuple[str, ...] = get_args(Grid)
 
 RHO = 7.0
+_Time = TypeVar("_Time", float, Tensor)
 
 
 def sigma_grid(
@@ -152,6 +156,34 @@ def cosine_betas(timesteps: int = 1000, largest: float = 0.999) -> list[float]:
         return math.cos((t / timesteps + 0.008) / 1.008 * math.pi / 2) ** 2
 
     return [min(1 - kept(t + 1) / kept(t), largest) for t in range(timesteps)]
+
+
+@dataclass(frozen=True)
+class LinearBeta:
+    """β(t) = β_min + (β_max − β_min) t of the VP and sub-VP SDEs, for t from 0 to 1.
+
+    Attributes:
+        beta_min: β(0).
+        beta_max: β(1).
+
+    Source: Song et al., ICLR 2021, appendix C; the limit of Ho et al., NeurIPS 2020.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def beta(self, t: Tensor) -> Tensor:
+        """β(t)."""
+        return self.beta_min + (self.beta_max - self.beta_min) * t
+
+    def decay(self, t: _Time) -> _Time:
+        """∫₀ᵗ β = β_min t + ½ (β_max − β_min) t², which is −2 ln a(t)."""
+        return self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * (t * t)
+
+    def time_of(self, decay: Tensor) -> Tensor:
+        """The inverse of `decay`, without cancellation at small t."""
+        root = (self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * decay).sqrt()
+        return 2 * decay / (root + self.beta_min)
 
 
 def _check(steps: int, sigma_min: float, sigma_max: float) -> None:

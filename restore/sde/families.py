@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from restore.prior.schedule import LinearBeta
 from restore.sde.process import SDE
 
 
@@ -70,27 +71,7 @@ class _Preserving(SDE):
 
 
 @dataclass(frozen=True)
-class _Linear(SDE):
-    """β(t) = β_min + (β_max − β_min) t."""
-
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-
-    def beta(self, t: Tensor) -> Tensor:
-        """β_min + (β_max − β_min) t."""
-        return self.beta_min + (self.beta_max - self.beta_min) * t
-
-    def decay(self, t: Tensor) -> Tensor:
-        """β_min t + ½ (β_max − β_min) t²."""
-        return self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * t.square()
-
-    def _time_of(self, decay: Tensor) -> Tensor:
-        root = (self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * decay).sqrt()
-        return 2 * decay / (root + self.beta_min)
-
-
-@dataclass(frozen=True)
-class VP(_Linear, _Preserving):
+class VP(LinearBeta, _Preserving):
     """Variance preserving with a linear β, the limit of DDPM.
 
     Attributes:
@@ -102,7 +83,7 @@ class VP(_Linear, _Preserving):
 
     def time(self, sigma: Tensor) -> Tensor:
         """From ∫β = ln(1 + σ²)."""
-        return self._time_of(torch.log1p(sigma.square()))
+        return self.time_of(torch.log1p(sigma.square()))
 
 
 @dataclass(frozen=True)
@@ -141,7 +122,7 @@ class CosineVP(_Preserving):
 
 
 @dataclass(frozen=True)
-class SubVP(_Linear):
+class SubVP(LinearBeta, SDE):
     """The drift of `VP` with less noise: s = 1 − a², g² = β (1 − a⁴).
 
     Attributes:
@@ -161,4 +142,4 @@ class SubVP(_Linear):
 
     def time(self, sigma: Tensor) -> Tensor:
         """From σ = 2 sinh(½ ∫β)."""
-        return self._time_of(2 * torch.asinh(sigma / 2))
+        return self.time_of(2 * torch.asinh(sigma / 2))

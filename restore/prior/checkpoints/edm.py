@@ -78,7 +78,7 @@ def _conversion(kind: str, table: Tensor | None, said: Choices) -> Conversion:
     if kind == "vp":
         beta_min, extent = said.get("beta_min", 0.1), said.get("beta_d", 19.9)
         said.get("M", 1000)
-        return ContinuousVP(False, beta_min, beta_min + extent, said.get("epsilon_t", 1e-5))
+        return ContinuousVP(beta_min, beta_min + extent, said.get("epsilon_t", 1e-5))
     if kind == "ve":
         return EDMNoise(said.get("sigma_min", 0.02), said.get("sigma_max", 100.0))
     if kind == "iddpm":

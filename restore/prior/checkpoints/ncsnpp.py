@@ -199,9 +199,9 @@ def _conversion(
         return VENoise(low, high, table), f"VE, {len(table)} levels, {low:g} to {high:g}"
     slowest, fastest = said.get("beta_min", 0.1), said.get("beta_max", 20.0)
     if sde == "subvp":
-        return ContinuousVP(True, slowest, fastest), "sub-VP"
+        return ContinuousVP(slowest, fastest, sub=True), "sub-VP"
     if said.get("continuous", True, "not in the file; continuous=false for timesteps"):
-        return ContinuousVP(False, slowest, fastest), "VP"
+        return ContinuousVP(slowest, fastest), "VP"
     steps = said.get("timesteps", 1000)
     betas = linear_betas(steps, slowest / steps, fastest / steps)
     return Timesteps(vp_levels(betas)), f"VP, {steps} timesteps"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from restore.prior.schedule import LinearBeta
+
 
 class NoiseLevels(ABC):
     """A distribution of σ."""
@@ -73,29 +75,30 @@ class LogNormal(NoiseLevels):
 
 
 @dataclass(frozen=True)
-class VPTime(NoiseLevels):
-    """t uniform between t_min and 1 in the VP SDE, β(t) = β_min + (β_max − β_min) t.
+class VPTime(LinearBeta, NoiseLevels):
+    """t uniform between t_min and 1 in the VP SDE: σ² = e^B − 1 with B(t) = ∫₀ᵗ β.
 
-    σ² = e^B − 1 with B(t) = β_min t + (β_max − β_min) t²/2 (Song et al., ICLR 2021, appendix C).
+    Attributes:
+        beta_min: β(0).
+        beta_max: β(1).
+        t_min: the first t.
+
+    Source: Song et al., ICLR 2021, appendix C.
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
     t_min: float = 1e-3
 
     def quantile(self, share: Tensor) -> Tensor:
         """σ at t = t_min + share · (1 − t_min)."""
         t = self.t_min + share * (1 - self.t_min)
-        total = self.beta_min * t + (self.beta_max - self.beta_min) * t.square() / 2
-        return torch.expm1(total).sqrt()
+        return torch.expm1(self.decay(t)).sqrt()
 
     def density(self, sigma: Tensor) -> Tensor:
         """dt/d ln σ = 2σ²/((1 + σ²) β(t)), over the length of the times."""
-        total, slope = torch.log1p(sigma.square()), self.beta_max - self.beta_min
-        beta = (self.beta_min**2 + 2 * slope * total).sqrt()
-        t = (beta - self.beta_min) / slope
+        t = self.time_of(torch.log1p(sigma.square()))
         inside = (t >= self.t_min) & (t <= 1)
-        return inside * 2 * sigma.square() / ((1 + sigma.square()) * beta * (1 - self.t_min))
+        rate = 2 * sigma.square() / ((1 + sigma.square()) * self.beta(t))
+        return inside * rate / (1 - self.t_min)
 
 
 @dataclass(frozen=True)
