@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from restore.io.measurement import open_measurement, save_image
     from restore.io.picture import read_picture, write_picture
     from restore.methods import methods
     from restore.noise import NoiseSource
@@ -26,7 +27,9 @@ _HOMES = {
     "Problem": "restore.problem",
     "load_prior": "restore.prior.models",
     "methods": "restore.methods",
+    "open_measurement": "restore.io.measurement",
     "read_picture": "restore.io.picture",
+    "save_image": "restore.io.measurement",
     "solve": "restore.solve",
     "write_picture": "restore.io.picture",
 }
@@ -38,7 +41,9 @@ __all__ = [
     "Problem",
     "load_prior",
     "methods",
+    "open_measurement",
     "read_picture",
+    "save_image",
     "solve",
     "write_picture",
 ]

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
-from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
-from restore.io.dicom import read_dicom, write_dicom
+from restore.io.arrays import ARRAY_SUFFIXES, read_array
+from restore.io.dicom import read_dicom
 from restore.io.display import window_of, write_shown
-from restore.io.nifti import NIFTI_SUFFIXES, read_nifti, write_nifti
+from restore.io.images import write_images
+from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
 from restore.io.picture import read_picture
 from restore.io.placement import Placement
-from restore.io.tiff_stack import TIFF_SUFFIXES, read_tiff_stack, write_tiff_stack
+from restore.io.tiff_stack import TIFF_SUFFIXES, read_tiff_stack
 
 DICOM_SUFFIXES = (".dcm", ".ima")
 # Below this an image is in HU; attenuation is not so negative.
@@ -96,20 +97,13 @@ def write_attenuation(
         The files: one, or one a slice where the format has no volumes.
     """
     kind = path.suffix.lower()
-    if kind == ".npy":
-        write_array(path, images[0] if len(images) == 1 else images)
-    elif kind in TIFF_SUFFIXES:
-        write_tiff_stack(path, images)
-    elif kind == ".nii":
-        write_nifti(path, images, about.spacing, about.placement)
-    elif kind == ".dcm":
-        hu = 1000 * (images / mu_water - 1)
-        return write_dicom(
-            path, hu, "CT", spacing=about.spacing, source=about.header, placement=about.placement
-        )
-    else:
+    if kind == ".png":
         show_attenuation(path, images, about, mu_water)
-    return [path]
+        return [path]
+    values = 1000 * (images / mu_water - 1) if kind == ".dcm" else images
+    return write_images(
+        path, values, "CT", spacing=about.spacing, placement=about.placement, header=about.header
+    )
 
 
 def show_attenuation(

@@ -16,11 +16,8 @@ from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, d
 from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.arrays import write_array
-from restore.io.atomic import atomic_path
-from restore.io.bart import write_bart
-from restore.io.dicom import write_dicom
 from restore.io.display import write_shown
-from restore.io.nifti import write_nifti
+from restore.io.images import write_images
 from restore.io.placement import Placement
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import compress_coils, prewhiten
@@ -305,29 +302,10 @@ class Mri(ScanTask[MriSettings]):
     def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
         """Write magnitudes in the unit of the file."""
         about: About = scan.about
-        kind = path.suffix.lower()
-        if kind == ".npy":
-            write_array(path, images[0] if len(images) == 1 else images)
-        elif kind == ".h5":
-            import h5py
-
-            with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-                file["reconstruction"] = images
-        elif kind == ".nii":
-            write_nifti(path, images, about.spacing, about.placement)
-        elif kind == ".dcm":
-            return write_dicom(
-                path, images, "MR", spacing=about.spacing, source=about.header,
-                placement=about.placement,
-            )  # fmt: skip
-        elif kind == ".cfl":
-            array = images.transpose(1, 2, 0)
-            shape = (*array.shape[:2], *(1,) * 11, array.shape[2])
-            write_bart(path, array.reshape(shape).astype(np.complex64))
-            return [path, path.with_suffix(".hdr")]
-        else:
-            self.preview(path, images, scan)
-        return [path]
+        return write_images(
+            path, images, "MR", spacing=about.spacing, placement=about.placement,
+            header=about.header,
+        )  # fmt: skip
 
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at."""
