@@ -73,5 +73,5 @@ def test_a_picture_is_written_as_one(tmp_path: Path):
         assert picture.pixels == pytest.approx(0.4, abs=1e-6)
     with pytest.raises(InputError, match=r"the image is \[2, 3, 4, 5\], expected two or three"):
         restore.save_image(tmp_path / "q.png", np.zeros((2, 3, 4, 5)))
-    with pytest.raises(InputError, match="the suffix is .xyz, expected"):
+    with pytest.raises(InputError, match=r"the suffix is \.xyz, expected"):
         restore.save_image(tmp_path / "q.xyz", IMAGES, modality="MR")
