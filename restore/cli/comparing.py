@@ -14,7 +14,7 @@ import typer
 
 from restore.cli.console import SOME_FAILED, print_error, progress_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.report.columns import COLUMNS, Column
 from restore.tasks.settings import parse_scale, resolve_settings, scalar
 
@@ -93,7 +93,7 @@ def _task(verb: str | None) -> Task:
     known = {name: task for name, task in TASKS.items() if name != "sample"}
     if verb not in known:
         found = "no --task" if verb is None else f"--task {verb}: unknown"
-        raise InputError(f"{found}; expected one of {', '.join(known)}")
+        raise InputError(f"{found}; {expected_one_of(known, verb or '')}")
     return known[verb]
 
 
