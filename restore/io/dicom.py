@@ -16,6 +16,7 @@ from restore.io.placement import Placement, standard_placement
 
 Modality = Literal["CT", "MR"]
 
+DICOM_SUFFIXES = (".dcm", ".ima")
 _STORAGE = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 # What belongs to the patient and the study, and stays with a derived image.
 _KEPT = (
@@ -55,6 +56,8 @@ def read_dicom(path: Path) -> DicomImage:
     """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        # A series has one suffix or none; what lies beside it is something else.
+        files = [file for file in files if file.suffix.lower() in DICOM_SUFFIXES] or files
         if not files:
             raise InputError(f"{path}: no file in this folder, expected a DICOM series")
     else:
@@ -251,7 +254,7 @@ def _derived(
     dataset.SliceThickness = f"{thickness:.6g}"
     axes = [*placement.across, *placement.down]
     dataset.ImageOrientationPatient = [f"{a:.8g}" for a in axes]
-    dataset.ImagePositionPatient = [f"{p:.8g}" for p in placement.first[number]]
+    dataset.ImagePositionPatient = [f"{p + 0.0:.8g}" for p in placement.first[number]]
     dataset.SeriesNumber, dataset.InstanceNumber = "1", str(number + 1)
 
     low, high = (-1024.0, max(bounds[1], 3071.0)) if modality == "CT" else (0.0, bounds[1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_arrays
 from restore.io.bart import is_bart
-from restore.io.dicom import DicomImage, Modality, read_dicom
+from restore.io.dicom import DICOM_SUFFIXES, DicomImage, Modality, read_dicom
 from restore.io.hdf5 import open_hdf5
 from restore.io.images import write_images
 from restore.io.kspace import KSpace, read_kspace
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Measurement = Picture | KSpace | Sinogram | DicomImage | NiftiVolume
-
-DICOM_SUFFIXES = (".dcm", ".ima")
 
 
 def open_measurement(

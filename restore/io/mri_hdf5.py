@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.hdf5 import open_hdf5, read_dataset
 from restore.io.kspace import KSpace, sampled
+from restore.io.placement import Placement
 
 Complex = NDArray[np.complex64]
 
@@ -129,9 +130,11 @@ def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     if counts.max() > 1:
         notes.append(f"{int(counts.max())} averages of each line")
     data = _filled(_without_oversampling(data, header), header.matrix)
+    size = header.matrix or (data.shape[-2], data.shape[-1])
     return KSpace(
         data, sampled(data), noise_covariance=covariance, matrix=_fitting(header.matrix, data),
-        spacing=header.spacing, notes=notes,
+        spacing=header.spacing, placement=_placement(heads[imaging], header.spacing, size),
+        notes=notes,
     )  # fmt: skip
 
 
@@ -165,6 +168,24 @@ def _gridded(
         counts[at, place] += 1
     averaged = data / np.maximum(counts, 1)[:, None, None, :]
     return averaged.astype(np.complex64), counts
+
+
+def _placement(
+    heads: Any, spacing: tuple[float, float, float] | None, size: tuple[int, int]
+) -> Placement | None:
+    """Of images whose middle is where the acquisitions say; None where they say nothing."""
+    slices = heads["idx"]["slice"]
+    firsts = [np.flatnonzero(slices == number) for number in range(int(slices.max()) + 1)]
+    down, across = (np.asarray(heads[0][name], np.float64) for name in ("read_dir", "phase_dir"))
+    axes = np.stack([down, across])
+    known = np.isfinite(axes).all() and np.allclose(axes @ axes.T, np.eye(2), atol=1e-3)
+    if spacing is None or not known or not all(len(lines) for lines in firsts):
+        return None
+    middle = np.array([heads[lines[0]]["position"] for lines in firsts], np.float64)
+    if not np.isfinite(middle).all():
+        return None
+    corner = size[0] // 2 * spacing[0] * down + size[1] // 2 * spacing[1] * across
+    return Placement(middle - corner, across, down)
 
 
 def _without_oversampling(data: Complex, header: _Header) -> Complex:

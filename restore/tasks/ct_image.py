@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array
-from restore.io.dicom import read_dicom
+from restore.io.dicom import DICOM_SUFFIXES, read_dicom
 from restore.io.display import window_of, write_shown
 from restore.io.images import write_images
 from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
@@ -19,7 +19,6 @@ from restore.io.picture import read_picture
 from restore.io.placement import Placement
 from restore.io.tiff_stack import TIFF_SUFFIXES, read_tiff_stack
 
-DICOM_SUFFIXES = (".dcm", ".ima")
 # Below this an image is in HU; attenuation is not so negative.
 _HU_BELOW = -100.0
 # Of a picture, in units of the attenuation of water: about that of dense bone.

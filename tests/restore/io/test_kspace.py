@@ -63,6 +63,8 @@ def write_ismrmrd(path, lines, header) -> None:
         acquisition.idx.kspace_encode_step_1 = fields.get("step", 0)
         acquisition.idx.slice = fields.get("slice", 0)
         acquisition.idx.contrast = fields.get("contrast", 0)
+        for name in ("position", "read_dir", "phase_dir"):
+            getattr(acquisition, name)[:] = fields.get(name, (0, 0, 0))
         acquisition.encoding_space_ref = fields.get("encoding", 0)
         acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
         for flag in fields.get("flags", ()):
@@ -234,6 +236,25 @@ def test_a_matrix_larger_than_what_was_encoded_has_zeros_around_it(tmp_path):
     # DC stays in the middle.
     assert np.array_equal(kspace.data[0, :, :, 6 - 4 : 6 + 4], data)
     assert np.count_nonzero(kspace.mask) == ROWS * COLUMNS
+
+
+def test_ismrmrd_says_where_the_slices_lie(tmp_path):
+    """The middle of the image, 20 mm a pixel down and across, at the positions of two slices."""
+    data = draw(COILS, ROWS, COLUMNS)
+    lines = [
+        line
+        for number, place in enumerate([(10, 20, 30), (10, 20, 34)])
+        for line in lines_of(
+            data, slice=number, position=place, read_dir=(0, 0, -1), phase_dir=(0, 1, 0)
+        )
+    ]
+    write_ismrmrd(tmp_path / "k.h5", lines, head(recon=(6, 8), fov=(120.0, 160.0)))
+    placement = read_kspace(tmp_path / "k.h5").placement
+    assert placement is not None
+    assert np.allclose(placement.first, [[10, -60, 90], [10, -60, 94]])
+    assert np.allclose(placement.across, [0, 1, 0])
+    write_ismrmrd(tmp_path / "nowhere.h5", lines_of(data), head())
+    assert read_kspace(tmp_path / "nowhere.h5").placement is None
 
 
 def test_lines_of_other_scans_are_left_out_and_reversed_ones_turned(tmp_path):

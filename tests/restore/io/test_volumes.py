@@ -45,6 +45,7 @@ def test_a_series_is_read_back_in_its_order(tmp_path, modality):
     values = volume(3, 9, 7) if modality == "CT" else 1e-6 * np.abs(volume(3, 9, 7))
     files = write_dicom(tmp_path / "s" / "a.dcm", values, modality, spacing=SPACING)
     assert [file.name for file in files] == ["a.dcm", "a_slice1.dcm", "a_slice2.dcm"]
+    (tmp_path / "s" / "a.json").write_text("{}")
     back = read_dicom(tmp_path / "s")
     step = 1 if modality == "CT" else values.max() / 65535
     assert np.abs(back.values - values).max() <= 0.51 * step
