@@ -73,8 +73,8 @@ class Mri(ScanTask[MriSettings]):
         "best": Preset("pnp", {"steps": 100}),
     }
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25}}
-    sampling: ClassVar[Preset] = Preset("ddrm", {"steps": 20}, average=8)
-    without_svd: ClassVar[Preset | None] = Preset("diffpir", {"steps": 20}, average=8)
+    # Of the samplers the one whose spread is about its error, with or without an SVD.
+    sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=8)
     classical: ClassVar[tuple[str, ...]] = ("zero-filled", "cg-sense", "l1-wavelet", "tv")
     settings: ClassVar[type[RunSettings]] = MriSettings
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".nii", ".dcm", ".png", ".cfl")

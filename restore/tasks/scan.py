@@ -85,7 +85,6 @@ class ScanTask(ABC, Generic[S]):
         name: the verb.
         presets: by name, how it is done unless told otherwise.
         sampling: the same, where samples are asked for.
-        without_svd: likewise, where the operator lacks the SVD that the preset's method needs.
         tuned: by method, the parameters that serve this verb best with the bundled model.
         classical: names of the reconstructions without a prior.
         settings: the verb's settings.
@@ -95,7 +94,6 @@ class ScanTask(ABC, Generic[S]):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     sampling: ClassVar[Preset]
-    without_svd: ClassVar[Preset | None] = None
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     classical: ClassVar[tuple[str, ...]]
     settings: ClassVar[type[RunSettings]]
@@ -183,7 +181,7 @@ class Scanner(Generic[S]):
         began = time.perf_counter()
         degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.npy")
         scan = self.task.measure(source, self.settings, self.device, degraded)
-        preset = self._fitted_preset(scan)
+        preset = self.preset
         method = self.settings.method or preset.method
         prior = Counted(self._fitted_prior(source, scan))
         average = self.settings.average or preset.average
@@ -270,20 +268,6 @@ class Scanner(Generic[S]):
         if method == preset.method:
             chosen |= preset.parameters
         return chosen | self.settings.parameters
-
-    def _fitted_preset(self, scan: Scan) -> Preset:
-        chosen, instead = self.preset, self.task.without_svd
-        if self.settings.method is not None or instead is None:
-            return chosen
-        if "svd" not in find_method(chosen.method).needs:
-            return chosen
-        if scan.problem.operator.svd_or_none() is not None:
-            return chosen
-        scan.notes.append(
-            f"{scan.problem.operator.name} has no fast SVD here: "
-            f"{instead.method} instead of {chosen.method}"
-        )
-        return instead
 
     def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
         channels, height, width = scan.problem.operator.domain.shape
