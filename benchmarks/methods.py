@@ -1,12 +1,15 @@
 """Every method on photographs, at equal numbers of evaluations: docs/benchmarks/methods.md.
 
     python -m benchmarks.methods PICTURES [--crop 256] [--count 20] [--methods ddrm snips ...]
+        [--problems sr4 ...] [--settings 20 ...] [--dtype bf16]
 
 Centre crops of pictures that the model has not seen. All methods get the same operator,
 measurement, noise level, denoiser and seed. At 20 and 100 evaluations those that can start from the
 classical estimate, with noise of a level that suits the problem; the published setting is the
-method's own defaults from the prior's largest level. Figures are kept beside the page as they come,
-so that a run goes on where it stopped; those of another model are measured again.
+method's own defaults from the prior's largest level. Means of eight samples where methods are held
+to the classical estimate (`AVERAGED`), one sample elsewhere. Figures are kept beside the page as
+they come, so that a run goes on where it stopped; those of another model or precision are measured
+again.
 """
 
 from __future__ import annotations
@@ -37,10 +40,15 @@ from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
 from restore.tasks.baselines import bicubic, biharmonic, smooth_fill
+from restore.tasks.photo import DTYPES
 
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
 BUDGETS = (20, 100)
 SAMPLES = 8
+AVERAGED = {
+    "random": ("ddrm", "scoresde", "ilvr", "snips", "ccdf", "ddrm-cg", "diffpir"),
+    "sr4": ("ddrm",),
+}
 
 
 class Case(NamedTuple):
@@ -163,14 +171,14 @@ class Timed(Wrapped):
         return x_hat
 
 
-def settings(cls: type[Method], case: Case) -> Iterator[tuple[str, Method, int]]:
+def settings(cls: type[Method], case: Case, samples: int) -> Iterator[tuple[str, Method, int]]:
     """(name, method, samples): at each budget that it is defined for, and as published."""
     fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     started: dict[str, Any] = {"start": case.start, "sigma_max": case.level}
     started = started if started.keys() <= fields else {}
     for budget in BUDGETS:
         try:
-            yield str(budget), cls(**started).within(budget), SAMPLES
+            yield str(budget), cls(**started).within(budget), samples
         except ValueError:
             continue
     yield "published", cls(), 1
@@ -202,7 +210,7 @@ def run(method: Method, case: Case, prior: Denoiser, truth: Tensor, samples: int
 
 def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[None]:
     """Fill `kept` picture by picture; yields after each problem."""
-    prior = load_prior(arguments.model)
+    prior = load_prior(arguments.model, dtype=DTYPES[arguments.dtype])
     for index, path in enumerate(sorted(arguments.pictures.glob("*.jpg"))[: arguments.count]):
         truth = crop(path, arguments.crop)
         for name in arguments.problems:
@@ -220,7 +228,8 @@ def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[Non
                 cls = methods()[method_name]
                 if misfit(cls, case.problem) is not None:
                     continue
-                for setting, method, samples in settings(cls, case):
+                kept_samples = SAMPLES if method_name in AVERAGED.get(name, ()) else 1
+                for setting, method, samples in settings(cls, case, kept_samples):
                     key = f"{where}/{method_name}/{setting}"
                     if key not in kept and setting in arguments.settings:
                         kept[key] = run(method, case, prior, target, samples)
@@ -237,14 +246,15 @@ def crop(path: Path, side: int) -> Tensor:
 
 HEADER = """# Methods on photographs
 
-Made by `python -m benchmarks.methods PICTURES`, with the model `{model}` ({sha}…), on centre crops
-of pictures of BSDS500 `val`. All methods have the same operator, measurement, noise level, denoiser
-and seed.
+Made by `python -m benchmarks.methods PICTURES`, with the model `{model}` ({sha}…) in {dtype}, on
+centre crops of pictures of BSDS500 `val`. All methods have the same operator, measurement, noise
+level, denoiser and seed.
 
 - **20**, **100**: evaluations of the denoiser for a sample. Methods that can start from an estimate
   start from the classical one, with noise of σ = {levels} on it; the others run as published but
   for their number of steps.
 - **published**: the method's own defaults, from the prior's largest level.
+- **evaluations**: of the denoiser for a sample × samples.
 - **PSNR**: of the mean of the samples, and its standard error over the pictures; of an estimate
   where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
 - **residual**: root mean square of A x - y of a sample.
@@ -252,10 +262,10 @@ and seed.
 """
 
 
-def page(kept: dict[str, Any], model: str, sha: str) -> str:
+def page(kept: dict[str, Any], model: str, sha: str, dtype: str) -> str:
     """The Markdown page."""
     levels = "0.2 to 0.5"
-    lines = [HEADER.format(model=model, sha=sha[:12], levels=levels)]
+    lines = [HEADER.format(model=model, sha=sha[:12], dtype=dtype, levels=levels)]
     sizes = sorted({int(key.split("/")[0]) for key in kept}, reverse=True)
     for size in sizes:
         for name, (title, classical, _) in PROBLEMS.items():
@@ -310,6 +320,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--model", default="photo")
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--methods", nargs="+", choices=methods(), default=list(methods()))
@@ -320,12 +331,15 @@ def main() -> None:
     sha = find_model(arguments.model).card.sha256
     store = FOLDER / "methods.json"
     stored = json.loads(store.read_text()) if store.exists() else {}
-    kept = stored["rows"] if stored.get("sha256") == sha else {}
+    about = {"sha256": sha, "dtype": arguments.dtype}
+    kept = stored["rows"] if about.items() <= stored.items() else {}
     for _ in measure(arguments, kept):
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in kept.items())
         with atomic_path(store) as temporary:
-            temporary.write_text(f'{{"sha256": "{sha}", "rows": {{\n{lines}\n}}}}\n')
-    (FOLDER / "methods.md").write_text(page(kept, arguments.model, sha), encoding="utf-8")
+            temporary.write_text(f'{json.dumps(about)[:-1]}, "rows": {{\n{lines}\n}}}}\n')
+    (FOLDER / "methods.md").write_text(
+        page(kept, arguments.model, sha, arguments.dtype), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
