@@ -23,6 +23,14 @@ from restore.quantised import QuantisedProblem
 _CPU_PIXELS = 2**18
 _ACCELERATOR_PIXELS = 2**21
 
+# Annotations of hyperparameters, the scalars that they admit, and words for them.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "float": ((int, float), "a number"),
+    "int": ((int,), "a whole number"),
+    "bool": ((bool,), "true or false"),
+    "Tensor": ((), "a tensor"),
+}
+
 
 def solve(
     problem: Problem,
@@ -93,13 +101,24 @@ def _method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
     cls = find_method(method)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for name in hyperparameters:
-        if name not in names:
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name, value in hyperparameters.items():
+        if name not in kinds:
             raise ValueError(
-                f"{method} has no hyperparameter {name!r}; {expected_one_of(names, name)}"
+                f"{method} has no hyperparameter {name!r}; {expected_one_of(kinds, name)}"
             )
+        _check_kind(name, value, kinds[name])
     return cls(**hyperparameters)
+
+
+def _check_kind(name: str, value: Any, annotation: str) -> None:
+    """Refuse a scalar of another kind than a hyperparameter is annotated with."""
+    kinds = [kind for kind in annotation.split(" | ") if kind != "None"]
+    if not isinstance(value, (bool, int, float, str)) or not set(kinds) <= set(_KINDS):
+        return
+    types = tuple(kind for name in kinds for kind in _KINDS[name][0])
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ValueError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]][1]}")
 
 
 def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:

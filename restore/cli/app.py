@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,8 +99,8 @@ def super_resolve(
         from restore.tasks.settings import parse_scale, parse_size
 
         return {
-            "scale": scale and parse_scale(scale),
-            "size": size and parse_size(size),
+            "scale": None if scale is None else parse_scale(scale),
+            "size": None if size is None else parse_size(size),
             "kernel": kernel,
         }
 
@@ -272,4 +274,8 @@ def version(
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A file's name may hold what the terminal's encoding does not.
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -21,8 +21,8 @@ INTERRUPTED = 130
 
 
 def print_error(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(" ".join(message.splitlines()) + "\n")
+    """One line on stderr, where there is one."""
+    typer.echo(" ".join(message.splitlines()), err=True)
 
 
 def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
@@ -33,15 +33,25 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
     """
     try:
         code = body()
-    except InputError as error:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # a reader that has seen enough, which typer ends quietly
+    except (InputError, OSError) as error:
         code = USAGE_ERROR
-        print_error(str(error))
+        print_error(_told(error))
         if debug:
             traceback.print_exc()
     except KeyboardInterrupt:
         code = INTERRUPTED
         print_error("interrupted")
     raise typer.Exit(code)
+
+
+def _told(error: InputError | OSError) -> str:
+    if isinstance(error, InputError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename or 'standard output'}: {error.strerror.lower()}"
 
 
 @contextmanager

@@ -131,7 +131,8 @@ def _encode_jpeg(
         options["quality"] = DEFAULT_QUALITY if quality is None else quality
     else:
         # Pillow gives component i table i, and the last one to the components after it.
-        options["qtables"] = [list(table) for table in jpeg.tables[:channels]]
+        tables = [list(table) for table in jpeg.tables[:channels]]
+        options["qtables"] = tables[:2] if tables[1:2] == tables[2:] else tables
         options["keep_rgb"] = jpeg.colour == "rgb" and channels == 3
     options["progressive"] = jpeg is not None and jpeg.progressive
     return _save(levels, "JPEG", options)

@@ -56,7 +56,7 @@ def expand_inputs(
     found: list[InputFile] = []
     for name in inputs:
         path = Path(name)
-        if not path.is_dir() or (whole is not None and whole(path)):
+        if not _is_folder(path) or (whole is not None and whole(path)):
             found.append(InputFile(path))
             continue
         inside = sorted(path.rglob("*") if recursive else path.iterdir())
@@ -98,9 +98,14 @@ def plan_outputs(
             without loss and gives PNG otherwise (so after a JPEG).
 
     Raises:
-        InputError: one output file for several inputs.
+        InputError: one output file for several inputs, the standard output, or a suffix that
+            names a folder.
     """
+    if output is not None and os.fspath(output) == "-":
+        raise InputError("--output -: pictures go into files; expected a file or a folder")
     tail = f"_{verb}" if suffix is None else suffix
+    if "/" in tail or os.sep in tail:
+        raise InputError(f"--suffix {tail}: names a folder; expected the end of a file's name")
     as_file = output is not None and _is_file_name(output)
     if as_file and len(inputs) > 1:
         raise InputError(f"{output}: one output file for {len(inputs)} inputs, expected a folder")
@@ -147,7 +152,7 @@ def check_place(output: Path) -> None:
     Raises:
         InputError: likewise.
     """
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    folder = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
     try:
         TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -203,7 +208,14 @@ def sidecar_path(output: Path) -> Path:
 def _is_file_name(output: str | os.PathLike[str]) -> bool:
     text = os.fspath(output)
     path = Path(output)
-    return bool(path.suffix) and not text.endswith(("/", os.sep)) and not path.is_dir()
+    return bool(path.suffix) and not text.endswith(("/", os.sep)) and not _is_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, say, which its reader or writer explains
+        return False
 
 
 def _folder(source: InputFile, output: str | os.PathLike[str] | None) -> Path:

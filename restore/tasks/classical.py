@@ -107,3 +107,8 @@ _METHODS = (
 )
 
 CLASSICAL: dict[str, Classical] = {method.name: method for method in _METHODS}
+
+
+def classical_of(verb: str) -> tuple[str, ...]:
+    """Names of the classical methods that serve a verb and whose packages are there."""
+    return tuple(n for n, one in CLASSICAL.items() if verb in one.tasks and one.available)

@@ -23,7 +23,7 @@ from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
 from restore.solve import misfit, solve
 from restore.tasks.choice import check_method
-from restore.tasks.classical import CLASSICAL
+from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.memory import peak_memory
 from restore.tasks.photo import Case, Pixels, Restorer, StepCallback, as_array
 from restore.tasks.record import UNREAD, Record, Row, content_of
@@ -296,8 +296,10 @@ class Comparison:
 
 def fitting(task: Task) -> tuple[str, ...]:
     """Every classical method that is at hand and every method, of those that serve a task."""
-    classical = [n for n, one in CLASSICAL.items() if task.name in one.tasks and one.available]
-    return (*classical, *(name for name, cls in methods().items() if task.name in cls.tasks))
+    return (
+        *classical_of(task.name),
+        *(name for name, cls in methods().items() if task.name in cls.tasks),
+    )
 
 
 def _check_name(name: str, task: Task) -> None:

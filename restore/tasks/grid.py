@@ -20,6 +20,7 @@ from restore.prior.counted import Counted
 from restore.sde.samplers.adaptive import AdaptiveODE
 from restore.sde.samplers.base import Sampler
 from restore.sde.samplers.registry import find_sampler
+from restore.tasks.memory import check_room
 from restore.tasks.opened import OpenModel
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
@@ -110,6 +111,8 @@ class GridSampler:
     def _drawn(self, prior: Counted, on_step: StepCallback | None) -> Tensor:
         rows, columns = self.settings.grid
         count, (height, width) = rows * columns, self.settings.size
+        channels = prior.channels or 3
+        check_room("sample", (channels, rows * height, columns * width), self.model.device)
         # Steps that adapt are shared by a batch: alone, a picture depends on its seed only.
         alone = isinstance(self.sampler, AdaptiveODE)
         size = 1 if alone else self.settings.batch_size or BATCH
@@ -121,9 +124,7 @@ class GridSampler:
                 if on_step is not None:
                     on_step(done * total + step, len(batches) * total, x_hat)
 
-            like = torch.empty(
-                len(batch), prior.channels or 3, height, width, device=self.model.device
-            )
+            like = torch.empty(len(batch), channels, height, width, device=self.model.device)
             noise = NoiseSource(self.settings.seed, [(i, 0) for i in batch])
             drawn.append(self.sampler(prior, like, noise=noise, on_step=counted))
         return torch.cat(drawn)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import torch
 
+from restore.errors import InputError
+
+# Of a result in float32: what a run holds at the least.
+_COPIES = 8
 _MEMINFO = Path("/proc/meminfo")
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -44,3 +48,23 @@ def available_memory(device: torch.device) -> int | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def check_room(name: str, shape: tuple[int, float, float], device: torch.device) -> None:
+    """Refuse a result that cannot be held, before it is begun.
+
+    Args:
+        name: what asks for it, a file or an option.
+        shape: of the result, (C, H, W).
+        device: where it is made.
+
+    Raises:
+        InputError: if the memory that is left is too small.
+    """
+    channels, height, width = shape
+    needed, there = 4 * _COPIES * channels * height * width, available_memory(device)
+    if there is not None and needed > there:
+        raise InputError(
+            f"{name}: a result of {width:.0f}x{height:.0f} needs {needed / 1e9:.3g} GB of memory, "
+            f"and {there / 1e9:.3g} GB are free; expected a smaller one"
+        )

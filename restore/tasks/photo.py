@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
 from restore.io.jpeg_blocks import write_jpeg_blocks
-from restore.io.levels import as_written
+from restore.io.levels import FLOAT_BITS, as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
@@ -32,6 +33,7 @@ from restore.prior.tiled import TiledDenoiser, is_out_of_memory
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
 from restore.tasks.choice import check_method, plain_parameters
+from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.device import choose_device
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
@@ -90,7 +92,12 @@ class Restorer:
         self.settings = settings
         self.device = choose_device(settings.device)
         self.preset = choose_preset(task, settings)
-        check_method(settings.method or self.preset.method, task.name)
+        check_method(settings.method or self.preset.method, task.name, classical_of(task.name))
+        if settings.method in CLASSICAL and (settings.parameters or settings.samples):
+            raise InputError(
+                f"--method {settings.method}: classical, it gives one estimate and has no "
+                "parameters; expected no --samples, --steps, --eta or --set"
+            )
         self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
         # The largest side of a tile that memory was found to suffice for; None until it ran out.
@@ -119,33 +126,31 @@ class Restorer:
         """
         began = time.perf_counter()
         degraded = degraded_path(output, suffix, self.task.degraded_suffix)
-        case = self.case(source, degraded)
+        with memory_errors(source):
+            case = self.case(source, degraded)
         preset = self._fitted_preset(case.measurement)
         method = self.settings.method or preset.method
         prior = self.fitted_prior(source, case.measurement)
         parameters = self.parameters(case.measurement, prior, preset)
-        average = self.settings.average or preset.average
+        average = 1 if method in CLASSICAL else self.settings.average or preset.average
         count = self.settings.samples or average
+        size = _size(case.measurement.written.operator.domain.shape)
         try:
-            x, evaluations = self._pictures(
-                source, case.measurement, method, parameters, count, on_step
-            )
+            with memory_errors(source, f" at {size}"):
+                x, evaluations = self._pictures(
+                    source, case.measurement, method, parameters, count, on_step
+                )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            size = _size(case.measurement.written.operator.domain.shape)
-            raise InputError(
-                f"{source}: out of memory at {size}; expected more of it, or a smaller picture"
-            ) from error
         best = x[0] if len(x) == 1 else x.mean(dim=0)
         files, notes, spread = self._write_all(output, best, x, case, source, quality)
         if self.settings.simulate:
             files.insert(0, degraded)
 
         written = read_picture(output)
-        pixels = written.pixels * np.float32(written.scale / case.picture.scale)
+        # White is a number of its own in floating point alone.
+        white = written.scale / case.picture.scale if written.bits == FLOAT_BITS else 1.0
+        pixels = written.pixels * np.float32(white)
         # What a JPEG loses besides its rounding is not the method's, so it is not certified.
         lossy = output_format(output) == "JPEG"
         certified = as_written(as_array(best), written.bits) if lossy else pixels
@@ -174,7 +179,7 @@ class Restorer:
             "metrics": metrics,
             "baseline": baseline,
         }
-        plain = plain_parameters(method, parameters)
+        plain = {} if method in CLASSICAL else plain_parameters(method, parameters)
         details = {
             "operator": case.measurement.operator,
             "parameters": plain,
@@ -206,6 +211,8 @@ class Restorer:
 
         And the evaluations of the denoiser for the picture.
         """
+        if method in CLASSICAL:
+            return CLASSICAL[method].estimate(measurement), 0
         run = partial(
             solve, method=method, samples=count,
             seed=self.settings.seed, batch_size=self.settings.batch_size,
@@ -283,6 +290,8 @@ class Restorer:
     ) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         method = self.settings.method or preset.method
+        if method in CLASSICAL:
+            return {}
         chosen = self.tuned_parameters(method, measurement, prior)
         if method == preset.method:
             chosen |= preset.parameters
@@ -391,6 +400,23 @@ class Restorer:
             # A simulated measurement gets the noise that was asked for, not what it then had.
             resolved["sigma"] = measurement.problem.noise_std
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+@contextmanager
+def memory_errors(source: Path, where: str = "") -> Iterator[None]:
+    """Memory that runs out is one line about the file.
+
+    Raises:
+        InputError: likewise.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"{source}: out of memory{where}; expected more of it, or a smaller picture"
+        ) from error
 
 
 def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:

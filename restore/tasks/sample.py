@@ -12,6 +12,7 @@ from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
+from restore.tasks.memory import check_room
 from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
@@ -32,6 +33,7 @@ class Sample(Task):
         """A mask of zeros; the start, which is the reference of ILVR, is the guide."""
         guide = pixels_of(picture, device)
         if settings.size is not None:
+            check_room(str(picture.path), (picture.channels, *settings.size), device)
             shape = tuple(guide.shape[1:])
             guide = Resize(shape, settings.size, device=device)(guide).clamp(0, 1)
         nothing = Mask(torch.zeros(1, 1), tuple(guide.shape[1:]), device=device)

@@ -7,7 +7,14 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from restore.errors import InputError
 
@@ -22,19 +29,19 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str | None = None
+    method: str | None = Field(default=None, min_length=1)
     model: str = "photo"
     parameters: dict[str, Scalar] = {}
     preset: Literal["fast", "default", "best"] = "default"
     sigma: float | Literal["auto"] | None = None
-    seed: int = 0
-    samples: int | None = None
-    average: int | None = None
+    seed: int = Field(default=0, ge=0)
+    samples: int | None = Field(default=None, ge=1)
+    average: int | None = Field(default=None, ge=1)
     save_std: bool = False
-    batch_size: int | None = None
+    batch_size: int | None = Field(default=None, ge=1)
     device: str = "auto"
     dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
-    tile: int | None = None
+    tile: int | None = Field(default=None, ge=64)
     reference: Path | None = None
     simulate: bool = False
 
@@ -52,11 +59,18 @@ class Settings(RunSettings):
     init: Path | None = None
     mask: Path | None = None
     scale: float | None = None
-    size: tuple[int, int] | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None
     kernel: str | None = None
     border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
     hints: Path | None = None
-    quality: int | None = None
+    quality: int | None = Field(default=None, ge=1, le=100)
+
+    @field_validator("sigma")
+    @classmethod
+    def _sigma_is_within_a_picture(cls, value: float | str | None) -> float | str | None:
+        if isinstance(value, float) and value > 1:
+            raise ValueError(f"{value} is larger than the range of a picture; expected 0 to 1")
+        return value
 
     @field_validator("scale")
     @classmethod
@@ -67,6 +81,9 @@ class Settings(RunSettings):
 
 
 S = TypeVar("S", bound=RunSettings)
+
+PARAMETERS = ("steps", "eta", "particles")
+"""Parameters of methods that have an option of their own."""
 
 OPTION_NAMES = {"parameters": "set", "preset": "fast"}
 
@@ -90,8 +107,11 @@ def resolve_settings(
         InputError: one line that names the option or the file.
     """
     values = _read_config(config, task) if config else {}
-    parameters = dict(values.get("parameters", {}))
-    for name in ("steps", "eta", "particles"):
+    parameters = values.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise InputError(f"{config}: parameters: {parameters}; expected values by name")
+    parameters = parameters | {name: values.pop(name) for name in PARAMETERS if name in values}
+    for name in PARAMETERS:
         if name in given:
             parameters[name] = given[name]
     for pair in given.get("set", []):
@@ -117,9 +137,11 @@ def resolve_settings(
         if field not in fields:
             raise InputError(f"{where}{field}: {reason}") from None
         option = OPTION_NAMES.get(field, field).replace("_", "-")
-        raise InputError(f"--{option}: {reason}") from None
+        raise InputError(f"--{option} {fields[field]}: {reason}") from None
     if settings.save_std and not settings.samples:
         raise InputError("--save-std: the spread of samples; expected --samples N")
+    if settings.simulate and settings.reference:
+        raise InputError("--reference: not with --simulate, whose input is the true picture")
     return settings
 
 
@@ -140,10 +162,11 @@ def parse_sigma(text: str, units: str) -> float | Literal["auto"]:
     if not (math.isfinite(value) and value >= 0):
         raise InputError(f"--sigma {text}: expected `auto` or a standard deviation from 0")
     level = value / 255 if units == "0-255" else value
-    if units == "0-1" and level > 1:
+    if level > 1:
+        hint = " (or --sigma-range 0-255)" if units == "0-1" else ""
         raise InputError(
-            f"--sigma {text}: larger than the whole range of a picture; expected a value in 0 to 1 "
-            f"(or --sigma-range 0-255)"
+            f"--sigma {text}: larger than the whole range of a picture; expected a value in "
+            f"{units.replace('-', ' to ')}{hint}"
         )
     return level
 
@@ -185,13 +208,24 @@ def _read_config(path: Path, task: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
     if "config" not in content:
-        return {name.replace("-", "_"): value for name, value in content.items()}
+        return _by_setting(content)
     if content.get("task") != task:
         raise InputError(
             f"{path}: the sidecar of a run of {content.get('task')}; expected one of {task}"
         )
+    if not isinstance(content["config"], dict):
+        raise InputError(f'{path}: its "config" holds no options; expected a sidecar')
     config: dict[str, Any] = content["config"]
     return config
+
+
+def _by_setting(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a file, which has the names of the command line, by the names of settings."""
+    values = {name.replace("-", "_"): value for name, value in options.items()}
+    for preset in ("fast", "best"):
+        if values.pop(preset, False):
+            values["preset"] = preset
+    return values
 
 
 def scalar(text: str) -> Scalar:

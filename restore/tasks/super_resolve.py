@@ -14,6 +14,7 @@ from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import bicubic
 from restore.tasks.kernel import FORMS, absolute, check_fits, parse_kernel
+from restore.tasks.memory import check_room
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     Measurement,
@@ -58,7 +59,9 @@ class SuperResolve(Task):
         """The small picture; the start is its bicubic enlargement."""
         pixels = pixels_of(picture, device)
         channels, height, width = pixels.shape[1:]
-        size = self._enlarged(picture, settings)
+        rows, columns = self._enlarged(picture, settings)
+        check_room(str(picture.path), (channels, rows, columns), device)
+        size = round(rows), round(columns)
         operator, described, kernel_notes = _shrink(
             picture, settings, (channels, *size), (height, width), device
         )
@@ -89,7 +92,7 @@ class SuperResolve(Task):
         return add_noise(shrink(pixels), settings), restored
 
     @staticmethod
-    def _enlarged(picture: Picture, settings: Settings) -> tuple[int, int]:
+    def _enlarged(picture: Picture, settings: Settings) -> tuple[float, float]:
         height, width = picture.pixels.shape[-2:]
         if settings.size is not None:
             if settings.scale is not None:
@@ -102,7 +105,7 @@ class SuperResolve(Task):
                 )
             return rows, columns
         scale = settings.scale or DEFAULT_SCALE
-        return round(height * scale), round(width * scale)
+        return height * scale, width * scale
 
 
 def _shrink(

@@ -72,6 +72,6 @@ def test_methods_for_other_measurements_are_refused(restore, tmp_path, photo):
     source = saved(photo, tmp_path / "a.jpg")
     done = restore("dejpeg", source, "-m", "ddrm")
     assert done.code == 2
-    assert "expected one of ddrm-jpeg, ddrm-interval, pnp-interval" in done.err
+    assert "expected one of decoded, ddrm-jpeg, ddrm-interval, pnp-interval" in done.err
     done = restore("denoise", photo, "-m", "pnp-interval")
     assert "not for denoise" in done.err

@@ -114,6 +114,46 @@ def test_sigma_in_the_other_units(restore, photo):
     refused(restore("denoise", photo, "--sigma", 25), "--sigma 25", "--sigma-range 0-255")
 
 
+def test_sigma_beyond_the_range_of_its_units(restore, photo):
+    done = restore("denoise", photo, "--sigma", 300, "--sigma-range", "0-255")
+    refused(done, "--sigma 300", "0 to 255")
+
+
+@pytest.mark.parametrize("options", [("--scale", "1e6"), ("--size", "999999x999999")])
+def test_a_result_beyond_the_memory(restore, photo, options):
+    refused(restore("super-resolve", photo, *options), "photo.png", "GB are free", "expected")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [(("-o", "-"), ("--output -", "expected a file")),
+     (("-o", f"{'x' * 300}.png"), ("too long", "expected a name")),
+     (("-o", f"{'x' * 300}/a.png"), ("too long", "expected a name")),
+     (("--suffix", "../x"), ("--suffix ../x", "expected the end")),
+     (("-m", ""), ("--method", "at least 1")),
+     (("--dtype", "fp64"), ("--dtype fp64", "fp16")),
+     (("--simulate", "--reference", "photo.png"), ("--reference", "--simulate"))],
+)  # fmt: skip
+def test_options_that_cannot_be_served(restore, tmp_path, photo, options, parts):
+    refused(restore("denoise", "photo.png", *options), *parts)
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "part"),
+    [("eta=x", "a number"), ("eta=", "a number"), ("eta=true", "a number"), ("start=1", "a tensor"),
+     ("steps=1.5", "a whole number"), ("steps=0", "at least 1"), ("grid=1", "grid")],
+)  # fmt: skip
+def test_parameter_of_another_kind(restore, photo, parameter, part):
+    refused(restore("denoise", photo, "--set", parameter), parameter.split("=")[0], part)
+
+
+@pytest.mark.parametrize("option", [("--samples", 2), ("--set", "eta=1"), ("--steps", 3)])
+def test_a_classical_method_has_one_estimate_and_no_parameters(restore, photo, option):
+    done = restore("super-resolve", photo, "-m", "bicubic", *option)
+    refused(done, "--method bicubic", "expected no --samples")
+
+
 def test_unknown_verb_has_the_nearest(restore, photo):
     done = restore("inpant", photo)
     assert done.code == 2
@@ -173,7 +213,10 @@ def test_disk_full(restore, photo, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "part"),
     [("{", "not JSON"), ("[1]", "a JSON list"), ('{"sigmaa": 1}', "sigmaa"),
-     ('{"task": "inpaint", "config": {}}', "sidecar of a run of inpaint")],
+     ('{"task": "inpaint", "config": {}}', "sidecar of a run of inpaint"),
+     ('{"task": "denoise", "config": 3}', "holds no options"), ('{"parameters": 3}', "by name"),
+     ('{"steps": 1, "parameters": 3}', "by name"), ('{"sigma": 25}', "expected 0 to 1"),
+     ('{"samples": 0}', "samples"), ('{"batch-size": 0}', "batch_size"), ('{"tile": 1}', "tile")],
 )  # fmt: skip
 def test_bad_config(restore, tmp_path, photo, content, part):
     (tmp_path / "c.json").write_text(content)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import scipy.ndimage
+import tifffile
 from PIL import Image, ImageCms
 
 KEYS = {
@@ -248,6 +249,51 @@ def test_existing_outputs_are_refused_skipped_or_replaced(restore, tmp_path, pho
     assert output.read_bytes() == b"mine"
     assert restore("denoise", photo, "--overwrite").code == 0
     assert opened(output).size == (40, 30)
+
+
+def test_a_jpeg_written_again_has_the_tables_it_had(restore, tmp_path, photo):
+    for quality in (60, 100):
+        opened(photo).save(tmp_path / "p.jpg", quality=quality)
+        assert restore("denoise", "p.jpg", "--sigma", 0.05, "-o", "q.jpg", "--overwrite").code == 0
+        with Image.open("p.jpg") as before, Image.open("q.jpg") as after:
+            assert after.quantization == before.quantization
+            assert after.layer == before.layer
+
+
+def test_floats_beyond_one_are_judged_as_written(restore, tmp_path, photo):
+    tifffile.imwrite(tmp_path / "f.tif", pixels(photo).astype(np.float32) / 50, photometric="rgb")
+    for name in ("out.tif", "out.png"):
+        done = restore("denoise", "f.tif", "--sigma", 0.05, "-o", name, "--json", "--overwrite")
+        assert done.records[0]["residual"] < 0.06
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [("super-resolve", ("-m", "bicubic", "--scale", 2)), ("inpaint", ("-m", "biharmonic")),
+     ("deblur", ("-m", "wiener", "--kernel", "gaussian:1")), ("colorize", ("-m", "grey"))],
+)  # fmt: skip
+def test_classical_methods_by_name(restore, tmp_path, photo, mask, verb, options):
+    masked = ("--mask", mask) if verb == "inpaint" else ()
+    done = restore(verb, photo, *options, *masked, "-o", "a.png", "--json")
+    (record,) = done.records
+    assert (record["method"], record["evaluations"]) == (options[1], 0)
+    if verb == "super-resolve":
+        enlarged = opened(photo).resize((80, 60), Image.Resampling.BICUBIC)
+        assert np.abs(pixels("a.png").astype(int) - np.asarray(enlarged)).max() <= 1
+    if verb == "inpaint":
+        known = pixels(mask) == 0
+        assert np.array_equal(pixels("a.png")[known], pixels(photo)[known])
+    assert restore(verb, photo, "--config", "a.json", "-o", "b.png").code == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_file_of_options_has_the_names_of_the_command_line(restore, tmp_path, photo):
+    (tmp_path / "c.json").write_text(json.dumps({"steps": 3, "batch-size": 2, "sigma": 0.1}))
+    (record,) = restore("denoise", photo, "--config", "c.json", "-o", "a.png", "--json").records
+    assert (record["steps"], record["noise_std"]) == (3, 0.1)
+    (tmp_path / "c.json").write_text(json.dumps({"fast": True}))
+    (plan,) = restore("denoise", photo, "--config", "c.json", "--dry-run").records
+    assert plan["settings"]["preset"] == "fast"
 
 
 def test_dry_run_writes_nothing(restore, tmp_path, photo):
