@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -51,7 +52,8 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
 def _told(error: InputError | OSError) -> str:
     if isinstance(error, InputError) or error.strerror is None:
         return str(error)
-    return f"{error.filename or 'standard output'}: {error.strerror.lower()}"
+    unnamed = "the current folder" if error.errno == errno.ENOENT else "standard output"
+    return f"{error.filename or unnamed}: {error.strerror.lower()}"
 
 
 @contextmanager
