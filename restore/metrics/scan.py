@@ -30,17 +30,21 @@ def scan_scores(images: ArrayLike, truth: ArrayLike) -> ScanScores:
     """Scores of images [B, H, W] against the truth, both in its unit.
 
     The range of a slice is its largest true value, as the fastMRI challenge has it (Zbontar et
-    al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", 2018).
+    al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", 2018); of a slice where
+    nothing is, that of them all.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or the truth has nothing above 0.
     """
     a, b = np.asarray(images, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 3:
         raise ValueError(f"images are {list(a.shape)}, truth {list(b.shape)}; expected equal")
+    brightest = float(b.max())
+    if not brightest > 0:
+        raise ValueError("the truth has nothing above 0; expected images")
     levels, structures = [], []
     for image, true in zip(a, b, strict=True):
-        white = max(float(true.max()), np.finfo(np.float64).tiny)
+        white = float(true.max()) if true.max() > 0 else brightest
         levels.append(psnr(image[None] / white, true[None] / white))
         structures.append(ssim(image[None] / white, true[None] / white))
     known = [s for s in structures if s is not None]
@@ -48,5 +52,5 @@ def scan_scores(images: ArrayLike, truth: ArrayLike) -> ScanScores:
     return ScanScores(
         psnr=level if math.isfinite(level) else None,
         ssim=float(np.mean(known)) if known else None,
-        nmse=float(np.sum((a - b) ** 2) / max(np.sum(b**2), np.finfo(np.float64).tiny)),
+        nmse=float(np.sum((a - b) ** 2) / np.sum(b**2)),
     )

@@ -28,7 +28,7 @@ from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
 from restore.tasks.photo import StepCallback
-from restore.tasks.scan import Scan, ScanTask
+from restore.tasks.scan import Scan, ScanTask, check_truth
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation
 
@@ -154,11 +154,8 @@ class Ct(ScanTask[CtSettings]):
         if settings.reference is not None:
             truth = read_attenuation(settings.reference, settings.mu_water, settings.key).values
         size = (len(lines.values), *lines.geometry.size)
-        if truth is not None and truth.shape != size:
-            raise InputError(
-                f"{settings.reference or source}: the reference is {list(truth.shape)}, the result "
-                f"{list(size)}, expected the same"
-            )
+        if truth is not None:
+            check_truth(truth, size, settings.reference or source)
         return truth
 
     def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:

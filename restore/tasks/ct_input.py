@@ -132,6 +132,7 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
+    _refuse_unused(source, settings)
     image = read_attenuation(source, settings.mu_water, settings.key)
     chosen = list(slices_of(settings.slice, len(image.values), source))
     truth = torch.from_numpy(image.values[chosen])
@@ -193,6 +194,19 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         truth=truth.numpy(), exact=settings.photons is None and not settings.sigma,
         angles=settings.angles, notes=[*image.notes],
     )  # fmt: skip
+
+
+def _refuse_unused(source: Path, settings: CtSettings) -> None:
+    """Refuse an option that would change nothing of a simulation."""
+    given = {
+        "flat": settings.flat is not None,
+        "dark": settings.dark is not None,
+        "bin": settings.bin > 1,
+        "rings": settings.rings,
+        "center try:": (settings.center or "").startswith("try:"),
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        raise InputError(f"{source}: --{name} with --simulate, which makes the scan itself")
 
 
 def _integrals(source: Path, found: Sinogram) -> tuple[Tensor, list[str]]:

@@ -36,7 +36,7 @@ from restore.tasks.mri_input import (
     reference_images,
     simulated_kspace,
 )
-from restore.tasks.scan import Images, Scan, ScanTask
+from restore.tasks.scan import Images, Scan, ScanTask, check_truth
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import weight_of
@@ -258,12 +258,9 @@ class Mri(ScanTask[MriSettings]):
             truth = reference_images(settings.reference)
         elif truth is not None:
             truth = _cropped(torch.from_numpy(truth), matrix).numpy()
-        size = image(operator.adjoint(y)[None]).shape[1:]
-        if truth is not None and truth.shape != size:
-            raise InputError(
-                f"{settings.reference or source}: the reference is {list(truth.shape)}, the result "
-                f"{list(size)}, expected the same"
-            )
+        if truth is not None:
+            size = tuple(image(operator.adjoint(y)[None]).shape[1:])
+            check_truth(truth, size, settings.reference or source)
         classical: dict[str, Callable[[], Tensor]] = {
             "zero-filled": lambda: zero_filled(operator, y, weights),
             "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),

@@ -126,6 +126,9 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
 
 def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
     """Refuse an option that would change nothing."""
+    for name in ("maps", "traj") if settings.simulate else ():
+        if getattr(settings, name) is not None:
+            raise InputError(f"{source}: --{name} with --simulate, which makes the scan itself")
     if settings.dcf is not None and settings.traj is None:
         raise InputError(f"{source}: --dcf without a trajectory, expected --traj too")
     if along and (settings.mask or settings.acceleration):

@@ -349,6 +349,21 @@ def _scores(scan: Scan, best: Images) -> tuple[ScanScores | None, ScanScores | N
     return scan_scores(best, scan.truth), scan_scores(classical, scan.truth)
 
 
+def check_truth(truth: Images, size: tuple[int, ...], path: Path) -> None:
+    """Refuse true images that the result cannot be compared with.
+
+    Raises:
+        InputError: if they are not of the result's size [slices, rows, columns], or empty.
+    """
+    if truth.shape != size:
+        raise InputError(
+            f"{path}: the reference is {list(truth.shape)}, the result {list(size)}, expected the "
+            "same"
+        )
+    if not (truth > 0).any():
+        raise InputError(f"{path}: the reference has nothing above 0, expected the true image")
+
+
 def slices_of(text: str, count: int, source: Path) -> Sequence[int]:
     """`--slice N|A:B|all` as the numbers of slices, counted from 0.
 

@@ -190,11 +190,18 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["--slice", "3"], "slices 0 to 0"),
         (["--det-spacing", "-1"], "above 0"),
         (["--bin", "40"], "the detector has 46"),
+        (["--init", "truth.npy"], "--init: for pictures"),
+        (["--reference", "empty.npy", "--size", SIDE], "the reference has nothing above 0"),
+        (["--simulate", "--rings"], "--rings with --simulate"),
+        (["--simulate", "--flat", "truth.npy"], "--flat with --simulate"),
     ],
 )
 def test_bad_options_are_one_line(
-    sinogram: Path, tmp_path: Path, options: list[str], said: str
+    sinogram: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("empty.npy", 0 * phantom())
+    np.save("truth.npy", phantom())
     result = run(sinogram, *options, "-o", tmp_path / "out.npy")
     assert result.exit_code == 2
     assert said in result.stderr

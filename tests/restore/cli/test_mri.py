@@ -336,6 +336,8 @@ def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
         (["--dcf", "zero.npy"], "--dcf without a trajectory, expected --traj too"),
         (["-m", "ddrm", "--mask", "poisson", "--center-fraction", "0.25"], "needs a fast SVD"),
         (["--init", "other.npy"], "--init: for pictures"),
+        (["--reference", "zero.npy"], "the reference has nothing above 0"),
+        (["--simulate", "--maps", "other.npy"], "--maps with --simulate"),
         (["-m", "fbp"], "fbp"),
         (["-o", "out.jpg"], "does not write .jpg"),
     ],

@@ -36,3 +36,11 @@ def test_equal_and_small_images_have_scores_that_json_knows():
     assert scan_scores(small, small).nmse == 0
     with pytest.raises(ValueError, match="expected equal"):
         scan_scores(small, np.ones((1, 4, 5)))
+
+
+def test_an_empty_slice_is_measured_against_the_others():
+    truth = np.stack([np.ones((12, 12)), np.zeros((12, 12))])
+    scores = scan_scores(truth + 0.1, truth)
+    assert scores.psnr == pytest.approx(20)
+    with pytest.raises(ValueError, match="nothing above 0"):
+        scan_scores(truth, 0 * truth)
