@@ -71,7 +71,7 @@ def solve(
             not fit the operator or the noise, the prior does not fit the channels, or y is not
             finite.
     """
-    chosen = _method(method, hyperparameters)
+    chosen = made_method(method, hyperparameters)
     _check_fit(chosen, problem, prior)
     if samples < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(f"samples is {samples}, batch_size is {batch_size}; at least 1 each")
@@ -95,7 +95,12 @@ def solve(
     return x.reshape(samples, problem.batch, *space.shape)
 
 
-def _method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
+def made_method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
+    """The method with its hyperparameters.
+
+    Raises:
+        ValueError: if the method or a hyperparameter is unknown, of another kind or out of range.
+    """
     if not isinstance(method, str):
         if hyperparameters:
             raise ValueError("hyperparameters belong to the method that was given as an object")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from restore.tasks.task import Task
 
 FAILED = Column("failed", "{:.0f}")
+# What a line of JSON has, null where the method failed.
+FIGURES = ("psnr", "ssim", "residual", "evaluations", "seconds")
 
 
 def compare_pictures(
@@ -47,7 +49,7 @@ def compare_pictures(
     Raises:
         InputError: one line that names the option or the file.
     """
-    from restore.io.files import expand_inputs
+    from restore.io.files import check_written, expand_inputs
     from restore.tasks.compare import Comparison, Plan, fitting
 
     task = _task(verb)
@@ -58,6 +60,9 @@ def compare_pictures(
     if "scale" in values:
         values["scale"] = parse_scale(values["scale"])
     sources = [one.path for one in expand_inputs(inputs, recursive=recursive)][:count]
+    pages = (("--report", shown.report), ("--csv", shown.csv))
+    read = [value for value in values.values() if isinstance(value, Path)]
+    check_written([(name, path) for name, path in pages if path is not None], [*sources, *read])
     if "reference" in values and len(sources) > 1:
         raise InputError(f"--reference: one picture for {len(sources)} inputs; expected one input")
     if crop is not None and "simulate" not in values:
@@ -142,7 +147,7 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
             progress.update(overall, advance=1, note=f"{Path(row['input']).name} {row['method']}")
             progress.reset(bar)
             if shown.json_lines:
-                typer.echo(json.dumps(row))
+                typer.echo(json.dumps(row | {name: row.get(name) for name in FIGURES}))
             elif "error" in row:
                 print_error(f"{row['input']}: {row['method']}: {row['error']}")
     return failed

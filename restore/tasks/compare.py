@@ -21,7 +21,7 @@ from restore.io.picture import Picture, read_picture, write_picture
 from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
-from restore.solve import misfit, solve
+from restore.solve import made_method, misfit, solve
 from restore.tasks.choice import check_method
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.memory import peak_memory
@@ -242,7 +242,7 @@ class Comparison:
             raise InputError(f"needs {reason}")
         prior = Counted(self.restorer.fitted_prior(source, measurement))
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
-        method = cls(**parameters | dict(self.plan.parameters.get(name, {})))
+        method = made_method(name, parameters | dict(self.plan.parameters.get(name, {})))
         if self.plan.nfe is not None:
             method = method.within(self.plan.nfe)
         count = self.plan.samples if cls.samples else 1

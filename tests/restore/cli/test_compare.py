@@ -361,6 +361,8 @@ def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monke
             ("PHOTO", "--task", "denoise", "-m", "ddrm", "--set", "ddrm.etta=1"),
             ("--set ddrm.etta", "eta"),
         ),
+        (("PHOTO", "--task", "denoise", "--report", "PHOTO"), ("--report", "is an input")),
+        (("PHOTO", "--task", "denoise", "--csv", "PHOTO"), ("--csv", "is an input")),
         (("PHOTO", "--task", "denoise", "--set", "ddrm.eta=nan"), ("ddrm.eta=nan", "finite")),
         (
             ("PHOTO", "--task", "denoise", "-m", "tv", "--set", "tv.x=1"),
