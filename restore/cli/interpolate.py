@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from restore.cli.console import progress_bar, run_command
+from restore.cli.restoring import check_single
 
 
 def interpolate(
@@ -45,15 +46,13 @@ def interpolate(
     """
 
     def body() -> int:
-        from restore.io.files import check_place, may_write
         from restore.tasks.interpolate import check_output, interpolate
         from restore.tasks.opened import OpenModel
         from restore.tasks.settings import parse_size
 
         target = output or first.with_name(f"{first.stem}_{second.stem}_interpolate.png")
         check_output(target)
-        check_place(target)
-        may_write(target, overwrite=overwrite)
+        check_single(target, read=[first, second], overwrite=overwrite)
         shape = parse_size(size) if size else None
         opened = OpenModel.load(model, device, dtype)
         with progress_bar(visible=not (quiet or as_json)) as progress:

@@ -168,6 +168,28 @@ def _wanted(
     return wanted
 
 
+def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) -> None:
+    """Refuse an output, or its sidecar, that may not be written, before any work is done.
+
+    Args:
+        output: the only one of a verb.
+        read: what the verb reads.
+        overwrite: whether it may exist.
+
+    Raises:
+        InputError: likewise.
+    """
+    from restore.io.files import check_place, check_written, may_write, sidecar_path
+    from restore.tasks.sidecar import is_sidecar
+
+    sidecar = sidecar_path(output)
+    check_written([("--output", output), ("--output", sidecar)], read)
+    check_place(output)
+    for file in (output, sidecar):
+        if not is_sidecar(file):
+            may_write(file, overwrite=overwrite)
+
+
 def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> list[Path]:
     """What a run writes besides its output."""
     from restore.io.files import degraded_path, numbered, sidecar_path, std_paths

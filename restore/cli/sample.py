@@ -10,7 +10,7 @@ import typer
 
 from restore.cli.console import progress_bar, run_command
 from restore.cli.options import CommonOptions, with_common_options
-from restore.cli.restoring import run_verb
+from restore.cli.restoring import check_single, run_verb
 from restore.errors import InputError
 
 ALONE = frozenset(
@@ -78,7 +78,6 @@ def _alone(size: str | None, grid: str | None, sampler: str | None, common: Comm
             option = name.replace("_", "-")
             raise InputError(f"--{option}: not without --guide; expected it with one")
 
-    from restore.io.files import check_place, may_write
     from restore.io.picture import output_format
     from restore.tasks.grid import GridSampler, GridSettings, parse_grid
     from restore.tasks.settings import parse_size, resolve_settings
@@ -90,8 +89,7 @@ def _alone(size: str | None, grid: str | None, sampler: str | None, common: Comm
     settings = resolve_settings(given, common.config, "sample", GridSettings)
     output = common.output or Path("sample.png")
     output_format(output)
-    check_place(output)
-    may_write(output, overwrite=common.overwrite)
+    check_single(output, overwrite=common.overwrite)
     maker = GridSampler(settings)
     with progress_bar(visible=not (common.quiet or common.json)) as progress:
         bar = progress.add_task("sample", total=None, note="")
