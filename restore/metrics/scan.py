@@ -48,9 +48,9 @@ def scan_scores(images: ArrayLike, truth: ArrayLike) -> ScanScores:
         levels.append(psnr(image[None] / white, true[None] / white))
         structures.append(ssim(image[None] / white, true[None] / white))
     known = [s for s in structures if s is not None]
-    level = float(np.mean(levels))
+    finite = [level for level in levels if math.isfinite(level)]
     return ScanScores(
-        psnr=level if math.isfinite(level) else None,
+        psnr=float(np.mean(finite)) if finite else None,
         ssim=float(np.mean(known)) if known else None,
         nmse=float(np.sum((a - b) ** 2) / np.sum(b**2)),
     )

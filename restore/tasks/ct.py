@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -41,6 +41,11 @@ _BRIGHTEST = 0.995
 _ROOM = 2.0
 # Of the largest line integral: no discrete model of rays is closer to the world.
 _MODEL = 1e-3
+# What float32 leaves room around for squares of noise and weights.
+_MOST = 1e12
+# Largest line integrals that rays come through with: fainter and larger ones are brought there, as
+# what methods take for the least noise is of pictures in [0, 1].
+_FAINT, _OPAQUE = 1.0, 20.0
 # Standard deviation of the pixels of an image that is about 1, of the ridge that `cg` adds.
 _SPREAD = 0.2
 
@@ -73,30 +78,37 @@ class Ct(ScanTask[CtSettings]):
         scale = float(smooth.flatten(1).quantile(_BRIGHTEST, dim=1).max())
         if not scale > 0:
             raise InputError(f"{source}: the back-projection is empty, expected line integrals")
-        # In lengths of 1/scale an image is about 1, and the line integrals are what they were.
-        operator = geometry.operator(scale).to(device)
-        rays, sigma = y.to(device), 0.0
-        whole: LinearOperator = operator
+        largest = float(y.abs().max())
+        if not 1 / _MOST < largest < _MOST:
+            raise InputError(
+                f"{source}: line integrals up to {largest:.3g}, expected some between "
+                f"{1 / _MOST:g} and {_MOST:g}"
+            )
+        unit = largest / min(max(largest, _FAINT), _OPAQUE)
+        # In lengths of unit/scale an image is about 1, and the line integrals are those in units.
+        operator = geometry.operator(scale / unit).to(device)
+        plain = (y / unit).to(device)
+        rays, whole = plain, cast(LinearOperator, operator)
         if settings.photons is not None:
-            std = poisson_std(y, settings.photons)
+            each = poisson_std(y, settings.photons)
             # So that the mean square weight is 1, and the residual is in units of y.
-            sigma = float(std.square().reciprocal().mean().rsqrt())
-            weights = (sigma / std).to(device)
+            sigma = float(each.square().reciprocal().mean().rsqrt())
+            weights = (sigma / each).to(device)
             whole = Diagonal(weights, operator.codomain.shape, device=device) @ operator
-            rays = weights * rays
+            rays = weights * plain
             notes.append(
                 f"noise of {settings.photons:g} photons a ray: sigma {sigma:.4g} on average"
             )
         else:
             sigma = self._noise(settings, lines, notes)
-        problem = Problem(whole, rays, sigma)
-        plain = y.to(device)
+        std = sigma / unit
+        problem = Problem(whole, rays, std)
         fbp = geometry.fbp(lines.values)[:, None].to(device) / scale
         classical: dict[str, Callable[[], Tensor]] = {
             "fbp": lambda: fbp,
             "sirt": lambda: sirt(operator, plain),
-            "cg": lambda: whole.solve_normal(whole.adjoint(rays), (sigma / _SPREAD) ** 2),
-            "tv": lambda: _ROOM * total_variation(Problem(_ROOM * whole, rays, sigma), fbp / _ROOM),
+            "cg": lambda: whole.solve_normal(whole.adjoint(rays), (std / _SPREAD) ** 2),
+            "tv": lambda: _ROOM * total_variation(Problem(_ROOM * whole, rays, std), fbp / _ROOM),
         }
         return Scan(
             problem=problem,
@@ -105,11 +117,13 @@ class Ct(ScanTask[CtSettings]):
             baseline=BASELINE,
             image=lambda x: x[..., 0, :, :] * scale,
             scale=scale,
+            unit=unit,
             operator={"name": operator.name} | geometry.described,
             notes=notes,
             truth=self._truth(source, settings, lines),
             about=(lines, settings.mu_water),
-            resolved={"center": repr(float(lines.center)), "angles": _absolute(settings.angles)},
+            resolved={"center": repr(float(lines.center)), "angles": _absolute(settings.angles)}
+            | ({} if settings.simulate else {"sigma": sigma}),
             sidecar={
                 "center": lines.center,
                 "spacing": None if lines.about.spacing is None else geometry.pixel,

@@ -31,7 +31,7 @@ from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve
-from restore.tasks.certificate import certify
+from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_method, plain_parameters
 from restore.tasks.device import choose_device
 from restore.tasks.photo import DTYPES, TILE, TILE_PIXELS, Result, StepCallback
@@ -57,6 +57,7 @@ class Scan:
         image: from solutions [N, B, *domain.shape] to images [N, B, H, W] in the file's unit.
         scale: what a value of 1 inside is worth in the file's unit.
         operator: name and parameters of A, for the sidecar.
+        unit: what 1 is worth of y, in which noise and residual are given.
         notes: what the user should know.
         truth: the true images [B, H, W] in the file's unit, where they are known.
         about: what the writers of files need: spacing, position, the header of the source.
@@ -71,6 +72,7 @@ class Scan:
     image: Callable[[Tensor], Tensor]
     scale: float
     operator: dict[str, Any]
+    unit: float = 1.0
     notes: list[str] = field(default_factory=list)
     truth: Images | None = None
     about: Any = None
@@ -230,8 +232,8 @@ class Scanner(Generic[S]):
             "width": image.shape[-1],
             "height": image.shape[-2],
             "slices": image.shape[0],
-            "noise_std": scan.problem.noise_std,
-            "residual": certificate.residual,
+            "noise_std": scan.problem.noise_std * scan.unit,
+            "residual": certificate.residual * scan.unit,
             "metrics": metrics and dataclasses.asdict(metrics),
             "baseline": baseline and {"name": scan.baseline} | dataclasses.asdict(baseline),
         }
@@ -247,7 +249,7 @@ class Scanner(Generic[S]):
             "model_sha256": self.model.card.sha256 if self.model else None,
             "device": str(self.device),
             "dtype": self.settings.dtype,
-            "certificate": certificate.as_dict(),
+            "certificate": certificate.as_dict() | _in_units(certificate, scan.unit),
             "notes": scan.notes,
             "versions": software(),
             "config": self._config(scan)
@@ -323,6 +325,12 @@ class Scanner(Generic[S]):
             if isinstance(value, Path):
                 resolved.setdefault(name, value.absolute())
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+def _in_units(certificate: Certificate | IntervalCertificate, unit: float) -> dict[str, float]:
+    """What of a certificate is in the unit of y."""
+    names = ("residual", "residual_max", "bound")
+    return {name: getattr(certificate, name) * unit for name in names}
 
 
 def as_images(x: Tensor) -> Images:

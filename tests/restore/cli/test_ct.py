@@ -170,6 +170,22 @@ def test_the_picture_to_look_at_replaces_no_file(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["head.png", "other.png"]
 
 
+@pytest.mark.parametrize("method", ["pnp", "tv"])
+def test_faint_and_large_line_integrals_are_as_good(tmp_path: Path, method: str) -> None:
+    """Of another unit, the image is the same in it, and so are noise and residual."""
+    found = {}
+    for unit in (10.0, 1e-4, 1e6):
+        np.save(tmp_path / "in.npy", unit * phantom())
+        out = tmp_path / f"{unit:g}.npy"
+        options = ("--simulate", "--views", 20, "-m", method, "-o", out)
+        said = record(tmp_path / "in.npy", *options, "--overwrite")
+        found[unit] = (np.load(out) / unit, said["noise_std"] / unit, said["residual"] / unit)
+    for unit in (1e-4, 1e6):
+        assert np.abs(found[unit][0] - found[10.0][0]).max() < 1e-3 * phantom().max()
+        assert found[unit][1] == pytest.approx(found[10.0][1], rel=1e-4)
+        assert found[unit][2] == pytest.approx(found[10.0][2], rel=1e-2)
+
+
 def test_samples_and_their_spread(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", phantom())
     record(
