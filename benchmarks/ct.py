@@ -99,7 +99,7 @@ def _simulated(
     source: Path, angles: str, noise: float, degraded: Path, prior: Denoiser
 ) -> Iterator[tuple[str, Row]]:
     clean = CT.measure(source, _settings(simulate=True, angles=angles), CPU, degraded)
-    sigma = noise * float(clean.problem.y.max())
+    sigma = noise * float(clean.problem.y.max()) * clean.unit
     chosen = _settings(simulate=True, angles=angles, sigma=sigma or None)
     scan = CT.measure(source, chosen, CPU, degraded)
     yield "noise", {"residual": sigma}
@@ -153,7 +153,7 @@ def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples:
 
 def _row(scan: Scan, x: torch.Tensor, truth: np.ndarray, began: float) -> Row:
     seconds = time.process_time() - began
-    residual = float((scan.problem.operator(x) - scan.problem.y).square().mean().sqrt())
+    residual = float((scan.problem.operator(x) - scan.problem.y).square().mean().sqrt()) * scan.unit
     scores = scan_scores(as_images(scan.image(x[None])[0]), truth)
     return {"psnr": scores.psnr, "ssim": scores.ssim, "residual": residual, "seconds": seconds}
 
