@@ -24,6 +24,8 @@ _NOISE, _REVERSE = 19, 22
 _NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
 # What makes images of their own of the same slice; only averages and repetitions are averaged.
 _SERIES = ("contrast", "phase", "set")
+# More pixels to a line than that are a damaged header.
+_FINEST = 4
 # Of a radial or spiral scan's extent, that rounding may add.
 _SLACK = 1e-3
 # What images are called: ours, and fastMRI's of several coils and of one.
@@ -90,7 +92,7 @@ def _fastmri(path: Path, file: Any) -> KSpace:
         if not lines.any():
             raise InputError(f"{path}: the mask is all zero, expected some lines")
         mask &= lines
-    data = _filled(np.where(mask, data, np.complex64(0)), matrix)
+    data = _filled(path, np.where(mask, data, np.complex64(0)), matrix)
     return KSpace(data, sampled(data), matrix=_fitting(matrix, data), spacing=spacing, notes=notes)
 
 
@@ -129,7 +131,7 @@ def _ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     notes = []
     if counts.max() > 1:
         notes.append(f"{int(counts.max())} averages of each line")
-    data = _filled(_without_oversampling(data, header), header.matrix)
+    data = _filled(path, _without_oversampling(data, header), header.matrix)
     size = header.matrix or (data.shape[-2], data.shape[-1])
     return KSpace(
         data, sampled(data), noise_covariance=covariance, matrix=_fitting(header.matrix, data),
@@ -345,12 +347,17 @@ class _Header:
         return numbers
 
 
-def _filled(data: Complex, matrix: tuple[int, int] | None) -> Complex:
+def _filled(path: Path, data: Complex, matrix: tuple[int, int] | None) -> Complex:
     """k-space [..., rows, columns] with zeros around it, where the image has more pixels."""
     if matrix is None:
         return data
     before, after = [], []
     for side, wanted in zip(data.shape[-2:], matrix, strict=True):
+        if wanted > _FINEST * side:
+            raise InputError(
+                f"{path}: a matrix of {matrix[0]} x {matrix[1]} of k-space "
+                f"{list(data.shape[-2:])}, expected at most {_FINEST} times as many"
+            )
         more = max(wanted - side, 0)
         # DC goes from side // 2 to wanted // 2.
         before.append((side + more) // 2 - side // 2)

@@ -305,6 +305,8 @@ def bad_files(tmp_path):
     lines = [(draw(2, ROWS), {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
     write_ismrmrd(tmp_path / "noise.h5", lines, head())
     yield "noise.h5", "no acquisition of an image among 1"
+    write_ismrmrd(tmp_path / "fine.h5", lines_of(draw(2, ROWS, COLUMNS)), head(recon=(10, 10**5)))
+    yield "fine.h5", r"a matrix of 10 x 100000 of k-space \[10, 8\], expected at most 4 times"
     lines = [(draw(2, ROWS), {"contrast": echo}) for echo in range(2)]
     write_ismrmrd(tmp_path / "echoes.h5", lines, head())
     yield "echoes.h5", "2 images of each slice by `contrast`, expected one"
