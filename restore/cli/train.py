@@ -115,3 +115,5 @@ def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
         raise InputError(f"{path or 'recipe'}: {where}: {first['msg']}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: no text; expected a recipe file") from None

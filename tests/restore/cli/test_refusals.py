@@ -223,6 +223,10 @@ def test_bad_config(restore, tmp_path, photo, content, part):
     refused(restore("denoise", photo, "--config", "c.json"), "c.json", part)
 
 
+def test_a_recipe_that_is_no_text(restore, tmp_path, photo):
+    refused(restore("train", tmp_path, "--recipe", photo), "photo.png: no text", "a recipe file")
+
+
 def test_two_channels_are_not_served(restore, tmp_path):
     np.save(tmp_path / "five.npy", np.zeros((5, 5, 5), np.float32))
     refused(restore("denoise", "five.npy"), "five.npy", "expected")
