@@ -11,9 +11,10 @@ from operators.base import LinearOperator
 from operators.convolution import (
     CircularConvolution,
     CosineConvolution,
-    LineConvolution,
     PaddedConvolution,
+    fast_length,
 )
+from operators.line_convolution import LineConvolution
 from operators.separable import Separable
 from operators.space import Space, picture_shape, shape_text
 from operators.svd import NoFastSVD, ThinSVD
@@ -132,6 +133,14 @@ class Blur(LinearOperator):
             return None
         return engine
 
+    @property
+    def torus(self) -> tuple[int, int]:
+        """Rows and columns of the periodic picture, at least as large, of `solve_filtered`."""
+        height, width = self.domain.shape[1:]
+        if self.border != "valid":
+            return height, width
+        return fast_length(height), fast_length(width)
+
     def solve_filtered(
         self,
         b: Tensor,
@@ -144,7 +153,7 @@ class Blur(LinearOperator):
 
         Args:
             b: `[*batch, *domain.shape]`.
-            damping: D on the half spectrum `[H, W//2 + 1]` of the picture.
+            damping: D on the half spectrum `[N, M//2 + 1]` of `torus`.
             tolerance: As in `solve_normal`, for the preconditioned residual.
             max_iterations: As in `solve_normal`.
         """

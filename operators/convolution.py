@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.cg import conjugate_gradient
-from operators.separable import Separable
 from operators.space import Space
 from operators.svd import ThinSVD, per_image
 from operators.transforms import (
@@ -23,6 +21,7 @@ from operators.transforms import (
     half_to_hartley,
     idct,
 )
+from operators.valid_blur import ValidBlur
 
 
 def border_index(position: Tensor, size: int, border: str) -> Tensor:
@@ -47,39 +46,6 @@ def extension(size: int, first: int, count: int, border: str) -> Tensor:
     """Return the float64 matrix `[count, size]` that continues a line from position `first` on."""
     index = border_index(torch.arange(first, first + count), size, border)
     return (index[:, None] == torch.arange(size)).double()
-
-
-def line_matrix(kernel: Tensor, size: int, border: str) -> Tensor:
-    """Return the convolution of a line of `size` pixels with a line kernel as a float64 matrix.
-
-    It is `[size, size]`, or `[size − len(kernel) + 1, size]` for the border "valid".
-    """
-    taps, centre = len(kernel), len(kernel) // 2
-    valid = border == "valid"
-    rows = size - taps + 1 if valid else size
-    offset = taps - 1 if valid else centre
-    position = torch.arange(rows)[:, None] + offset - torch.arange(taps)
-    index = border_index(position, size, border)
-    weights = kernel.double().cpu().expand(rows, taps) * (index >= 0)
-    return torch.zeros(rows, size, dtype=torch.float64).scatter_add_(1, index.clamp_min(0), weights)
-
-
-class LineConvolution(Separable):
-    """A separable kernel column·rowᵀ with any border, as a matrix per axis."""
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        column: Tensor,
-        row: Tensor,
-        border: str,
-        dtype: torch.dtype,
-        device: str | torch.device,
-    ) -> None:
-        rows = line_matrix(column, shape[1], border)
-        square = shape[1] == shape[2] and torch.equal(column, row)
-        columns = rows if square else line_matrix(row, shape[2], border)
-        super().__init__(shape, rows, columns, dtype=dtype, device=device)
 
 
 class CircularConvolution(LinearOperator):
@@ -216,10 +182,18 @@ class PaddedConvolution(LinearOperator):
         self._borders = tuple(borders)
         self._taps = tuple(taps)
         complex_type = torch.complex64 if real == torch.float32 else torch.complex128
-        periodic = torch.fft.rfft2(kernel.double().cpu(), s=tuple(sides))
-        self._periodic = (
-            periodic.to(device=device, dtype=complex_type) if border == "valid" else None
-        )
+        self._torus = (fast_length(sides[0]), fast_length(sides[1]))
+        # On the torus K x begins with the border, where it is not measured.
+        above, before = (length - side for length, side in zip(self._torus, sides, strict=True))
+        self._border = (above + taps[0] - 1, before + taps[1] - 1)
+        periodic = None
+        if border == "valid":
+            placed = torch.zeros(self._torus, dtype=torch.float64)
+            rows = (above + torch.arange(taps[0])) % self._torus[0]
+            columns = (before + torch.arange(taps[1])) % self._torus[1]
+            placed[rows[:, None], columns] = kernel.double().cpu()
+            periodic = torch.fft.rfft2(placed).to(device=device, dtype=complex_type)
+        self._periodic = periodic
         self._length = tuple(
             fast_length(size + count - 1) for size, count in zip(output[1:], taps, strict=True)
         )
@@ -272,6 +246,11 @@ class PaddedConvolution(LinearOperator):
         largest: Tensor = self._periodic.abs().amax()
         return largest.reshape((1,) * self.domain.ndim)
 
+    @property
+    def torus(self) -> tuple[int, int]:
+        """Rows and columns of the periodic picture of `solve_filtered`, of which x is a part."""
+        return self._torus
+
     def solve_filtered(
         self,
         b: Tensor,
@@ -280,16 +259,15 @@ class PaddedConvolution(LinearOperator):
         tolerance: float | None = None,
         max_iterations: int | None = None,
     ) -> Tensor:
-        """Return (AᴴA + D)⁻¹ b for a filter D ≥ 0 and the border "valid".
+        """Return x of least xᴴAᴴAx + zᴴDz − 2 bᴴx, z being x continued to a torus, for "valid".
 
-        A is the periodic convolution followed by a crop, so that A = M F⁻¹k̂F with a mask M, and D
-        = F⁻¹dF. Conjugate gradients run on Fourier coefficients, preconditioned by the periodic
-        solution 1/(|k̂|² + d): two transforms an iteration, and few iterations, since only the
-        border differs from it.
+        For D = ρI the continuation is 0, so that x is (AᴴA + ρI)⁻¹ b. Image by image
+        (`ValidBlur`).
 
         Args:
             b: `[*batch, C, H, W]`.
-            damping: d, a number or of a shape that broadcasts to `[*batch, C, H, W//2 + 1]`.
+            damping: d of D = F⁻¹dF, a number or of a shape that broadcasts to
+                `[*batch, 1, N, M//2 + 1]`, where (N, M) is `torus`.
             tolerance: As in `solve_normal`, for the preconditioned residual.
             max_iterations: As in `solve_normal`.
 
@@ -300,32 +278,16 @@ class PaddedConvolution(LinearOperator):
         kernel = self._periodic
         if kernel is None:
             raise ValueError(f"{self.name}: solve_filtered is for the border 'valid'")
-        height, width = self.domain.shape[1:]
-        root = (kernel.abs().square() + damping).rsqrt()
-        # A column of the half spectrum stands for two, but for the first and the middle one.
-        twice = torch.full((width // 2 + 1,), 2.0, dtype=root.dtype, device=root.device)
-        middle = torch.arange(width // 2 + 1, device=root.device) * 2 % width == 0
-        weight = torch.where(middle, torch.ones_like(twice), twice).sqrt()
-        forward, back = kernel * (root / weight), kernel.conj() * (root * weight)
-        kept = damping * root.square()
-        above, before = (count - 1 for count in self._taps)
-
-        def apply(u: Tensor) -> Tensor:
-            blurred = torch.fft.irfft2(forward * u, s=(height, width))
-            blurred.narrow(-2, 0, above).zero_()
-            blurred.narrow(-1, 0, before).zero_()
-            image: Tensor = torch.fft.rfft2(blurred)
-            image.mul_(back)
-            torch.view_as_real(image).addcmul_(kept.unsqueeze(-1), torch.view_as_real(u))
-            return image
-
-        u = conjugate_gradient(
-            apply,
-            torch.fft.rfft2(b).mul_(root * weight),
-            self.domain.axes,
-            name=f"solve_normal of {self.name}",
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-        )
-        solved: Tensor = torch.fft.irfft2(u.mul_(root / weight), s=(height, width))
-        return solved
+        images = b.reshape(-1, *self.domain.shape)
+        filters = torch.as_tensor(damping, dtype=b.dtype, device=b.device)
+        filters = filters.expand(*b.shape[:-3], 1, *kernel.shape).reshape(-1, *kernel.shape)
+        solved = [
+            ValidBlur(kernel, one, self._torus, self._border).solve(
+                image,
+                name=f"solve_normal of {self.name}",
+                tolerance=tolerance,
+                max_iterations=max_iterations,
+            )
+            for image, one in zip(images.unbind(0), filters.unbind(0), strict=True)
+        ]
+        return torch.stack(solved).reshape(b.shape)

@@ -105,13 +105,15 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
         kernel: of the blur, [rows, columns].
     """
     operator, y = problem.operator, problem.y
-    _, height, width = operator.domain.shape
+    shape = operator.domain.shape
+    # A periodic picture, of which this one may be a part.
+    height, width = operator.torus if isinstance(operator, Blur) else shape[1:]
     frequency, real = _frequencies(height, width)
     spectrum = y.var((-2, -1)).mean().cpu() / frequency.reciprocal().mean() / real
     rows, columns = kernel.shape
     wrapped = F.pad(kernel.double().cpu(), (0, width - columns, 0, height - rows))
     gain = torch.fft.rfft2(wrapped).abs().square()
-    mean = y.mean((-2, -1), keepdim=True).expand(-1, -1, height, width).contiguous()
+    mean = y.mean((-2, -1), keepdim=True).expand(-1, *shape).contiguous()
     noise = max(problem.noise_std, LEAST_NOISE)
     while True:
         damping = (noise**2 / spectrum.clamp_min(1e-12)).to(y)

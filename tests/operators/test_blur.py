@@ -12,10 +12,10 @@ from operators import Blur, ShapeError, box_kernel, disk_kernel, gaussian_kernel
 from operators.convolution import (
     CircularConvolution,
     CosineConvolution,
-    LineConvolution,
     PaddedConvolution,
     fast_length,
 )
+from operators.line_convolution import LineConvolution
 
 MODES = {"reflect": "reflect", "replicate": "nearest", "zero": "constant", "circular": "wrap"}
 RANDOM = np.random.default_rng(0)
