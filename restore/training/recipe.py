@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     full_size_share: float = Field(0.5, ge=0, le=1)
     seed: int = 0
 
-    sigma_median: float = Field(0.15, gt=0)
+    sigma_median: float = Field(0.1, gt=0)
     sigma_spread: float = Field(1.2, gt=0)
     tail: float = Field(0.1, ge=0, le=1)
     tail_range: tuple[float, float] = (0.5, 50.0)
