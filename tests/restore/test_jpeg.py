@@ -14,6 +14,7 @@ from restore.io.jpeg_file import read_jpeg
 from restore.io.orientation import apply_orientation
 from restore.io.picture import read_picture
 from restore.jpeg import decode, jpeg_operator, jpeg_problem, measured, typical_error
+from restore.quantised import QuantisedProblem
 
 PHOTO = Path(__file__).parents[2] / "data" / "samples" / "noisy_truth.png"
 KINDS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey", "rgb")
@@ -124,3 +125,25 @@ def test_the_typical_error_of_a_quality(tmp_path, photo, quality, expected):
     assert typical_error(read_jpeg(read_picture(tmp_path / "a.jpg"))) == pytest.approx(
         expected, abs=0.001
     )
+
+
+@pytest.mark.parametrize(("kind", "code"), [("4:2:0", 1), ("4:2:2", 6), ("grey", 3)])
+def test_mcu_by_mcu_is_as_the_picture_whole(tmp_path, photo, monkeypatch, kind, code):
+    """In bands of one or two rows of MCUs, with a margin at both borders."""
+    monkeypatch.setattr("operators.jpeg._BAND", 16 * 150 * 2)
+    exif = Image.Exif()
+    exif[274] = code
+    save(tmp_path / "a.jpg", photo, 40, kind, exif=exif)
+    picture = read_picture(tmp_path / "a.jpg")
+    one = jpeg_problem(read_jpeg(picture))
+    whole = QuantisedProblem(one.operator, one.y)
+    x = torch.from_numpy(picture.pixels)[None]
+    x = x + 0.1 * torch.randn(2, *x.shape[1:], generator=torch.Generator().manual_seed(0))
+    for picture_alone in x[:, None]:
+        for half in (0.49, 0.2):
+            ours, theirs = one.projected(picture_alone, half), whole.projected(picture_alone, half)
+            assert torch.allclose(ours, theirs, atol=1e-4)
+        settled = one.settled(picture_alone)
+        assert bool(one.inside(settled).all())
+        assert (settled - whole.settled(picture_alone)).abs().max() < 0.02
+    assert one.by_mcus(lambda _, mcus: mcus, x).equal(x)

@@ -51,3 +51,17 @@ def test_a_decoder_of_another_shape_is_refused():
     operator = Mask(torch.ones(4, 4, dtype=torch.bool), (1, 4, 4))
     with pytest.raises(ShapeError, match=r"the decoder goes from \[1, 3, 3\]"):
         QuantisedProblem(operator, torch.zeros(1, 1, 4, 4), decoder=Identity((1, 3, 3)))
+
+
+def test_pictures_are_clipped_and_settled_by_turns():
+    """As projecting and clipping every picture, although those that clipping left are skipped."""
+    one = problem(3, 32, 48)
+    bright = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(2)) * 1.2 - 0.1
+    x = torch.stack([bright[0], one.decode(one.y)[1].clamp(0.2, 0.8)])
+    expected = one.settled(x, 0.4).clamp(0, 1)
+    for _ in range(3):
+        expected = one.projected(expected, 0.4).clamp(0, 1)
+    assert torch.allclose(one.settled_within(x, 0.4, clippings=3), expected, atol=1e-5)
+    once = one.settled(x, 0.4).clamp(0, 1)
+    assert torch.equal(one.settled_within(x, 0.4), once)
+    assert not torch.allclose(once, expected, atol=1e-3)
