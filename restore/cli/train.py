@@ -108,7 +108,7 @@ def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
     given = {name: value for name, value in changes.items() if value is not None}
     try:
         base = Recipe.load(path) if path else Recipe()
-        return Recipe.model_validate(base.model_dump() | given)
+        recipe = Recipe.model_validate(base.model_dump() | given)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a recipe file") from None
     except ValidationError as error:
@@ -117,3 +117,6 @@ def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
         raise InputError(f"{path or 'recipe'}: {where}: {first['msg']}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: no text; expected a recipe file") from None
+    if recipe.channels not in (1, 3):
+        raise InputError(f"--channels {recipe.channels}: expected 1 (grey) or 3 (colour)")
+    return recipe

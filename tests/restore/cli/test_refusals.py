@@ -227,6 +227,10 @@ def test_a_recipe_that_is_no_text(restore, tmp_path, photo):
     refused(restore("train", tmp_path, "--recipe", photo), "photo.png: no text", "a recipe file")
 
 
+def test_training_on_two_channels(restore, tmp_path):
+    refused(restore("train", tmp_path, "--channels", 2), "--channels 2", "expected 1")
+
+
 def test_two_channels_are_not_served(restore, tmp_path):
     np.save(tmp_path / "five.npy", np.zeros((5, 5, 5), np.float32))
     refused(restore("denoise", "five.npy"), "five.npy", "expected")
