@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,9 +63,11 @@ def read_dicom(path: Path) -> DicomImage:
             raise InputError(f"{path}: no file in this folder, expected a DICOM series")
     else:
         files = [path]
-    slices = [(file, *_read(file)) for file in files]
     try:
-        return _series(files, slices)
+        with warnings.catch_warnings():
+            # What pydicom thinks of a damaged element would be lines besides our one.
+            warnings.simplefilter("ignore")
+            return _series(files, [(file, *_read(file)) for file in files])
     except InputError:
         raise
     except Exception as error:  # pydicom parses an element when it is asked for
@@ -218,7 +221,8 @@ def write_dicom(
         dataset = _derived(values, (low, high), modality, spacing, source, placement, number)
         dataset.SeriesInstanceUID = series
         dataset.SeriesDescription = description[:64]
-        with atomic_path(target) as temporary:
+        with atomic_path(target) as temporary, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the source said of the patient
             dataset.save_as(temporary, enforce_file_format=True)
     return list(paths)
 

@@ -108,6 +108,8 @@ def check_dataset(path: Path, dataset: Any) -> None:
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: {dataset.name} lies in other files, expected the data in this")
     _check_lengths(path, dataset)
+    if dataset.dtype.names is not None:
+        _check_numbers(path, dataset.name, dataset.id.get_type())
     promised = math.prod(dataset.shape or (0,)) * dataset.dtype.itemsize
     limit = path.stat().st_size * (1 if dataset.chunks is None else _RATIO)
     if promised > limit:
@@ -115,6 +117,25 @@ def check_dataset(path: Path, dataset: Any) -> None:
             f"{path}: {dataset.name} promises {promised} bytes, the file has "
             f"{path.stat().st_size}, expected a whole file"
         )
+
+
+def _check_numbers(path: Path, name: str, kind: Any) -> None:
+    """Refuse records of numbers that no machine has: to convert them the library can crash."""
+    from h5py import h5t
+
+    if isinstance(kind, h5t.TypeCompoundID):
+        for i in range(kind.get_nmembers()):
+            _check_numbers(path, name, kind.get_member_type(i))
+    elif isinstance(kind, h5t.TypeArrayID | h5t.TypeVlenID):
+        _check_numbers(path, name, kind.get_super())
+    elif isinstance(kind, h5t.TypeFloatID):
+        known = (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE)
+        if not any(kind.equal(one) for one in known):
+            raise InputError(f"{path}: {name} has unknown numbers, expected a whole HDF5 file")
+    elif isinstance(kind, h5t.TypeIntegerID) and (
+        kind.get_precision() != 8 * kind.get_size() or kind.get_offset()
+    ):
+        raise InputError(f"{path}: {name} has unknown numbers, expected a whole HDF5 file")
 
 
 def _check_lengths(path: Path, dataset: Any) -> None:

@@ -320,6 +320,11 @@ def bad_files(tmp_path):
     yield "radians.h5", r"reaches 3.142, expected ±0.5 \(cycles per pixel\) or ±20"
     (tmp_path / "notes.txt").write_text("k")
     yield "notes.txt", "the suffix is .txt, expected k-space"
+    write_ismrmrd(tmp_path / "floats.h5", lines_of(draw(2, ROWS, COLUMNS)), head())
+    content = bytearray((tmp_path / "floats.h5").read_bytes())
+    content[content.index(b"phase_dir") - 4] = 80  # the bias of the exponents before it
+    (tmp_path / "floats.h5").write_bytes(content)
+    yield "floats.h5", "dataset/data has unknown numbers"
     with h5py.File(tmp_path / "xml.h5", "w") as file:
         file["kspace"] = draw(1, ROWS, COLUMNS)
         file["ismrmrd_header"] = "<ismrmrdHeader><enc"

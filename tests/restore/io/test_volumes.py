@@ -100,6 +100,10 @@ def test_bad_dicom_is_one_line(tmp_path):
     path.write_bytes(whole[: len(whole) - 9000])
     with pytest.raises(InputError, match="expected a whole DICOM file"):
         read_dicom(path)
+    # Nor does pydicom's own warning reach the terminal: here it would be an error.
+    path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1", b"1.2.8z0.10008.1.2.1"))
+    with pytest.raises(InputError, match="compressed as"):
+        read_dicom(path)
     with pytest.raises(InputError, match="compressed as JPEG-LS"):
         read_dicom(sample("MR_small_jpeg_ls_lossless.dcm"))
     (tmp_path / "empty").mkdir()
