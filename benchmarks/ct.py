@@ -9,6 +9,7 @@ The tables of all parts are printed at the end.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tempfile
@@ -102,12 +103,14 @@ def _simulated(
     sigma = noise * float(clean.problem.y.max()) * clean.unit
     chosen = _settings(simulate=True, angles=angles, sigma=sigma or None)
     scan = CT.measure(source, chosen, CPU, degraded)
+    truth = scan.truth
+    assert truth is not None
     yield "noise", {"residual": sigma}
-    yield from _methods(scan, prior, scan.truth)
+    yield from _methods(scan, prior, truth)
     for name in AVERAGED:
         solved = _solvable(scan, name)
         if solved is not None:
-            yield f"{name}, mean of {SAMPLES}", _sampled(solved, prior, name, scan.truth, SAMPLES)
+            yield f"{name}, mean of {SAMPLES}", _sampled(solved, prior, name, truth, SAMPLES)
 
 
 def _settings(**chosen: object) -> CtSettings:
@@ -140,7 +143,7 @@ def _solvable(scan: Scan, name: str) -> Scan | None:
 
 
 def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples: int) -> Row:
-    known = restore.methods()[name].__dataclass_fields__
+    known = {f.name for f in dataclasses.fields(restore.methods()[name])}  # type: ignore[arg-type]
     values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
     if "start" in known:
         values["start"] = scan.classical[scan.start]()
@@ -174,7 +177,10 @@ def _fan(
     """Matthews correlation after Otsu's threshold with the segmented truth."""
     arrays = read_arrays(path)
     side, kept = 128, 2 * degrees + 1
-    truth = np.asarray(Image.open(truth_path).convert("L").resize((side, side), Image.BOX)) > 127
+    truth = (
+        np.asarray(Image.open(truth_path).convert("L").resize((side, side), Image.Resampling.BOX))
+        > 127
+    )
     npz = folder / "part.npz"
     np.savez(
         npz,

@@ -26,7 +26,7 @@ import types
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import operators
 import restore
+from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import karras
 
 STEPS, NOISE_STD = 20, 0.05
@@ -104,7 +105,7 @@ def ours(name: str, x: Tensor, timed: Timed) -> Run:
     operator.svd()
     y = operator(x)
     problem = restore.Problem(operator, y + NOISE_STD * torch.randn_like(y), NOISE_STD)
-    return lambda: restore.solve(problem, timed, steps=STEPS)
+    return lambda: restore.solve(problem, cast(Denoiser, timed), steps=STEPS)
 
 
 def authors(name: str, x: Tensor, timed: Timed, clone: Path) -> Run:
@@ -173,7 +174,7 @@ def deepinv(name: str, x: Tensor, timed: Timed, folder: Path) -> Run:
     for operation in ("nms", "qnms"):
         library.define(operation + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     sys.path.append(str(folder))
-    import deepinv as dinv  # type: ignore[import-not-found]
+    import deepinv as dinv
 
     shape, device = tuple(x.shape[1:]), x.device
     noise = dinv.physics.GaussianNoise(NOISE_STD)

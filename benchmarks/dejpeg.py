@@ -72,7 +72,7 @@ def score(picture: Pixels, truth: Pixels) -> Scores:
 
 
 def restored(way: Way, measurement: Measurement, prior: Denoiser) -> Pixels:
-    parameters: dict[str, Any] = TASK.method_parameters(measurement, prior)
+    parameters: dict[str, Any] = TASK.method_parameters(way.method, measurement, prior)
     if way.method == "ddrm-jpeg":
         parameters.pop("sigma_max")
     else:

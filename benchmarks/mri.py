@@ -162,6 +162,7 @@ def _chi_square(scan: Scan, x: Tensor) -> float:
 def _row(
     scan: Scan, method: str, x: Tensor, seconds: float, evaluations: int = 0
 ) -> dict[str, Any]:
+    assert scan.truth is not None
     scores = scan_scores(as_images(scan.image(x[None])[0]), scan.truth)
     return {
         "method": method,
