@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, progress_bar
+from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
 from restore.errors import InputError, expected_one_of
 from restore.report.columns import COLUMNS, Column
@@ -149,7 +149,8 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
             if shown.json_lines:
                 typer.echo(json.dumps(row | {name: row.get(name) for name in FIGURES}))
             elif "error" in row:
-                print_error(f"{row['input']}: {row['method']}: {row['error']}")
+                with without_bar(progress):
+                    print_error(f"{row['input']}: {row['method']}: {row['error']}")
     return failed
 
 

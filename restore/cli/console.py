@@ -79,6 +79,19 @@ def progress_bar(*, visible: bool) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    shown = visible and console.is_terminal
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+    shown = visible and console.is_terminal and not console.is_dumb_terminal
+    with Progress(
+        *columns, console=console, disable=not shown, transient=True,
+        redirect_stdout=False, redirect_stderr=False,
+    ) as progress:  # fmt: skip
         yield progress
+
+
+@contextmanager
+def without_bar(progress: Progress) -> Iterator[None]:
+    """Take the bar away while something is printed, which would stand on its line."""
+    progress.stop()
+    try:
+        yield
+    finally:
+        progress.start()

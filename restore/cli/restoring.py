@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, progress_bar, run_command
+from restore.cli.console import (
+    SOME_FAILED,
+    print_error,
+    progress_bar,
+    run_command,
+    without_bar,
+)
 from restore.cli.options import CommonOptions
 from restore.errors import InputError
 
@@ -226,7 +232,8 @@ def _run_jobs(
                 failed.append(str(error))
             else:
                 results.append(result)
-                _print_result(result, common)
+                with without_bar(progress):
+                    _print_result(result, common)
             progress.remove_task(bar)
             progress.advance(overall)
     if common.report is not None and results:

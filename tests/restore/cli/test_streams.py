@@ -28,3 +28,26 @@ def test_a_name_that_no_terminal_can_show(tmp_path, photo):
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"\\udcff_denoise.png" in done.stdout
     assert (tmp_path / "\udcff_denoise.png").exists()
+
+
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+def test_a_result_stands_on_a_line_of_its_own(tmp_path, photo, terminal):
+    """On a terminal the bar is taken away before; one that cannot move its cursor gets none."""
+    pty = pytest.importorskip("pty")
+    command = (*COMMAND, "denoise", str(photo), "--sigma", "0.05", "-m", "ddrm", "--steps", "3")
+    environment = os.environ | {"TERM": terminal}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as running:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 2**16):
+                shown += piece
+        except OSError:  # Linux says so at the end
+            pass
+    os.close(ours)
+    assert running.returncode == 0
+    before, result = shown.split(str(photo).encode(), 1)
+    assert b"consistent with the input" in result
+    # Nothing, or the line was emptied and the cursor put at its beginning.
+    assert before == b"" if terminal == "dumb" else before.endswith(b"\x1b[2K")
