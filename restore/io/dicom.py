@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
-from restore.io.placement import Placement, standard_placement
+from restore.io.placement import Placement, placed, standard_placement
 
 Modality = Literal["CT", "MR"]
 
@@ -120,7 +120,7 @@ def _placement(datasets: Sequence[Any]) -> Placement | None:
     if axes is None or len(axes) != 6 or any(p is None or len(p) != 3 for p in places):
         return None
     across, down = np.array([float(a) for a in axes]).reshape(2, 3)
-    return Placement(np.array([[float(p) for p in place] for place in places]), across, down)
+    return placed(np.array([[float(p) for p in place] for place in places]), across, down)
 
 
 def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
@@ -217,13 +217,14 @@ def write_dicom(
     low, high = float(volume.min()), float(volume.max())
     spacing = spacing or _spacing_of(source)
     placement = placement or _following(source, len(volume), spacing[2])
-    for number, (target, values) in enumerate(zip(paths, volume, strict=True)):
-        dataset = _derived(values, (low, high), modality, spacing, source, placement, number)
-        dataset.SeriesInstanceUID = series
-        dataset.SeriesDescription = description[:64]
-        with atomic_path(target) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the source said of the patient
-            dataset.save_as(temporary, enforce_file_format=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the source says of the patient
+        for number, (target, values) in enumerate(zip(paths, volume, strict=True)):
+            dataset = _derived(values, (low, high), modality, spacing, source, placement, number)
+            dataset.SeriesInstanceUID = series
+            dataset.SeriesDescription = description[:64]
+            with atomic_path(target) as temporary:
+                dataset.save_as(temporary, enforce_file_format=True)
     return list(paths)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.hdf5 import open_hdf5, read_dataset
 from restore.io.kspace import KSpace, sampled
-from restore.io.placement import Placement
+from restore.io.placement import Placement, placed
 
 Complex = NDArray[np.complex64]
 
@@ -184,10 +184,8 @@ def _placement(
     if spacing is None or not known or not all(len(lines) for lines in firsts):
         return None
     middle = np.array([heads[lines[0]]["position"] for lines in firsts], np.float64)
-    if not np.isfinite(middle).all():
-        return None
     corner = size[0] // 2 * spacing[0] * down + size[1] // 2 * spacing[1] * across
-    return Placement(middle - corner, across, down)
+    return placed(middle - corner, across, down)
 
 
 def _without_oversampling(data: Complex, header: _Header) -> Complex:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
-from restore.io.placement import Placement, standard_placement
+from restore.io.placement import Placement, placed, standard_placement
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 # Voxels that are read; more is a damaged header.
@@ -75,12 +75,9 @@ def read_nifti(path: Path) -> NiftiVolume:
 def _placement(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Placement | None:
     """Of a volume [slices, rows, columns] whose rows run from the last y to the first."""
     turned = _TURNED[:, None] * affine[:3]
-    lengths = np.linalg.norm(turned[:, :2], axis=0)
-    if not (np.isfinite(turned).all() and (lengths > 0).all()):
-        return None
     first = turned[:, 3] + (shape[1] - 1) * turned[:, 1]
     steps = np.arange(shape[0])[:, None] * turned[:, 2]
-    return Placement(first + steps, turned[:, 0] / lengths[0], -turned[:, 1] / lengths[1])
+    return placed(first + steps, turned[:, 0], -turned[:, 1])
 
 
 def write_nifti(

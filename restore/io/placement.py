@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float64]
 
+# Millimetres that no patient is away, and the sine of an angle between axes that are none.
+_FAR, _ASLANT = 1e6, 0.1
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -48,6 +51,18 @@ class Placement:
             side * (old / new - 1) / 2 for side, old, new in zip(was, size, new_size, strict=True)
         )
         return replace(self, first=self.first + rows * self.down + columns * self.across)
+
+
+def placed(first: Vectors, across: Vectors, down: Vectors) -> Placement | None:
+    """What a file says, with axes of any length; None where that is no place of a volume."""
+    everything = np.concatenate([first.ravel(), across, down])
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if not np.isfinite(everything).all() or np.abs(first).max() > _FAR or min(lengths) == 0:
+        return None
+    found = Placement(first, across / lengths[0], down / lengths[1])
+    upright = np.linalg.norm(found.normal) > _ASLANT
+    apart = len(first) == 1 or abs((first[-1] - first[0]) @ found.normal) > 1 / _FAR
+    return found if upright and apart else None
 
 
 def standard_placement(slices: int, thickness: float) -> Placement:

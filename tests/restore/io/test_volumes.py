@@ -207,3 +207,18 @@ def test_lengths_that_are_none(tmp_path):
     dataset.save_as(tmp_path / "a.dcm")
     with pytest.raises(InputError, match="pixels of 0 x 0 mm, expected lengths above 0"):
         read_dicom(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize("place", [(2, 2), (0, 0), (0, 3)])
+def test_a_place_that_is_none_is_left_out(tmp_path, place):
+    """Slices that lie in one, columns that lie in one, and a place that is not finite."""
+    affine = np.eye(4)
+    affine[place] = np.nan if place == (0, 3) else 0
+    path = tmp_path / "a.nii"
+    nibabel.save(nibabel.Nifti1Image(volume(5, 4, 3), np.eye(4)), path)
+    content = bytearray(path.read_bytes())
+    content[280:328] = affine[:3].astype("<f4").tobytes()  # srow_x, srow_y, srow_z
+    path.write_bytes(content)
+    read = read_nifti(path)
+    assert read.placement is None
+    write_nifti(tmp_path / "b.nii", *read)
