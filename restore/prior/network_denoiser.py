@@ -91,7 +91,10 @@ class NetworkDenoiser(AnySizeDenoiser):
     def _denoised(self, x: Tensor, padded: Tensor, sigma: Tensor) -> Tensor:
         inner = self.preconditioning.network_input(padded, sigma)
         log_sigma = (sigma.log() / 4).flatten().expand(x.shape[0])
-        output = self.network(inner, log_sigma)[..., : x.shape[-2], : x.shape[-1]]
+        # A problem in double precision keeps it outside a network in single.
+        own = next((p.dtype for p in self.network.parameters()), x.dtype)
+        output = self.network(inner.to(own), log_sigma.to(own))
+        output = output[..., : x.shape[-2], : x.shape[-1]]
         return self.preconditioning.denoised(x, sigma, output.to(x.dtype))
 
 

@@ -101,3 +101,18 @@ def test_tiles_of_a_network_agree_inside():
     prior, x = small_denoiser(), noisy(1, 3, 160, 160)
     difference = (TiledDenoiser(prior, 128)(x, 0.1) - prior(x, 0.1)).abs()
     assert difference.mean() < 1 / 255
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-5), (torch.bfloat16, 2e-2)]
+)
+def test_a_picture_in_double_precision_keeps_it_around_any_network(dtype, tolerance):
+    prior, single = small_denoiser(), small_denoiser()
+    if dtype == torch.bfloat16:
+        prior.network.set_body_dtype(dtype)
+    else:
+        prior.network.to(dtype)
+    x = noisy(1, 3, 9, 10, dtype=torch.float64)
+    double = prior(x, 0.1)
+    assert double.dtype == torch.float64
+    assert (double - single(x.float(), 0.1)).abs().max() < tolerance
