@@ -76,18 +76,14 @@ def non_local_means(picture: Tensor, sigma: float) -> Tensor:
     """Non-local means of [B, C, H, W] at noise σ (scikit-image, fast mode)."""
     from skimage.restoration import denoise_nl_means
 
+    pixels = picture.permute(0, 2, 3, 1).cpu().double().numpy()
     denoised = [
         denoise_nl_means(
-            one.permute(1, 2, 0).cpu().double().numpy(),
-            patch_size=5,
-            patch_distance=6,
-            h=0.8 * sigma,
-            sigma=sigma,
-            fast_mode=True,
+            one, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True,
             channel_axis=-1,
-        )
-        for one in picture
-    ]
+        ).reshape(one.shape)  # scikit-image drops axes of length 1
+        for one in pixels
+    ]  # fmt: skip
     return torch.from_numpy(np.stack(denoised)).permute(0, 3, 1, 2).to(picture)
 
 

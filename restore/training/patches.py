@@ -95,8 +95,11 @@ class Patches:
         cached = self._cache.get(path)
         if cached is not None:
             return cached
-        with Image.open(path) as image:
-            pixels = np.array(image.convert(self._mode))
+        try:
+            with Image.open(path) as image:
+                pixels = np.array(image.convert(self._mode))
+        except OSError as error:  # cut off: its size, which was read at the start, is there
+            raise InputError(f"{path}: {error}; expected a picture") from error
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if self._cached + pixels.nbytes <= CACHE_BYTES:
             self._cache[path] = pixels

@@ -40,6 +40,12 @@ def test_fills_keep_what_is_known_and_go_on_smoothly(fill):
     assert (filled - truth)[..., hole].square().mean().sqrt() < 0.05
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 24, 32), (2, 3, 1, 1), (1, 3, 40, 1)])
+def test_non_local_means_keeps_axes_of_length_one(shape):
+    noisy = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    assert non_local_means(noisy, 0.1).shape == shape
+
+
 def test_non_local_means_removes_noise():
     truth = picture(64, 64)
     noisy = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))

@@ -53,3 +53,11 @@ def test_bad_folders_are_one_line(tmp_path, recipe):
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(InputError, match=r"broken.png: .*; expected a picture"):
         Patches(tmp_path, recipe)
+
+
+def test_a_picture_that_is_cut_off_is_named(recipe, pictures):
+    for path in pictures.glob("*.png"):
+        path.write_bytes(path.read_bytes()[:-100])
+    patches = Patches(pictures, recipe)
+    with pytest.raises(InputError, match=r"\.png: .*; expected a picture"):
+        patches.batch(0)
