@@ -25,7 +25,7 @@ from restore.errors import InputError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from restore.tasks.photo import Result
+    from restore.tasks.run import Result
     from restore.tasks.settings import RunSettings
 
 

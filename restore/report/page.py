@@ -14,7 +14,7 @@ from restore.io.picture import read_picture
 from restore.report.inline import png_uri
 
 if TYPE_CHECKING:
-    from restore.tasks.photo import Result
+    from restore.tasks.run import Result
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }

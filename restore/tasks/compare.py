@@ -24,9 +24,11 @@ from restore.prior.counted import Counted
 from restore.solve import made_method, misfit, solve
 from restore.tasks.choice import check_method
 from restore.tasks.classical import CLASSICAL, classical_of
+from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
-from restore.tasks.photo import Case, Pixels, Restorer, StepCallback, as_array
+from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of
+from restore.tasks.run import StepCallback
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.task import Task
 

@@ -27,7 +27,7 @@ from restore.tasks.ct_image import (
 from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
-from restore.tasks.photo import StepCallback
+from restore.tasks.run import StepCallback
 from restore.tasks.scan import Scan, ScanTask, check_truth
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation

@@ -11,7 +11,7 @@ from restore.own import is_own
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, lasting_name, load_prior
 from restore.tasks.device import choose_device
-from restore.tasks.photo import DTYPES
+from restore.tasks.run import DTYPES
 
 
 @dataclass(frozen=True)

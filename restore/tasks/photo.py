@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
+from restore.io.files import degraded_path, numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import FLOAT_BITS, as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
@@ -29,40 +27,29 @@ from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, fit_channels, lasting_name, load_prior
-from restore.prior.tiled import TiledDenoiser, is_out_of_memory
+from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
 from restore.tasks.choice import check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
+from restore.tasks.deviation import as_array, write_std
 from restore.tasks.device import choose_device
+from restore.tasks.initial import size_text, started_from
+from restore.tasks.run import (
+    DTYPES,
+    TILE,
+    TILE_PIXELS,
+    Result,
+    StepCallback,
+    choose_preset,
+    memory_errors,
+    part_of_steps,
+)
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task, pixels_of
+from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
-TILE_PIXELS = 2**21
-TILE = 768
-
-StepCallback = Callable[[int, int, Tensor], None]
 Pixels = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one input.
-
-    Attributes:
-        record: the object that the command line prints as one line of JSON.
-        notes: what the user should know, one line each.
-        consistent: the certificate's verdict.
-        files: everything that was written.
-    """
-
-    record: dict[str, Any]
-    notes: list[str]
-    consistent: bool
-    files: list[Path]
 
 
 @dataclass(frozen=True)
@@ -91,7 +78,7 @@ class Restorer:
         self.task = task
         self.settings = settings
         self.device = choose_device(settings.device)
-        self.preset = choose_preset(task, settings)
+        self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, classical_of(task.name))
         if settings.method in CLASSICAL and (settings.parameters or settings.samples):
             raise InputError(
@@ -134,7 +121,7 @@ class Restorer:
         parameters = self.parameters(case.measurement, prior, preset)
         average = 1 if method in CLASSICAL else self.settings.average or preset.average
         count = self.settings.samples or average
-        size = _size(case.measurement.written.operator.domain.shape)
+        size = size_text(case.measurement.written.operator.domain.shape)
         try:
             with memory_errors(source, f" at {size}"):
                 x, evaluations = self._pictures(
@@ -263,12 +250,12 @@ class Restorer:
             picture = read_picture(degraded)
         measurement = self.task.measure(picture, settings, self.device)
         if settings.init is not None:
-            measurement = _started_from(settings.init, measurement)
+            measurement = started_from(settings.init, measurement)
         size = measurement.written.operator.domain.shape
         if truth is not None and truth.shape != size:
             raise InputError(
-                f"{settings.reference or source}: the reference is {_size(truth.shape)}, "
-                f"the result {_size(size)}; expected the same"
+                f"{settings.reference or source}: the reference is {size_text(truth.shape)}, "
+                f"the result {size_text(size)}; expected the same"
             )
         return Case(picture, measurement, truth)
 
@@ -402,70 +389,6 @@ class Restorer:
         return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
 
 
-@contextmanager
-def memory_errors(source: Path, where: str = "") -> Iterator[None]:
-    """Memory that runs out is one line about the file.
-
-    Raises:
-        InputError: likewise.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(
-            f"{source}: out of memory{where}; expected more of it, or a smaller picture"
-        ) from error
-
-
-def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
-    """on_step for the run of one of several parts, counting from 1 to the total of all."""
-
-    def counted(step: int, total: int, x_hat: Tensor) -> None:
-        on_step(number * total + step, parts * total, x_hat)
-
-    return counted
-
-
-def choose_preset(task: Task, settings: Settings) -> Preset:
-    """The preset that was asked for, or sampling where what was asked for needs a sampler.
-
-    That is so for several samples, for the sampler by name, and for a parameter that the preset's
-    method does not have (`--eta`).
-    """
-    chosen, sampling = task.presets[settings.preset], task.sampling
-    if settings.samples or settings.average:
-        return sampling
-    if settings.method is not None:
-        return chosen if settings.method == chosen.method else sampling
-    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
-    return chosen if set(settings.parameters) <= known else sampling
-
-
-def _started_from(path: Path, measurement: Measurement) -> Measurement:
-    """The measurement with the picture of a file in the place of its classical start.
-
-    Raises:
-        InputError: if it has another size than the result.
-    """
-    pixels = pixels_of(read_picture(path), measurement.start.device)
-    size = measurement.written.operator.domain.shape
-    if pixels.shape[1:] != size:
-        raise InputError(
-            f"--init {path}: the picture is {_size(tuple(pixels.shape[1:]))}, "
-            f"the result {_size(size)}; expected the same"
-        )
-    start = measurement.start.clone()
-    # What a solution has around the written picture keeps its classical start.
-    top, left = ((whole - part) // 2 for whole, part in zip(start.shape[2:], size[1:], strict=True))
-    start[..., top : top + size[1], left : left + size[2]] = pixels
-    parts = [
-        dataclasses.replace(part, start=start[(..., *part.window)]) for part in measurement.parts
-    ]
-    return dataclasses.replace(measurement, start=start, parts=parts)
-
-
 def _scores(case: Case, written: Pixels) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """PSNR and SSIM of the picture as it was written, and of the classical estimate."""
     if case.truth is None:
@@ -479,26 +402,3 @@ def _score(picture: Pixels, truth: Pixels) -> dict[str, Any]:
     """PSNR (dB; None for equal pictures, since JSON has no infinity) and SSIM."""
     decibels = psnr(picture, truth)
     return {"psnr": decibels if math.isfinite(decibels) else None, "ssim": ssim(picture, truth)}
-
-
-def as_array(x: Tensor) -> Pixels:
-    """[C, H, W] as the picture writer takes it."""
-    return x.detach().cpu().float().numpy()
-
-
-def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:
-    """Write the standard deviation of samples x [N, C, H, W] as `NAME_std.npy` and `.png`.
-
-    Returns:
-        For the sidecar: the value that the PNG shows as white, and the mean; and the files.
-    """
-    spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
-    scale = max(float(spread.max()), 1e-6)
-    array, shown = std_paths(output)
-    write_picture(array, as_array(spread))
-    write_picture(shown, as_array(spread / scale))
-    return {"white_is": scale, "mean": float(spread.mean())}, [array, shown]
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[-1]}x{shape[-2]} with {shape[-3]} channels"

@@ -34,7 +34,7 @@ from restore.solve import solve
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_method, plain_parameters
 from restore.tasks.device import choose_device
-from restore.tasks.photo import DTYPES, TILE, TILE_PIXELS, Result, StepCallback
+from restore.tasks.run import DTYPES, TILE, TILE_PIXELS, Result, StepCallback, choose_preset
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Preset
@@ -161,7 +161,7 @@ class Scanner(Generic[S]):
         self.task = task
         self.settings = settings
         self.device = choose_device(settings.device)
-        self.preset = _preset(task, settings)
+        self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, task.classical)
         self.model = None if is_own(settings.model) else find_model(settings.model)
         self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
@@ -336,17 +336,6 @@ def _in_units(certificate: Certificate | IntervalCertificate, unit: float) -> di
 def as_images(x: Tensor) -> Images:
     """Images as the writers take them."""
     return x.detach().cpu().float().numpy()
-
-
-def _preset(task: ScanTask[Any], settings: RunSettings) -> Preset:
-    """The preset that was asked for, or sampling where what was asked for needs a sampler."""
-    chosen = task.presets[settings.preset]
-    if settings.samples or settings.average:
-        return task.sampling
-    if settings.method is not None:
-        return chosen if settings.method == chosen.method else task.sampling
-    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
-    return chosen if set(settings.parameters) <= known else task.sampling
 
 
 def _scores(scan: Scan, best: Images) -> tuple[ScanScores | None, ScanScores | None]:

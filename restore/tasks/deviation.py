@@ -1,0 +1,32 @@
+"""The map of the samples' standard deviation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from numpy import float32
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore.io.files import std_paths
+from restore.io.picture import write_picture
+
+
+def as_array(x: Tensor) -> NDArray[float32]:
+    """[C, H, W] as the picture writer takes it."""
+    return x.detach().cpu().float().numpy()
+
+
+def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:
+    """Write the standard deviation of samples x [N, C, H, W] as `NAME_std.npy` and `.png`.
+
+    Returns:
+        For the sidecar: the value that the PNG shows as white, and the mean; and the files.
+    """
+    spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
+    scale = max(float(spread.max()), 1e-6)
+    array, shown = std_paths(output)
+    write_picture(array, as_array(spread))
+    write_picture(shown, as_array(spread / scale))
+    return {"white_is": scale, "mean": float(spread.mean())}, [array, shown]

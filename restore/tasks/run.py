@@ -1,0 +1,84 @@
+"""What the runs of photographs and of scans have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.methods.registry import find_method
+from restore.prior.tiled import is_out_of_memory
+from restore.tasks.settings import RunSettings
+from restore.tasks.task import Preset
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
+TILE_PIXELS = 2**21
+TILE = 768
+
+StepCallback = Callable[[int, int, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one input.
+
+    Attributes:
+        record: the object that the command line prints as one line of JSON.
+        notes: what the user should know, one line each.
+        consistent: the certificate's verdict.
+        files: everything that was written.
+    """
+
+    record: dict[str, Any]
+    notes: list[str]
+    consistent: bool
+    files: list[Path]
+
+
+def choose_preset(presets: Mapping[str, Preset], sampling: Preset, settings: RunSettings) -> Preset:
+    """The preset that was asked for, or sampling where what was asked for needs a sampler.
+
+    That is so for several samples, for the sampler by name, and for a parameter that the preset's
+    method does not have (`--eta`).
+    """
+    chosen = presets[settings.preset]
+    if settings.samples or settings.average:
+        return sampling
+    if settings.method is not None:
+        return chosen if settings.method == chosen.method else sampling
+    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
+    return chosen if set(settings.parameters) <= known else sampling
+
+
+@contextmanager
+def memory_errors(source: Path, where: str = "") -> Iterator[None]:
+    """Memory that runs out is one line about the file.
+
+    Raises:
+        InputError: likewise.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"{source}: out of memory{where}; expected more of it, or a smaller picture"
+        ) from error
+
+
+def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
+    """on_step for the run of one of several parts, counting from 1 to the total of all."""
+
+    def counted(step: int, total: int, x_hat: Tensor) -> None:
+        on_step(number * total + step, parts * total, x_hat)
+
+    return counted
