@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -134,6 +135,7 @@ def resolve_settings(
         first = error.errors()[0]
         field = str(first["loc"][0])
         reason = first["msg"].removeprefix("Value error, ")
+        reason = re.sub("^Input should be", "expected", reason)
         if field not in fields:
             raise InputError(f"{where}{field}: {reason}") from None
         option = OPTION_NAMES.get(field, field).replace("_", "-")

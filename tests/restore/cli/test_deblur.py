@@ -86,7 +86,7 @@ def test_super_resolve_without_an_svd_changes_its_sampler_and_says_so(restore, p
         (("--kernel", "gauss:1"), "--kernel gauss:1: no such kernel or file; expected gaussian"),
         (("--kernel", "box:4"), "--kernel box:4: expected an odd number"),
         (("--kernel", "disk:20"), "photo.png: the kernel disk:20 is 41x41, larger than the"),
-        (("--kernel", "box:3", "--border", "mirror"), "--border: "),
+        (("--kernel", "box:3", "--border", "mirror"), "--border mirror: expected 'reflect', "),
         (("--kernel", "even.npy"), "even.npy: a kernel of 4x4 has no centre; expected"),
     ],
 )

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -249,7 +250,11 @@ def test_interrupted_in_the_middle(tmp_path, photo):
         sys.executable, "-c", code, "super-resolve", str(photo), "--steps", "500",
         "--set", "sigma_max=2", "--debug", "-o", str(tmp_path / "o.png"),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background has its children ignore Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     time.sleep(8)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
