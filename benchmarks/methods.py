@@ -259,6 +259,9 @@ level, denoiser and seed.
   where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
 - **residual**: root mean square of A x - y of a sample.
 - **overhead**: time outside the denoiser over the time inside it; a gradient is outside.
+
+What is missing has not been run. At 20 evaluations the methods that begin in noise (ScoreSDE,
+SNIPS, DAPS) are far below what they need.
 """
 
 
