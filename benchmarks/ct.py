@@ -146,15 +146,19 @@ def _solvable(scan: Scan, name: str) -> Scan | None:
 
 
 def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples: int) -> Row:
+    began = time.process_time()
+    return _row(scan, _solved(scan, prior, name, samples), truth, began)
+
+
+def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.Tensor:
+    """The mean of the samples of a method with the verb's parameters."""
     known = {f.name for f in dataclasses.fields(restore.methods()[name])}  # type: ignore[arg-type]
     values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
     if "start" in known:
         values["start"] = scan.classical[scan.start]()
         if name != "pnp" and "sigma_max" in known:
             values["sigma_max"] = START_LEVEL
-    began = time.process_time()
-    x = solve(scan.problem, prior, name, seed=0, samples=samples, **values)
-    return _row(scan, x.mean(0), truth, began)
+    return solve(scan.problem, prior, name, seed=0, samples=samples, **values).mean(0)
 
 
 def _row(scan: Scan, x: torch.Tensor, truth: np.ndarray, began: float) -> Row:
@@ -195,14 +199,9 @@ def _fan(
         pixel_size=0.2 * 410.66 / 553.74 * 512 / side,
     )  # fmt: skip
     scan = CT.measure(npz, chosen, CPU, npz)
-    for name in ("fbp", "tv"):
-        x = scan.classical[name]()
+    found = {name: scan.classical[name]() for name in ("fbp", "tv")}
+    for name, x in (found | {"pnp": _solved(scan, prior, "pnp")}).items():
         yield name, {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
-    values = {**TUNED.get("pnp", {}), **CT.tuned.get("pnp", {}), "steps": STEPS}
-    x = solve(
-        scan.problem, prior, "pnp", seed=0, samples=1, start=scan.classical[scan.start](), **values
-    )[0]
-    yield "pnp", {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
 
 
 def _matthews(images: np.ndarray, truth: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from restore.errors import InputError, expected_one_of
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
+from restore.methods.base import StepCallback
 from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
@@ -28,7 +29,6 @@ from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
 from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of
-from restore.tasks.run import StepCallback
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.task import Task
 
@@ -113,7 +113,7 @@ class Comparison:
             "files_sha256": {
                 name: content_of(path) for name in _FILES if (path := getattr(settings, name))
             },
-            "model_sha256": model.card.sha256 if model else None,
+            "model_sha256": model.sha256,
             "device": str(self.restorer.device),
         }
 

@@ -16,6 +16,7 @@ from operators.rays import RayOperator
 from restore.ct.counts import poisson_std, sinogram_noise
 from restore.ct.iterative import sirt
 from restore.errors import InputError
+from restore.methods.base import StepCallback
 from restore.problem import Problem
 from restore.tasks.ct_image import (
     Attenuation,
@@ -27,7 +28,6 @@ from restore.tasks.ct_image import (
 from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
-from restore.tasks.run import StepCallback
 from restore.tasks.scan import Scan, ScanTask, check_truth
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation

@@ -22,7 +22,8 @@ from restore.sde.samplers.base import Sampler
 from restore.sde.samplers.registry import find_sampler
 from restore.tasks.memory import check_room
 from restore.tasks.opened import OpenModel
-from restore.tasks.settings import RunSettings
+from restore.tasks.run import part_of_steps
+from restore.tasks.settings import RunSettings, parse_size
 from restore.tasks.sidecar import software, write_sidecar
 
 BATCH = 16
@@ -119,14 +120,10 @@ class GridSampler:
         batches = [range(i, min(i + size, count)) for i in range(0, count, size)]
         drawn = []
         for number, batch in enumerate(batches):
-
-            def counted(step: int, total: int, x_hat: Tensor, done: int = number) -> None:
-                if on_step is not None:
-                    on_step(done * total + step, len(batches) * total, x_hat)
-
+            shown = on_step and part_of_steps(on_step, number, len(batches))
             like = torch.empty(len(batch), channels, height, width, device=self.model.device)
             noise = NoiseSource(self.settings.seed, [(i, 0) for i in batch])
-            drawn.append(self.sampler(prior, like, noise=noise, on_step=counted))
+            drawn.append(self.sampler(prior, like, noise=noise, on_step=shown))
         return torch.cat(drawn)
 
 
@@ -149,10 +146,7 @@ def parse_grid(text: str) -> tuple[int, int]:
     Raises:
         InputError: if it is not two positive numbers.
     """
-    columns, _, rows = text.lower().partition("x")
-    if not (columns.isdecimal() and rows.isdecimal() and int(columns) > 0 and int(rows) > 0):
-        raise InputError(f"--grid {text}: expected COLUMNSxROWS, such as 4x4")
-    return int(rows), int(columns)
+    return parse_size(text, "--grid", "COLUMNSxROWS, such as 4x4")
 
 
 def _sampler(settings: GridSettings) -> Sampler:

@@ -14,7 +14,7 @@ from operators import Resize
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.io.files import sidecar_path
-from restore.io.picture import read_picture, write_picture
+from restore.io.picture import output_format, read_picture, write_picture
 from restore.methods.base import StepCallback
 from restore.prior.models import fit_channels
 from restore.sde.latent import decode, encode, slerp
@@ -101,8 +101,6 @@ def check_output(output: Path) -> None:
     Raises:
         InputError: likewise.
     """
-    from restore.io.picture import output_format
-
     if output.suffix.lower() != ".gif":
         output_format(output)
 

@@ -20,27 +20,25 @@ from restore.io.files import degraded_path, numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import FLOAT_BITS, as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
+from restore.methods.base import StepCallback
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.noise import PlacedNoise
-from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import find_model, fit_channels, lasting_name, load_prior
+from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
 from restore.tasks.choice import check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array, write_std
-from restore.tasks.device import choose_device
 from restore.tasks.initial import size_text, started_from
+from restore.tasks.opened import OpenModel
 from restore.tasks.run import (
-    DTYPES,
     TILE,
     TILE_PIXELS,
     Result,
-    StepCallback,
     choose_preset,
     memory_errors,
     part_of_steps,
@@ -77,7 +75,6 @@ class Restorer:
         task.check(settings)
         self.task = task
         self.settings = settings
-        self.device = choose_device(settings.device)
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, classical_of(task.name))
         if settings.method in CLASSICAL and (settings.parameters or settings.samples):
@@ -85,8 +82,8 @@ class Restorer:
                 f"--method {settings.method}: classical, it gives one estimate and has no "
                 "parameters; expected no --samples, --steps, --eta or --set"
             )
-        self.model = None if is_own(settings.model) else find_model(settings.model)
-        self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
+        self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
+        self.prior, self.device = self.model.prior, self.model.device
         # The largest side of a tile that memory was found to suffice for; None until it ran out.
         self._fitting_tile: int | None = None
 
@@ -154,7 +151,7 @@ class Restorer:
             "sidecar": str(sidecar),
             "task": self.task.name,
             "method": method,
-            "model": self.model.card.name if self.model else self.settings.model,
+            "model": self.model.name,
             "seed": self.settings.seed,
             "steps": evaluations // count,
             "evaluations": evaluations,
@@ -173,7 +170,7 @@ class Restorer:
             "samples": self.settings.samples,
             "average": None if self.settings.samples else count,
             "std": spread,
-            "model_sha256": self.model.card.sha256 if self.model else None,
+            "model_sha256": self.model.sha256,
             "device": str(self.device),
             "dtype": self.settings.dtype,
             "certificate": certificate.as_dict(),
@@ -376,7 +373,7 @@ class Restorer:
         resolved = {
             **measurement.resolved,
             "device": str(self.device),
-            "model": lasting_name(settings.model),
+            "model": self.model.path,
             "mask": settings.mask and settings.mask.absolute(),
             "hints": settings.hints and settings.hints.absolute(),
             "reference": settings.reference and settings.reference.absolute(),

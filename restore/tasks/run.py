@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.methods.base import StepCallback
 from restore.methods.registry import find_method
 from restore.prior.tiled import is_out_of_memory
 from restore.tasks.settings import RunSettings
@@ -22,8 +23,6 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
 TILE_PIXELS = 2**21
 TILE = 768
-
-StepCallback = Callable[[int, int, Tensor], None]
 
 
 @dataclass(frozen=True)

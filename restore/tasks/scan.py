@@ -20,21 +20,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.files import numbered, sidecar_path
+from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
+from restore.methods.base import StepCallback
 from restore.methods.registry import find_method
 from restore.metrics.scan import ScanScores, scan_scores
-from restore.own import is_own
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
-from restore.prior.models import find_model, lasting_name, load_prior
 from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_method, plain_parameters
-from restore.tasks.device import choose_device
-from restore.tasks.run import DTYPES, TILE, TILE_PIXELS, Result, StepCallback, choose_preset
+from restore.tasks.opened import OpenModel
+from restore.tasks.run import TILE, TILE_PIXELS, Result, choose_preset
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Preset
@@ -160,11 +159,10 @@ class Scanner(Generic[S]):
     def __init__(self, task: ScanTask[S], settings: S) -> None:
         self.task = task
         self.settings = settings
-        self.device = choose_device(settings.device)
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, task.classical)
-        self.model = None if is_own(settings.model) else find_model(settings.model)
-        self.prior = load_prior(settings.model, self.device, DTYPES[settings.dtype])
+        self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
+        self.prior, self.device = self.model.prior, self.model.device
 
     def restore(
         self,
@@ -181,19 +179,18 @@ class Scanner(Generic[S]):
             InputError: one line that names the file, what was found and what was expected.
         """
         began = time.perf_counter()
-        degraded = output.with_name(f"{output.stem.removesuffix(suffix)}_degraded.npy")
+        degraded = degraded_path(output, suffix, ".npy")
         scan = self.task.measure(source, self.settings, self.device, degraded)
-        preset = self.preset
-        method = self.settings.method or preset.method
+        method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
-        average = self.settings.average or preset.average
+        average = self.settings.average or self.preset.average
         count = self.settings.samples or average
         parameters: dict[str, Any] = {}
         if method in self.task.classical:
             count = 1
             x = scan.classical[method]()[None]
         else:
-            parameters = self.parameters(scan, method, preset)
+            parameters = self.parameters(scan, method)
             if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
                 scan = self.task.factorised(scan, on_step)
             try:
@@ -224,7 +221,7 @@ class Scanner(Generic[S]):
             "sidecar": str(sidecar),
             "task": self.task.name,
             "method": method,
-            "model": self.model.card.name if self.model else self.settings.model,
+            "model": self.model.name,
             "seed": self.settings.seed,
             "steps": prior.calls // (count * parts),
             "evaluations": prior.calls,
@@ -246,7 +243,7 @@ class Scanner(Generic[S]):
             "start": None if method in self.task.classical else scan.start,
             "scale": scan.scale,
             "std": spread,
-            "model_sha256": self.model.card.sha256 if self.model else None,
+            "model_sha256": self.model.sha256,
             "device": str(self.device),
             "dtype": self.settings.dtype,
             "certificate": certificate.as_dict() | _in_units(certificate, scan.unit),
@@ -258,7 +255,7 @@ class Scanner(Generic[S]):
         write_sidecar(sidecar, record | dict(scan.sidecar) | details)
         return Result(record, scan.notes, certificate.consistent, [*files, sidecar])
 
-    def parameters(self, scan: Scan, method: str, preset: Preset) -> dict[str, Any]:
+    def parameters(self, scan: Scan, method: str) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
         tuned = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
@@ -267,8 +264,8 @@ class Scanner(Generic[S]):
             chosen["start"] = scan.classical[scan.start]()
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
-        if method == preset.method:
-            chosen |= preset.parameters
+        if method == self.preset.method:
+            chosen |= self.preset.parameters
         return chosen | self.settings.parameters
 
     def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
@@ -300,7 +297,7 @@ class Scanner(Generic[S]):
         if self.settings.save_std:
             deviation = images.std(axis=0, ddof=1) if len(images) > 1 else np.zeros_like(best)
             white = max(float(deviation.max()), 1e-6 * scan.scale)
-            shown = output.with_name(f"{output.stem}_std.png")
+            _, shown = std_paths(output)
             kinds = dict.fromkeys((output.suffix, ".npy"))
             for kind in (kind for kind in kinds if kind != ".png"):
                 path = output.with_name(f"{output.stem}_std{kind}")
@@ -315,7 +312,7 @@ class Scanner(Generic[S]):
         settings = self.settings
         resolved: dict[str, Any] = {
             "device": str(self.device),
-            "model": lasting_name(settings.model),
+            "model": self.model.path,
         }
         if not settings.simulate:
             resolved["sigma"] = scan.problem.noise_std

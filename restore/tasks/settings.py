@@ -188,7 +188,9 @@ def parse_scale(text: str) -> float:
     return value
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(
+    text: str, option: str = "--size", expected: str = "WIDTHxHEIGHT, such as 640x480"
+) -> tuple[int, int]:
     """WIDTHxHEIGHT as (rows, columns).
 
     Raises:
@@ -196,7 +198,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
-        raise InputError(f"--size {text}: expected WIDTHxHEIGHT, such as 640x480")
+        raise InputError(f"{option} {text}: expected {expected}")
     return int(height), int(width)
 
 

@@ -59,3 +59,13 @@ def mask(tmp_path) -> Path:
     path = tmp_path / "mask.png"
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A prior of one's own by name: independent pixels, N(0.5, 0.2²)."""
+    (tmp_path / "pixelwise.py").write_text(
+        "def prior(x, sigma):\n    return 0.5 + (x - 0.5) * 0.04 / (0.04 + sigma**2)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "pixelwise:prior"

@@ -18,16 +18,6 @@ def pair(tmp_path):
     return "a.png", "b.png"
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """Independent pixels, N(0.5, 0.2²)."""
-    (tmp_path / "pixelwise.py").write_text(
-        "def prior(x, sigma):\n    return 0.5 + (x - 0.5) * 0.04 / (0.04 + sigma**2)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return "pixelwise:prior"
-
-
 def frames_of(strip, count, width):
     return [strip[..., i * (width + 2) : i * (width + 2) + width] for i in range(count)]
 

@@ -10,16 +10,6 @@ from PIL import Image
 from restore.io.picture import read_picture
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """Independent pixels, N(0.5, 0.2²)."""
-    (tmp_path / "pixelwise_density.py").write_text(
-        "def prior(x, sigma):\n    return 0.5 + (x - 0.5) * 0.04 / (0.04 + sigma**2)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return "pixelwise_density:prior"
-
-
 def bits_of(path: str) -> float:
     """What the prior gives the levels of a file."""
     pixels = read_picture(path).pixels.astype(np.float64)

@@ -64,8 +64,8 @@ def restored(large: Path, **settings: object) -> tuple[np.ndarray, dict[str, obj
 
 @pytest.fixture(autouse=True)
 def _any_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("restore.tasks.photo.load_prior", lambda *_: FunctionDenoiser(local_mean))
-    monkeypatch.setattr("restore.tasks.photo.is_own", lambda _: True)
+    monkeypatch.setattr("restore.tasks.opened.load_prior", lambda *_: FunctionDenoiser(local_mean))
+    monkeypatch.setattr("restore.tasks.opened.is_own", lambda _: True)
 
 
 @pytest.mark.parametrize("method", ["pnp", "ddrm"])
