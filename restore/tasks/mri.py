@@ -283,7 +283,8 @@ class Mri(ScanTask[MriSettings]):
                 measured.placement or measured.kspace.placement,
                 matrix,
             ),
-            resolved={"mask": settings.mask and _absolute(settings.mask)},
+            resolved={"mask": settings.mask and _absolute(settings.mask)}
+            | ({} if settings.simulate else {"sigma": sigma}),
             sidecar={"coils": int(y.shape[1]), "acceleration": described.get("acceleration")},
         )
 

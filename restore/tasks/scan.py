@@ -314,8 +314,6 @@ class Scanner(Generic[S]):
             "device": str(self.device),
             "model": self.model.path,
         }
-        if not settings.simulate:
-            resolved["sigma"] = scan.problem.noise_std
         resolved |= scan.resolved
         for name in type(settings).model_fields:
             value = getattr(settings, name)
