@@ -77,8 +77,12 @@ def train(
                     if not quiet and not progress.console.is_terminal:
                         typer.echo(f"step {state.step}: loss {state.loss:.4f}, {levels}", err=True)
 
+            def warn(line: str) -> None:
+                if not quiet:
+                    typer.echo(line, err=True)
+
             trainer = Trainer(
-                recipe, folder, output, choose_device(device), show, checkpoint_seconds
+                recipe, folder, output, choose_device(device), show, checkpoint_seconds, warn
             )
             trainer.run()
         described = training_data or f"{len(list(folder.rglob('*.*')))} files in {folder.name}"

@@ -77,9 +77,14 @@ class FunctionDenoiser(Denoiser):
         """The function's value.
 
         Raises:
-            ValueError: if it has not the shape of x.
+            ValueError: if it is no tensor or has not the shape of x.
         """
         x_hat = self._function(x, sigma)
+        if not isinstance(x_hat, Tensor):
+            raise ValueError(
+                f"denoiser: its output is of type {type(x_hat).__name__}; expected a tensor "
+                f"{list(x.shape)}, as x"
+            )
         if x_hat.shape != x.shape:
             raise ValueError(
                 f"denoiser: its output is {list(x_hat.shape)}; expected {list(x.shape)}, as x"

@@ -59,10 +59,15 @@ class GaussianMixture(Denoiser):
         self.weights = torch.as_tensor(weights, dtype=means.dtype, device=means.device)
         self.means = means
         self.shape = tuple(means.shape[1:])
-        if self.weights.shape != means.shape[:1] or not bool((self.weights >= 0).all()):
+        if self.weights.shape != means.shape[:1]:
             raise ValueError(
                 f"GaussianMixture: weights are {list(self.weights.shape)}; expected "
-                f"{list(means.shape[:1])} numbers that are not negative"
+                f"{list(means.shape[:1])}, one for each mean"
+            )
+        if not bool((self.weights >= 0).all() and self.weights.sum() > 0):
+            raise ValueError(
+                f"GaussianMixture: weights are {self.weights.tolist()}; expected numbers that are "
+                f"not negative, and one above 0"
             )
         if (stds is None) == (covariances is None):
             raise ValueError("GaussianMixture: give either stds or covariances")

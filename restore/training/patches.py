@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +27,25 @@ class Patches:
     exactly the patches that it would have seen. One picture in forty is held out for validation.
 
     Args:
-        folder: pictures of any kind, at any depth; those smaller than a patch are left out.
+        folder: pictures of any kind, at any depth; those smaller than a patch are left out, and
+            those that cannot be read.
         recipe: patch size, pyramid, channels, seed.
+        on_unreadable: called with a line for each file that cannot be read, when that is found.
 
     Raises:
         InputError: if the folder holds no picture that is large enough.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(
+        self, folder: Path, recipe: Recipe, on_unreadable: Callable[[str], None] = lambda _: None
+    ) -> None:
         if not folder.is_dir():
             raise InputError(f"{folder}: not a folder; expected a folder of pictures")
-        self._recipe = recipe
+        self._folder, self._recipe, self._on_unreadable = folder, recipe, on_unreadable
         self._mode = "L" if recipe.channels == 1 else "RGB"
+        self._unreadable: set[Path] = set()
         names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-        large = [p for p in names if min(_size(p)) >= recipe.patch]
+        large = [p for p in names if self._smaller_side(p) >= recipe.patch]
         self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or large[-1:]
         self.training = [p for p in large if p not in set(self.held_out)] or large
         if not large:
@@ -64,6 +70,8 @@ class Patches:
         crops = []
         for path in self.held_out[:limit]:
             pixels = self._picture(path)
+            if pixels is None:
+                continue
             height, width = (min(n, HELD_OUT_CROP) for n in pixels.shape[:2])
             top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
             crops.append(self._values(pixels[None, top : top + height, left : left + width]))
@@ -75,7 +83,7 @@ class Patches:
 
     def _patch(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         recipe = self._recipe
-        pixels = self._picture(self.training[rng.integers(len(self.training))])
+        pixels = self._any_picture(rng)
         scale = 1.0
         if rng.random() >= recipe.full_size_share:
             scale = recipe.pyramid[rng.integers(len(recipe.pyramid))]
@@ -91,20 +99,44 @@ class Patches:
         crop = np.rot90(crop, int(rng.integers(4)))
         return crop[:, ::-1] if rng.integers(2) else crop
 
-    def _picture(self, path: Path) -> NDArray[np.uint8]:
+    def _any_picture(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A random one; another one where it cannot be read, as often as it takes."""
+        while not self._unreadable.issuperset(self.training):
+            pixels = self._picture(self.training[rng.integers(len(self.training))])
+            if pixels is not None:
+                return pixels
+        raise InputError(f"{self._folder}: no picture can be read; expected pictures to learn from")
+
+    def _picture(self, path: Path) -> NDArray[np.uint8] | None:
+        """[h, w, C]; None where its data is cut off or damaged, which its header did not tell."""
         cached = self._cache.get(path)
         if cached is not None:
             return cached
         try:
             with Image.open(path) as image:
                 pixels = np.array(image.convert(self._mode))
-        except OSError as error:  # cut off: its size, which was read at the start, is there
-            raise InputError(f"{path}: {error}; expected a picture") from error
+        except (OSError, SyntaxError) as error:  # SyntaxError: a damaged PNG, in Pillow's words
+            self._leave_out(path, error)
+            return None
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if self._cached + pixels.nbytes <= CACHE_BYTES:
             self._cache[path] = pixels
             self._cached += pixels.nbytes
         return pixels
+
+    def _smaller_side(self, path: Path) -> int:
+        """In pixels; 0 where the header cannot be read."""
+        try:
+            with Image.open(path) as image:
+                return min(image.size)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            self._leave_out(path, error)
+            return 0
+
+    def _leave_out(self, path: Path, error: Exception) -> None:
+        if path not in self._unreadable:
+            self._unreadable.add(path)
+            self._on_unreadable(f"{path}: {error}; left out")
 
 
 def _cosine(side: int, rng: np.random.Generator) -> Tensor:
@@ -115,11 +147,3 @@ def _cosine(side: int, rng: np.random.Generator) -> Tensor:
     phase = rng.uniform(0, 2 * np.pi) + slope[0] * x + slope[1] * y
     phase = phase + curvature[0] * x * x + curvature[1] * x * y + curvature[2] * y * y
     return torch.from_numpy(np.cos(phase, dtype=np.float32))[None]
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: {error}; expected a picture") from error

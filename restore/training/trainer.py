@@ -69,6 +69,7 @@ class Trainer:
         device: where the network runs.
         on_progress: called after each step.
         checkpoint_seconds: at most so long is lost when the run is interrupted.
+        on_unreadable: called with a line for each picture that cannot be read.
     """
 
     recipe: Recipe
@@ -77,6 +78,7 @@ class Trainer:
     device: torch.device
     on_progress: Callable[[Progress], None] = lambda _: None
     checkpoint_seconds: float = 60.0
+    on_unreadable: Callable[[str], None] = lambda _: None
     step: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class Trainer:
             self.network, self.recipe.learning_rate, self.recipe.adam_rate
         )
         self._level_loss = torch.ones(LEVEL_BINS, device=self.device)
-        self._patches = Patches(self.pictures, self.recipe)
+        self._patches = Patches(self.pictures, self.recipe, self.on_unreadable)
         self._exponent = ema_exponent(self.recipe.ema)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -137,7 +139,7 @@ class Trainer:
                     denoised = self._denoise(network, clean + sigma * noise, sigma)
                     error = (denoised.clamp(low, white) - clean).square().mean().item()
                     scores.append(-10 * math.log10(max(error, 1e-12)))
-                psnr[level] = sum(scores) / len(scores)
+                psnr[level] = sum(scores) / len(scores) if scores else math.nan
         return psnr
 
     def _train_step(self) -> float:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -50,14 +52,29 @@ def test_bad_folders_are_one_line(tmp_path, recipe):
         Patches(tmp_path / "absent", recipe)
     with pytest.raises(InputError, match="found 0 pictures, none of 16 pixels or more"):
         Patches(tmp_path, recipe)
-    (tmp_path / "broken.png").write_bytes(b"not a picture")
-    with pytest.raises(InputError, match=r"broken.png: .*; expected a picture"):
-        Patches(tmp_path, recipe)
 
 
-def test_a_picture_that_is_cut_off_is_named(recipe, pictures):
+def test_what_cannot_be_read_is_left_out_with_a_line(pictures, recipe):
+    whole = Patches(pictures, recipe)
+    (pictures / "broken.png").write_bytes(b"not a picture")
+    cut = whole.training[0]
+    cut.write_bytes(cut.read_bytes()[:-100])
+    lines: list[str] = []
+    patches = Patches(pictures, recipe, lines.append)
+    assert patches.training == whole.training
+    assert len(lines) == 1
+    assert re.fullmatch(r".*broken\.png: cannot identify .*; left out", lines[0])
+    for step in range(8):
+        assert patches.batch(step).isfinite().all()
+    assert len(lines) == 2
+    assert lines[1].startswith(f"{cut}: ")
+    assert (Patches(pictures, recipe).batch(3) == patches.batch(3)).all()
+
+
+def test_a_folder_of_cut_pictures_is_refused(recipe, pictures):
     for path in pictures.glob("*.png"):
         path.write_bytes(path.read_bytes()[:-100])
     patches = Patches(pictures, recipe)
-    with pytest.raises(InputError, match=r"\.png: .*; expected a picture"):
+    assert patches.validation() == []
+    with pytest.raises(InputError, match="no picture can be read; expected pictures to learn from"):
         patches.batch(0)
