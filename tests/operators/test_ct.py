@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import operators.crossing_rays
 import operators.rays
 from operators import FanBeamCT, ParallelBeamCT, ShapeError, check_adjoint
 
@@ -32,17 +33,36 @@ def test_adjoint_is_exact(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_matrix_and_pieces_agree(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_and_without_a_matrix_agree(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     A = build(kind)
     x = torch.rand(2, *A.domain.shape, dtype=torch.float64)
     y = A(x)
     back = A.adjoint(y)
     assert torch.equal(A(x[:1]), y[:1])
+    # Pieces of few rows and rays.
+    monkeypatch.setattr(operators.crossing_rays, "_ROWS", 7)
+    monkeypatch.setattr(operators.crossing_rays, "_CACHED", 70)
     monkeypatch.setattr(operators.rays, "_MATRIX_ENTRIES", 0)
-    monkeypatch.setattr(operators.rays, "_PIECE", 1000)
-    torch.testing.assert_close(A(x), y)
-    torch.testing.assert_close(A.adjoint(y), back)
-    check_adjoint(A, tolerance=1e-12)
+    without = build(kind)
+    torch.testing.assert_close(without(x), y)
+    torch.testing.assert_close(without.adjoint(y), back)
+    assert torch.equal(without(x[1]), without(x)[1])
+    assert torch.equal(without.adjoint(y[1]), without.adjoint(y)[1])
+    check_adjoint(without, tolerance=1e-12)
+    check_adjoint(without.to(dtype=torch.float32), tolerance=1e-6)
+
+
+def test_nothing_is_lost_of_what_is_taken_as_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators.rays, "_MATRIX_ENTRIES", 0)
+    few, all_pieces = build("flat"), build("flat")
+    for *_, crossing in all_pieces._kinds:
+        rows, rays = crossing.domain.shape[0], crossing.codomain.numel
+        assert sum(piece.count * piece.height for piece in crossing._inside) < rows * rays
+        crossing._inside[:] = operators.crossing_rays._everywhere(rows, rays)
+    x = torch.rand(few.domain.shape, dtype=torch.float64)
+    y = few(x)
+    torch.testing.assert_close(all_pieces(x), y, rtol=1e-13, atol=0)
+    torch.testing.assert_close(all_pieces.adjoint(y), few.adjoint(y), rtol=1e-13, atol=0)
 
 
 def gaussian(height: int, width: int, pixel: float) -> Tensor:
