@@ -63,6 +63,8 @@ def refuse_pictures(common: CommonOptions) -> None:
         raise InputError("--init: for pictures, expected none for a scan")
     if common.quality is not None:
         raise InputError("--quality: of JPEG, expected none for a scan")
+    if common.sigma_range is not None:
+        raise InputError("--sigma-range: of pictures, expected --sigma in the scan's own unit")
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from restore.errors import InputError, expected_one_of
 from restore.methods.registry import find_method, methods
 from restore.own import is_own
+from restore.tasks.settings import RunSettings
 
 
 def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
@@ -34,6 +35,24 @@ def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
         raise InputError(f"--method {error}") from error
     if verb not in method.tasks:
         raise InputError(f"--method {name}: not for {verb}; {expected_one_of(fit, name)}")
+
+
+def check_estimate(settings: RunSettings, classical: Collection[str]) -> None:
+    """Refuse options of samplers where the user asks for a method that is none.
+
+    Args:
+        settings: what the user chose.
+        classical: names of the methods without a prior.
+
+    Raises:
+        InputError: likewise.
+    """
+    several = settings.samples is not None or settings.average not in (None, 1)
+    if settings.method in classical and (settings.parameters or several):
+        raise InputError(
+            f"--method {settings.method}: classical, it gives one estimate and has no parameters; "
+            "expected no --samples, --average, --steps, --eta, --particles or --set"
+        )
 
 
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:

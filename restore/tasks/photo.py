@@ -30,7 +30,7 @@ from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
 from restore.tasks.certificate import certify
-from restore.tasks.choice import check_method, plain_parameters
+from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
@@ -77,11 +77,7 @@ class Restorer:
         self.settings = settings
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, classical_of(task.name))
-        if settings.method in CLASSICAL and (settings.parameters or settings.samples):
-            raise InputError(
-                f"--method {settings.method}: classical, it gives one estimate and has no "
-                "parameters; expected no --samples, --steps, --eta or --set"
-            )
+        check_estimate(settings, CLASSICAL)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device
         # The largest side of a tile that memory was found to suffice for; None until it ran out.

@@ -31,7 +31,7 @@ from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
-from restore.tasks.choice import check_method, plain_parameters
+from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.opened import OpenModel
 from restore.tasks.run import TILE, TILE_PIXELS, Result, choose_preset
 from restore.tasks.settings import RunSettings
@@ -161,6 +161,7 @@ class Scanner(Generic[S]):
         self.settings = settings
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, task.classical)
+        check_estimate(settings, task.classical)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device
 
@@ -183,11 +184,11 @@ class Scanner(Generic[S]):
         scan = self.task.measure(source, self.settings, self.device, degraded)
         method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
-        average = self.settings.average or self.preset.average
+        classical = method in self.task.classical
+        average = 1 if classical else self.settings.average or self.preset.average
         count = self.settings.samples or average
         parameters: dict[str, Any] = {}
-        if method in self.task.classical:
-            count = 1
+        if classical:
             x = scan.classical[method]()[None]
         else:
             parameters = self.parameters(scan, method)
@@ -234,13 +235,13 @@ class Scanner(Generic[S]):
             "metrics": metrics and dataclasses.asdict(metrics),
             "baseline": baseline and {"name": scan.baseline} | dataclasses.asdict(baseline),
         }
-        plain = {} if method in self.task.classical else plain_parameters(method, parameters)
+        plain = {} if classical else plain_parameters(method, parameters)
         details = {
             "operator": scan.operator,
             "parameters": plain,
             "samples": self.settings.samples,
             "average": None if self.settings.samples else count,
-            "start": None if method in self.task.classical else scan.start,
+            "start": None if classical else scan.start,
             "scale": scan.scale,
             "std": spread,
             "model_sha256": self.model.sha256,

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -26,9 +26,13 @@ class RunSettings(BaseModel):
     """What every verb lets the user choose. None is "the verb's default".
 
     A sidecar holds the same fields with every default resolved.
+
+    Attributes:
+        most_noise: the largest σ that the verb's measurements may have.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    most_noise: ClassVar[float] = math.inf
 
     method: str | None = Field(default=None, min_length=1)
     model: str = "photo"
@@ -51,12 +55,17 @@ class RunSettings(BaseModel):
     def _sigma_is_a_level(cls, value: float | str | None) -> float | str | None:
         if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{value} is not a noise level; expected a number from 0")
+        if isinstance(value, float) and value > cls.most_noise:
+            raise ValueError(
+                f"{value} is larger than the range of a picture; expected 0 to {cls.most_noise:g}"
+            )
         return value
 
 
 class Settings(RunSettings):
     """What the verbs of pictures let the user choose; σ is in units of a [0, 1] picture."""
 
+    most_noise: ClassVar[float] = 1.0
     init: Path | None = None
     mask: Path | None = None
     scale: float | None = None
@@ -65,13 +74,6 @@ class Settings(RunSettings):
     border: Literal["reflect", "replicate", "zero", "circular", "valid"] | None = None
     hints: Path | None = None
     quality: int | None = Field(default=None, ge=1, le=100)
-
-    @field_validator("sigma")
-    @classmethod
-    def _sigma_is_within_a_picture(cls, value: float | str | None) -> float | str | None:
-        if isinstance(value, float) and value > 1:
-            raise ValueError(f"{value} is larger than the range of a picture; expected 0 to 1")
-        return value
 
     @field_validator("scale")
     @classmethod
@@ -122,7 +124,8 @@ def resolve_settings(
         parameters[name.replace("-", "_")] = scalar(text)
     fields = {n: v for n, v in given.items() if n in kind.model_fields}
     if "sigma" in fields:
-        fields["sigma"] = parse_sigma(given["sigma"], given.get("sigma_range", "0-1"))
+        units = given.get("sigma_range", "0-1")
+        fields["sigma"] = parse_sigma(given["sigma"], units, kind.most_noise)
     if given.get("fast") and given.get("best"):
         raise InputError("--fast and --best: expected one of them")
     for preset in ("fast", "best"):
@@ -147,11 +150,11 @@ def resolve_settings(
     return settings
 
 
-def parse_sigma(text: str, units: str) -> float | Literal["auto"]:
-    """A noise level as typed, in units of a [0, 1] picture.
+def parse_sigma(text: str, units: str, most: float = 1.0) -> float | Literal["auto"]:
+    """A noise level as typed, in units of a [0, 1] picture, or of a scan.
 
     Raises:
-        InputError: if it is neither `auto` nor a number from 0, or the units are unknown.
+        InputError: if it is neither `auto` nor a number from 0 to `most`, or the units are unknown.
     """
     if units not in ("0-1", "0-255"):
         raise InputError(f"--sigma-range {units}: expected 0-1 or 0-255")
@@ -164,7 +167,7 @@ def parse_sigma(text: str, units: str) -> float | Literal["auto"]:
     if not (math.isfinite(value) and value >= 0):
         raise InputError(f"--sigma {text}: expected `auto` or a standard deviation from 0")
     level = value / 255 if units == "0-255" else value
-    if level > 1:
+    if level > most:
         hint = " (or --sigma-range 0-255)" if units == "0-1" else ""
         raise InputError(
             f"--sigma {text}: larger than the whole range of a picture; expected a value in "

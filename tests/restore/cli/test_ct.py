@@ -170,6 +170,18 @@ def test_the_picture_to_look_at_replaces_no_file(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["head.png", "other.png"]
 
 
+def test_noise_has_the_unit_of_the_line_integrals(sinogram: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "large.npy", 1e4 * np.load(sinogram))
+    common = ("--angles", f"0:180:{VIEWS}", "--center", CENTER, "-m", "tv", "--size", SIDE)
+    out = tmp_path / "out.npy"
+    said = record(tmp_path / "large.npy", *common, "--sigma", 30, "-o", out)
+    assert said["noise_std"] == pytest.approx(30)
+    again = tmp_path / "again.npy"
+    config = ("--config", out.with_suffix(".json"), "-o", again)
+    assert record(tmp_path / "large.npy", *config)["noise_std"] == pytest.approx(30)
+    assert np.array_equal(np.load(again), np.load(out))
+
+
 @pytest.mark.parametrize("method", ["pnp", "tv"])
 def test_faint_and_large_line_integrals_are_as_good(tmp_path: Path, method: str) -> None:
     """Of another unit, the image is the same in it, and so are noise and residual."""
@@ -208,6 +220,12 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["--bin", "40"], "the detector has 46"),
         (["--init", "truth.npy"], "--init: for pictures"),
         (["--reference", "empty.npy", "--size", SIDE], "the reference has nothing above 0"),
+        (["-m", "sirt", "--steps", 3], "--method sirt: classical"),
+        (["-m", "fbp", "--set", "weight=1"], "--method fbp: classical"),
+        (["-m", "tv", "--samples", 2], "expected no --samples"),
+        (["-m", "cg", "--average", 2], "expected no --samples, --average"),
+        (["--sigma", "inf"], "--sigma inf: expected"),
+        (["--sigma", "3", "--sigma-range", "0-255"], "in the scan's own unit"),
         (["--simulate", "--rings"], "--rings with --simulate"),
         (["--simulate", "--flat", "truth.npy"], "--flat with --simulate"),
     ],
