@@ -12,12 +12,12 @@ from operators.convolution import (
     CircularConvolution,
     CosineConvolution,
     PaddedConvolution,
-    fast_length,
 )
 from operators.line_convolution import LineConvolution
 from operators.separable import Separable
 from operators.space import Space, picture_shape, shape_text
 from operators.svd import NoFastSVD, ThinSVD
+from operators.valid_blur import ValidConvolution
 
 BORDERS = ("reflect", "replicate", "zero", "circular", "valid")
 
@@ -30,7 +30,8 @@ class Blur(LinearOperator):
     | any | circular | real FFT | Fourier (Hartley) basis |
     | symmetric on each axis | reflect | DCT | DCT basis |
     | separable | reflect, replicate, zero, valid | a matrix per axis | Kronecker |
-    | any other | reflect, replicate, zero, valid | FFT of the continued picture | none |
+    | any other | reflect, replicate, zero | FFT of the continued picture | none |
+    | any other | valid | FFT | none |
 
     Args:
         shape: `(C, H, W)`.
@@ -90,6 +91,8 @@ class Blur(LinearOperator):
             engine = CosineConvolution(picture, kernel, dtype, device)
         elif lines is not None:
             engine = LineConvolution(picture, *lines, border, dtype, device)
+        elif border == "valid":
+            engine = ValidConvolution(picture, kernel, dtype, device)
         else:
             engine = PaddedConvolution(picture, kernel, border, dtype, device)
         super().__init__(Space(shape, dtype), engine.codomain)
@@ -116,30 +119,38 @@ class Blur(LinearOperator):
     ) -> Tensor:
         """Return (AᴴA + ρI)⁻¹ b by the SVD, by `solve_filtered`, or by conjugate gradients."""
         self._check(b, self.domain, "right-hand side", self._domain_text())
-        solver = self._filtered_solver
-        if solver is None or b.is_complex() or (not isinstance(rho, Tensor) and not rho > 0):
+        usual = not isinstance(self._engine, ValidConvolution)
+        if usual or b.is_complex() or (not isinstance(rho, Tensor) and not rho > 0):
             return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
-        return solver.solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+        return self._engine.solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
 
     def norm(self) -> Tensor:
         """Return ‖A‖ as the way of convolving knows it best."""
-        solver = self._filtered_solver
-        return super().norm() if solver is None else solver.norm()
+        engine = self._engine
+        return engine.norm() if isinstance(engine, ValidConvolution) else super().norm()
 
     @property
-    def _filtered_solver(self) -> PaddedConvolution | None:
-        engine = self._engine
-        if self.border != "valid" or not isinstance(engine, PaddedConvolution):
+    def has_svd(self) -> bool:
+        """Whether there is a fast SVD; it is not computed for the answer."""
+        return not isinstance(self._engine, (PaddedConvolution, ValidConvolution))
+
+    @property
+    def valid(self) -> ValidConvolution | None:
+        """The same operator by FFT, which solves with any filter; None for other borders."""
+        if self.border != "valid":
             return None
-        return engine
+        if isinstance(self._engine, ValidConvolution):
+            return self._engine
+        if "_valid" not in self.__dict__:
+            shape = picture_shape("Blur", self.domain.shape)
+            self._valid = ValidConvolution(shape, self.kernel, self.domain.dtype, self.device)
+        return self._valid
 
     @property
     def torus(self) -> tuple[int, int]:
         """Rows and columns of the periodic picture, at least as large, of `solve_filtered`."""
-        height, width = self.domain.shape[1:]
-        if self.border != "valid":
-            return height, width
-        return fast_length(height), fast_length(width)
+        _, height, width = self.domain.shape
+        return (height, width) if self.valid is None else self.valid.torus
 
     def solve_filtered(
         self,
@@ -149,7 +160,7 @@ class Blur(LinearOperator):
         tolerance: float | None = None,
         max_iterations: int | None = None,
     ) -> Tensor | None:
-        """Return (AᴴA + D)⁻¹ b for a filter D, see `PaddedConvolution`; None for other borders.
+        """Return (AᴴA + D)⁻¹ b for a filter D, see `ValidConvolution`; None for other borders.
 
         Args:
             b: `[*batch, *domain.shape]`.
@@ -157,15 +168,11 @@ class Blur(LinearOperator):
             tolerance: As in `solve_normal`, for the preconditioned residual.
             max_iterations: As in `solve_normal`.
         """
-        if self.border != "valid":
+        if self.valid is None:
             return None
-        solver = self._filtered_solver
-        if solver is None:
-            shape = picture_shape("Blur", self.domain.shape)
-            solver = PaddedConvolution(
-                shape, self.kernel, self.border, self.domain.dtype, self.device
-            )
-        return solver.solve_filtered(b, damping, tolerance=tolerance, max_iterations=max_iterations)
+        return self.valid.solve_filtered(
+            b, damping, tolerance=tolerance, max_iterations=max_iterations
+        )
 
     def _as_separable(self) -> Separable | None:
         lines = _separated(self.kernel, self._tolerance)
@@ -192,7 +199,7 @@ class Blur(LinearOperator):
         return self._rebuilt(self.domain.shape, dtype, "cpu")._mapped(fn, None, memo)
 
     def _factorise(self) -> ThinSVD:
-        if isinstance(self._engine, PaddedConvolution):
+        if not self.has_svd:
             raise NoFastSVD(
                 f"Blur: no fast SVD for this kernel with the border {self.border!r}. There is one "
                 'with the border "circular", for separable kernels, and for symmetric kernels with '

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.space import Space
-from operators.svd import ThinSVD, per_image
+from operators.svd import ThinSVD
 from operators.transforms import (
     CosineSynthesis,
     HartleySynthesis,
@@ -21,7 +21,6 @@ from operators.transforms import (
     half_to_hartley,
     idct,
 )
-from operators.valid_blur import ValidBlur
 
 
 def border_index(position: Tensor, size: int, border: str) -> Tensor:
@@ -136,10 +135,10 @@ class CosineConvolution(LinearOperator):
 
 
 def fast_length(size: int) -> int:
-    """Return the smallest length ≥ size without prime factors above 5, fast for the FFT."""
+    """Return the smallest length ≥ size without prime factors above 7, fast for the FFT."""
     while True:
         rest = size
-        for prime in (2, 3, 5):
+        for prime in (2, 3, 5, 7):
             while rest % prime == 0:
                 rest //= prime
         if rest == 1:
@@ -148,7 +147,7 @@ def fast_length(size: int) -> int:
 
 
 class PaddedConvolution(LinearOperator):
-    """Any kernel with any border: continue the picture, convolve by FFT, keep the valid part.
+    """Any kernel with any border: continue the picture, convolve by FFT, keep what was there.
 
     Matrix-free; it has no fast SVD.
     """
@@ -161,20 +160,13 @@ class PaddedConvolution(LinearOperator):
         dtype: torch.dtype,
         device: str | torch.device,
     ) -> None:
-        channels, *sides = shape
-        taps = kernel.shape
-        if border == "valid":
-            output = (channels, sides[0] - taps[0] + 1, sides[1] - taps[1] + 1)
-        else:
-            output = shape
-        super().__init__(Space(shape, dtype), Space(output, dtype))
+        super().__init__(Space(shape, dtype), Space(shape, dtype))
+        sides, taps = shape[1:], kernel.shape
         real = self.domain.real_dtype
         borders: list[Tensor] = []
         for side, count in zip(sides, taps, strict=True):
             after = count // 2
             before = count - 1 - after
-            if border == "valid":
-                before = after = 0
             borders += [
                 extension(side, -before, before, border).to(device=device, dtype=real),
                 extension(side, side, after, border).to(device=device, dtype=real),
@@ -182,20 +174,8 @@ class PaddedConvolution(LinearOperator):
         self._borders = tuple(borders)
         self._taps = tuple(taps)
         complex_type = torch.complex64 if real == torch.float32 else torch.complex128
-        self._torus = (fast_length(sides[0]), fast_length(sides[1]))
-        # On the torus K x begins with the border, where it is not measured.
-        above, before = (length - side for length, side in zip(self._torus, sides, strict=True))
-        self._border = (above + taps[0] - 1, before + taps[1] - 1)
-        periodic = None
-        if border == "valid":
-            placed = torch.zeros(self._torus, dtype=torch.float64)
-            rows = (above + torch.arange(taps[0])) % self._torus[0]
-            columns = (before + torch.arange(taps[1])) % self._torus[1]
-            placed[rows[:, None], columns] = kernel.double().cpu()
-            periodic = torch.fft.rfft2(placed).to(device=device, dtype=complex_type)
-        self._periodic = periodic
         self._length = tuple(
-            fast_length(size + count - 1) for size, count in zip(output[1:], taps, strict=True)
+            fast_length(size + count - 1) for size, count in zip(sides, taps, strict=True)
         )
         spectrum = torch.fft.rfft2(kernel.double().cpu(), s=self._length)
         self._spectrum = spectrum.to(device=device, dtype=complex_type)
@@ -223,71 +203,3 @@ class PaddedConvolution(LinearOperator):
         rest = full.shape[-2] - before - height - after
         first, middle, last, _ = torch.split(full, [before, height, after, rest], -2)
         return middle + top.mT @ first + bottom.mT @ last
-
-    def solve_normal(
-        self,
-        b: Tensor,
-        rho: float | Tensor,
-        *,
-        tolerance: float | None = None,
-        max_iterations: int | None = None,
-    ) -> Tensor:
-        """Return (AᴴA + ρI)⁻¹ b; with the border "valid" by `solve_filtered`."""
-        if self._periodic is None or b.is_complex():
-            return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
-        return self.solve_filtered(
-            b, per_image(rho, self.domain.ndim), tolerance=tolerance, max_iterations=max_iterations
-        )
-
-    def norm(self) -> Tensor:
-        """Return ‖A‖; with the border "valid" max |k̂|, which is above it by the border's share."""
-        if self._periodic is None:
-            return super().norm()
-        largest: Tensor = self._periodic.abs().amax()
-        return largest.reshape((1,) * self.domain.ndim)
-
-    @property
-    def torus(self) -> tuple[int, int]:
-        """Rows and columns of the periodic picture of `solve_filtered`, of which x is a part."""
-        return self._torus
-
-    def solve_filtered(
-        self,
-        b: Tensor,
-        damping: float | Tensor,
-        *,
-        tolerance: float | None = None,
-        max_iterations: int | None = None,
-    ) -> Tensor:
-        """Return x of least xᴴAᴴAx + zᴴDz − 2 bᴴx, z being x continued to a torus, for "valid".
-
-        For D = ρI the continuation is 0, so that x is (AᴴA + ρI)⁻¹ b. Image by image
-        (`ValidBlur`).
-
-        Args:
-            b: `[*batch, C, H, W]`.
-            damping: d of D = F⁻¹dF, a number or of a shape that broadcasts to
-                `[*batch, 1, N, M//2 + 1]`, where (N, M) is `torus`.
-            tolerance: As in `solve_normal`, for the preconditioned residual.
-            max_iterations: As in `solve_normal`.
-
-        Raises:
-            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
-            ValueError: If the border is another one.
-        """
-        kernel = self._periodic
-        if kernel is None:
-            raise ValueError(f"{self.name}: solve_filtered is for the border 'valid'")
-        images = b.reshape(-1, *self.domain.shape)
-        filters = torch.as_tensor(damping, dtype=b.dtype, device=b.device)
-        filters = filters.expand(*b.shape[:-3], 1, *kernel.shape).reshape(-1, *kernel.shape)
-        solved = [
-            ValidBlur(kernel, one, self._torus, self._border).solve(
-                image,
-                name=f"solve_normal of {self.name}",
-                tolerance=tolerance,
-                max_iterations=max_iterations,
-            )
-            for image, one in zip(images.unbind(0), filters.unbind(0), strict=True)
-        ]
-        return torch.stack(solved).reshape(b.shape)

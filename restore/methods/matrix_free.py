@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from operators import LinearOperator
+from operators import Blur, LinearOperator
+from restore.methods.likelihood import damped_pinv
 
 # Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
 REACH = 50.0
@@ -21,6 +22,28 @@ def norm_of(operator: LinearOperator) -> Tensor:
 
 def least_damping(operator: LinearOperator) -> Tensor:
     """Return the least c that a system AᴴA + c²I should have: 0 where the SVD solves it."""
-    if operator.svd_or_none() is None:
+    known = operator.has_svd if isinstance(operator, Blur) else operator.svd_or_none() is not None
+    if not known:
         return norm_of(operator) / REACH
     return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
+
+
+def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> Tensor:
+    """Return Aᴴ(AAᴴ + ρI)⁻¹ y as `damped_pinv`, by FFT for a blur with the border "valid".
+
+    There it is a few times faster than the SVD of a separable kernel, whose matrices are as large
+    as the sides of the picture.
+
+    Args:
+        operator: A.
+        y: [*batch, *codomain.shape].
+        rho: ρ > 0, a scalar or one per image.
+        tolerance: of conjugate gradients.
+
+    Raises:
+        ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
+    """
+    valid = operator.valid if isinstance(operator, Blur) else None
+    if valid is None or y.is_complex():
+        return damped_pinv(operator, y, rho, tolerance=tolerance)
+    return valid.damped_pinv(y, rho, tolerance=tolerance)

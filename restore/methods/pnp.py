@@ -8,13 +8,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import Method, StepCallback, check_positive, check_unit
-from restore.methods.diffpir import DiffPIR
+from restore.methods.base import (
+    Method,
+    StepCallback,
+    check_positive,
+    check_unit,
+    descend,
+    start_from,
+)
+from restore.methods.diffpir import LEAST_NOISE, TOLERANCE
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import least_damping, norm_of
+from restore.methods.matrix_free import least_damping, norm_of, pull
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import Grid
+from restore.prior.schedule import Grid, sigma_grid
 from restore.problem import Problem
 
 
@@ -63,12 +70,9 @@ class PlugAndPlay(Method):
 
     def __post_init__(self) -> None:
         check_unit(self, "rcond")
-        check_positive(self, "rcond")
-        self._mean_path()
+        check_positive(self, "rcond", "weight")
 
-    def _mean_path(self) -> DiffPIR:
-        return DiffPIR(self.steps, self.weight, 1.0, self.grid, self.sigma_max, self.start)
-
+    @torch.no_grad()
     def __call__(
         self,
         problem: Problem,
@@ -83,9 +87,21 @@ class PlugAndPlay(Method):
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
             ValueError: if the grid does not fit the prior.
         """
-        x = self._mean_path()(problem, prior, noise=torch.zeros_like, on_step=on_step)
-        if problem.noise_std > 0:
-            return x
         operator = problem.operator
-        damping = torch.maximum(least_damping(operator), self.rcond * norm_of(operator))
-        return x + damped_pinv(operator, problem.y - operator(x), damping.square())
+        noise_std = max(problem.noise_std, LEAST_NOISE)
+        least = least_damping(operator).square()
+
+        def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
+            wrong = problem.y - operator(x_hat)
+            if lower > 0:
+                rho = least.clamp_min(self.weight * (noise_std / sigma) ** 2)
+                return pull(operator, wrong, rho, TOLERANCE).add_(x_hat)
+            if problem.noise_std > 0:
+                return x_hat
+            rho = torch.maximum(least, (self.rcond * norm_of(operator)).square())
+            return damped_pinv(operator, wrong, rho).add_(x_hat)
+
+        sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
+        start = prior.centre if self.start is None else self.start
+        x, _ = start_from(problem, start, sigmas[0], torch.zeros_like)
+        return descend(prior, x, sigmas, step, on_step)

@@ -22,6 +22,7 @@ from operators import (
     motion_kernel,
 )
 from operators.cg import conjugate_gradient
+from operators.valid_blur import _Border
 
 SHAPE = (1, 15, 12)
 KW = {"dtype": torch.float64}
@@ -173,6 +174,40 @@ def test_a_valid_blur_is_solved_with_any_filter(kernel: str) -> None:
         by_number = blur.solve_normal(b, 0.02, tolerance=1e-10)
         torch.testing.assert_close(blur.normal(by_number) + 0.02 * by_number, b, rtol=0, atol=1e-7)
     assert Blur(shape, taps, "zero").solve_filtered(b, damping) is None
+
+
+@pytest.mark.parametrize("device_reads", [True, False])
+def test_the_border_of_a_large_picture_is_solved_near_itself(
+    device_reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(AᴴA + ρI) x = b also at the border, whether G is cut off or not."""
+    near, used = _Border._near, []
+
+    def seen(self: _Border, kernel: Tensor, tail: float) -> tuple[Tensor, Tensor] | None:
+        used.append(near(self, kernel, tail) if device_reads else None)
+        return used[-1]
+
+    monkeypatch.setattr(_Border, "_near", seen)
+    blur = Blur((2, 160, 200), gaussian_kernel(1.0), "valid")
+    assert blur.valid is not None
+    assert blur.has_svd
+    y = torch.randn(blur.codomain.shape, generator=torch.Generator().manual_seed(0))
+    x = blur.valid.damped_pinv(y, 0.01, tolerance=1e-4)
+    assert (used[0] is not None) == device_reads
+    residual = blur.adjoint(y) - blur.normal(x) - 0.01 * x
+    for edge in (residual[:, :12], residual[:, -12:], residual[..., :12], residual[..., -12:]):
+        assert float(edge.square().mean().sqrt()) < 2e-3 * float(blur.adjoint(y).std())
+    exact = blur.svd().solve_normal(blur.adjoint(y), 0.01)
+    assert float((x - exact).square().mean().sqrt()) < 2e-3 * float(exact.std())
+
+
+def test_a_loose_tolerance_still_solves_the_border() -> None:
+    """The border is a small share of a picture; its own residual is a hundredth at most."""
+    blur = Blur((1, 200, 200), gaussian_kernel(0.6), "valid")
+    assert blur.valid is not None
+    y = torch.randn(blur.codomain.shape, generator=torch.Generator().manual_seed(0))
+    x, exact = (blur.valid.damped_pinv(y, 1e-3, tolerance=loose) for loose in (0.1, 1e-5))
+    assert float((x - exact)[..., :6].square().mean()) < 1e-2 * float(exact.square().mean())
 
 
 def _least_on_torus(blur: Blur, damping: Tensor, b: Tensor) -> Tensor:
