@@ -57,6 +57,13 @@ def ct(
     ] = None,
     dso: Annotated[float | None, typer.Option(help="From the source to the axis, mm.")] = None,
     dsd: Annotated[float | None, typer.Option(help="From the source to the detector, mm.")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="flat|curved",
+            help="Of a fan: a line, or an arc about the source. [default: flat]",
+        ),
+    ] = None,
     det_spacing: Annotated[
         float | None, typer.Option(help="Between detector cells, mm. [default: 1 pixel]")
     ] = None,
@@ -113,10 +120,10 @@ def ct(
         refuse_pictures(common)
         return {
             "flat": flat, "dark": dark, "angles": angles, "angle_unit": angle_unit,
-            "geometry": geometry, "dso": dso, "dsd": dsd, "det_spacing": det_spacing,
-            "center": center, "photons": photons, "slice": slice_, "views": views,
-            "size": size and size_of(size), "pixel_size": pixel_size, "bin": bin_,
-            "rings": rings or None, "key": key, "mu_water": mu_water,
+            "geometry": geometry, "dso": dso, "dsd": dsd, "detector": detector,
+            "det_spacing": det_spacing, "center": center, "photons": photons, "slice": slice_,
+            "views": views, "size": size and size_of(size), "pixel_size": pixel_size,
+            "bin": bin_, "rings": rings or None, "key": key, "mu_water": mu_water,
         }  # fmt: skip
 
     run_verb("ct", inputs, common, own, scans(_task, INPUTS, _is_series))

@@ -27,6 +27,7 @@ class Geometry:
         pixel: side of a pixel.
         center: detector index of the axis, the centre of the first cell being 0.
         fan: distances from the source to the axis and to the detector; None for parallel rays.
+        curved: whether the detector of a fan is an arc about the source.
     """
 
     angles: Tensor
@@ -36,6 +37,7 @@ class Geometry:
     pixel: float
     center: float
     fan: tuple[float, float] | None = None
+    curved: bool = False
 
     def operator(self, unit: float = 1.0) -> RayOperator:
         """The projector of images whose values are per length of 1/unit."""
@@ -46,7 +48,7 @@ class Geometry:
         origin, detector = (length * unit for length in self.fan)
         return FanBeamCT(
             shape, self.angles, self.detectors, spacing, pixel, self.center,
-            source_origin=origin, source_detector=detector,
+            source_origin=origin, source_detector=detector, curved=self.curved,
         )  # fmt: skip
 
     def fbp(self, sinogram: Tensor, window: str = "ramp") -> Tensor:
@@ -58,7 +60,8 @@ class Geometry:
             )  # fmt: skip
         return fan_fbp(
             sinogram, self.angles, self.size, self.spacing, self.pixel, self.center,
-            source_origin=self.fan[0], source_detector=self.fan[1], window=window,
+            source_origin=self.fan[0], source_detector=self.fan[1], curved=self.curved,
+            window=window,
         )  # fmt: skip
 
     def with_views(self, kept: Tensor) -> Geometry:
@@ -69,6 +72,14 @@ class Geometry:
     def radius(self) -> float:
         """From the axis to a corner of the image."""
         return math.hypot(*self.size) / 2 * self.pixel
+
+    @property
+    def widest(self) -> float:
+        """Largest angle of a ray to the central one."""
+        if self.fan is None:
+            return 0.0
+        reach = max(self.center, self.detectors - 1 - self.center) * self.spacing / self.fan[1]
+        return reach if self.curved else math.atan(reach)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -85,6 +96,7 @@ class Geometry:
         }
         if self.fan is not None:
             about |= {"dso": self.fan[0], "dsd": self.fan[1]}
+            about["detector"] = "curved" if self.curved else "flat"
         return about
 
 

@@ -102,8 +102,13 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
     pixel = settings.pixel_size or spacing * (1.0 if fan is None else fan[0] / fan[1])
     geometry = Geometry(
         angles, cells, spacing, settings.size or (cells, cells), pixel,
-        (center + 0.5) / settings.bin - 0.5, fan,
+        (center + 0.5) / settings.bin - 0.5, fan, settings.detector == "curved",
     )  # fmt: skip
+    if geometry.widest >= math.pi / 2:
+        raise InputError(
+            f"{source}: the detector reaches {math.degrees(geometry.widest):.4g}° from the central "
+            "ray, expected a smaller --det-spacing or a larger --dsd"
+        )
     if fan is not None and fan[0] <= geometry.radius:
         raise InputError(
             f"{source}: the image reaches {geometry.radius:.4g} from the axis and the source is at "
@@ -171,7 +176,8 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
                 "expected a source outside it"
             )
         det_spacing = settings.det_spacing or pixel * fan[1] / fan[0]
-        wide = math.tan(math.asin(radius / fan[0])) * fan[1]
+        angle = math.asin(radius / fan[0])
+        wide = (angle if settings.detector == "curved" else math.tan(angle)) * fan[1]
     detectors = max(2, math.ceil(2 * wide / det_spacing))
     if settings.angles is not None:
         angles = torch.from_numpy(parse_angles(settings.angles, settings.angle_unit))
@@ -180,7 +186,10 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         turn = math.pi if fan is None else 2 * math.pi
         angles = torch.arange(views, dtype=torch.float64) * turn / views
     center = _number(settings.center, (detectors - 1) / 2)
-    geometry = Geometry(angles, detectors, det_spacing, (rows, columns), pixel, center, fan)
+    geometry = Geometry(
+        angles, detectors, det_spacing, (rows, columns), pixel, center, fan,
+        settings.detector == "curved",
+    )  # fmt: skip
     values = geometry.operator()(truth[:, None])[:, 0]
     generator = torch.Generator().manual_seed(settings.seed + 2**40)
     if settings.photons is not None:
@@ -242,6 +251,10 @@ def _fan(
     origin, detector = settings.dso or origin, settings.dsd or detector
     kind = settings.geometry or ("fan" if origin or detector else "parallel")
     if kind == "parallel":
+        if settings.detector is not None:
+            raise InputError(
+                f"{source}: --detector {settings.detector} of parallel rays, expected --dso, --dsd"
+            )
         return None
     if origin is None or detector is None:
         raise InputError(f"{source}: a fan beam without its distances, expected --dso and --dsd")

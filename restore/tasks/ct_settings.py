@@ -23,6 +23,7 @@ class CtSettings(RunSettings):
     angles: str | None = None
     angle_unit: Literal["deg", "rad"] | None = None
     geometry: Literal["parallel", "fan"] | None = None
+    detector: Literal["flat", "curved"] | None = None
     dso: float | None = None
     dsd: float | None = None
     det_spacing: float | None = None

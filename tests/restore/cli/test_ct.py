@@ -114,6 +114,45 @@ def test_a_fan_beam(tmp_path: Path) -> None:
     assert metrics["psnr"] > 25
 
 
+@pytest.mark.parametrize("detector", ["flat", "curved"])
+def test_a_fan_of_either_detector(tmp_path: Path, detector: str) -> None:
+    """The line integrals of a disc in closed form; with the other detector it moves."""
+    radius, at, dso, dsd, cells, views = 4.0, (11.0, -9.0), 30.0, 60.0, 180, 180
+    t = np.arange(views)[:, None] * 2 * np.pi / views
+    u = (np.arange(cells) - (cells - 1) / 2) * 0.55
+    gamma = u / dsd if detector == "curved" else np.arctan(u / dsd)
+    off = dso * np.sin(gamma) - at[0] * np.cos(t - gamma) - at[1] * np.sin(t - gamma)
+    np.save(tmp_path / "fan.npy", 0.02 * 2 * np.sqrt(np.maximum(radius**2 - off**2, 0)))
+    x = (np.arange(72) - 35.5) * 0.5
+    inside = np.hypot(x - at[0], -x[:, None] - at[1]) < radius - 0.5
+    error = {}
+    for taken in ("flat", "curved"):
+        record(
+            tmp_path / "fan.npy", "--angles", f"0:360:{views}", "--dso", dso, "--dsd", dsd,
+            "--detector", taken, "--det-spacing", 0.55, "--size", 72, "--pixel-size", 0.5,
+            "-m", "fbp", "-o", tmp_path / f"{taken}.npy",
+        )  # fmt: skip
+        error[taken] = np.abs(np.load(tmp_path / f"{taken}.npy")[inside] / 0.02 - 1).max()
+        about = json.loads((tmp_path / f"{taken}.json").read_text())
+        assert about["operator"]["detector"] == taken
+    assert error.pop(detector) < 0.01
+    assert all(other > 0.1 for other in error.values())
+
+
+def test_an_arc_is_simulated_as_wide_as_the_image(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", phantom())
+    said = record(
+        tmp_path / "image.npy", "--simulate", "--views", 60, "--dso", 40, "--dsd", 70,
+        "--detector", "curved", "-m", "tv", "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 50
+    # The image reaches 22.6 from the axis.
+    cells = 2 * math.asin(SIDE / math.sqrt(2) / 40) * 70 / (70 / 40)
+    assert np.load(tmp_path / "out_degraded.npy").shape == (60, math.ceil(cells))
+
+
 def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
     hu = np.stack([1000 * (phantom() / 0.0193 - 1)] * 2)
     series = tmp_path / "series"
@@ -213,6 +252,9 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
     [
         (["--angles", "0:180:23"], "24 views and 23 angles"),
         (["--geometry", "fan"], "expected --dso and --dsd"),
+        (["--detector", "curved"], "expected --dso, --dsd"),
+        (["--detector", "round", "--dso", 60, "--dsd", 90], "--detector round: expected 'flat' or"),
+        (["--detector", "curved", "--dso", 9, "--dsd", 10], "from the central ray"),
         (["--views", "99"], "the scan has 24"),
         (["--center", "middle"], "expected auto, a number"),
         (["--slice", "3"], "slices 0 to 0"),
