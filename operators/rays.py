@@ -173,14 +173,16 @@ class _Matrices:
         return _Matrices, ()
 
     def get(self, operator: RayOperator, *, adjoint: bool) -> Tensor:
+        dtype = operator.domain.dtype
         with self._lock:
-            key = (operator.domain.dtype, adjoint)
-            if key not in self._kept:
-                self._kept[key] = _matrix(operator, adjoint=adjoint)
-            return self._kept[key]
+            if (dtype, False) not in self._kept:
+                self._kept[dtype, False] = _matrix(operator)
+            if (dtype, adjoint) not in self._kept:
+                self._kept[dtype, True] = _transposed(self._kept[dtype, False])
+            return self._kept[dtype, adjoint]
 
 
-def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
+def _matrix(operator: RayOperator) -> Tensor:
     rays, pixels = operator.codomain.numel, operator.domain.numel
     parts = []
     step = max(1, _PIECE // max(operator.domain.shape))
@@ -189,19 +191,29 @@ def _matrix(operator: RayOperator, *, adjoint: bool) -> Tensor:
             pairs = operator.crossings(range(first, min(first + step, rays)))
             index = torch.stack([pair[0] for pair in pairs], -1).flatten(1)
             weight = torch.stack([pair[1] for pair in pairs], -1).flatten(1)
-            ray, at = weight.nonzero(as_tuple=True)
-            parts.append((ray + first, index[ray, at].int(), weight[ray, at]))
-        ray, pixel, weight = (torch.cat(part) for part in zip(*parts, strict=True))
-        if adjoint:
-            order = pixel.argsort(stable=True)
-            ray, pixel, weight = pixel[order].long(), ray[order].int(), weight[order]
-        rows, columns = (pixels, rays) if adjoint else (rays, pixels)
-        ends = torch.zeros(rows + 1, dtype=torch.int32)
-        ends[1:] = torch.bincount(ray, minlength=rows).cumsum(0)
-        with warnings.catch_warnings():
-            # torch calls its sparse rows a beta.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.sparse_csr_tensor(ends, pixel, weight, (rows, columns))
+            crossed = weight != 0
+            parts.append((crossed.sum(1), index[crossed].int(), weight[crossed]))
+        counts, pixel, weight = (torch.cat(part) for part in zip(*parts, strict=True))
+        ends = torch.zeros(rays + 1, dtype=torch.int32)
+        ends[1:] = counts.cumsum(0)
+        return _sparse_rows(ends, pixel, weight, (rays, pixels))
+
+
+def _transposed(matrix: Tensor) -> Tensor:
+    # Eight times as fast as torch's sorting, in a third of its memory.
+    from scipy.sparse import csr_array
+
+    parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
+    columns = csr_array(tuple(part.numpy() for part in parts), tuple(matrix.shape)).tocsc()
+    ends, ray, weight = map(torch.from_numpy, (columns.indptr, columns.indices, columns.data))
+    return _sparse_rows(ends, ray, weight, (matrix.shape[1], matrix.shape[0]))
+
+
+def _sparse_rows(ends: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
+    with warnings.catch_warnings():
+        # torch calls its sparse rows a beta.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.sparse_csr_tensor(ends, column, value, size)
 
 
 def detector_places(
