@@ -33,8 +33,10 @@ class PlugAndPlay(Method):
 
         x' = argmin ‖y - A x'‖² + ρ‖x' - x̂‖²,   ρ = λσ_n²/σ²
 
-    and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). It is DiffPIR with ζ = 1 and every
-    draw at its mean, and runs as that: by the SVD, or by conjugate gradients where there is none.
+    and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). The last level is σ_n where that is
+    below the grid's: a measurement that is cleaner than what the prior knows is kept as closely. It
+    is DiffPIR with ζ = 1 and every draw at its mean, by FFT where a blur allows it, by the SVD, or
+    by conjugate gradients where there is none.
 
     Attributes:
         steps: evaluations of the denoiser.
@@ -92,16 +94,19 @@ class PlugAndPlay(Method):
         least = least_damping(operator).square()
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
-            wrong = problem.y - operator(x_hat)
-            if lower > 0:
-                rho = least.clamp_min(self.weight * (noise_std / sigma) ** 2)
-                return pull(operator, wrong, rho, TOLERANCE).add_(x_hat)
-            if problem.noise_std > 0:
-                return x_hat
-            rho = torch.maximum(least, (self.rcond * norm_of(operator)).square())
-            return damped_pinv(operator, wrong, rho).add_(x_hat)
+            if lower == 0:
+                return x_hat if problem.noise_std > 0 else self._exact(problem, x_hat)
+            rho = least.clamp_min(self.weight * (noise_std / sigma) ** 2)
+            return pull(operator, problem.y - operator(x_hat), rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
+        sigmas[-2] = min(sigmas[-2], noise_std)
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], torch.zeros_like)
         return descend(prior, x, sigmas, step, on_step)
+
+    def _exact(self, problem: Problem, x_hat: Tensor) -> Tensor:
+        """x̂ + A†(y - A x̂)."""
+        operator = problem.operator
+        damping = torch.maximum(least_damping(operator), self.rcond * norm_of(operator))
+        return x_hat + damped_pinv(operator, problem.y - operator(x_hat), damping.square())

@@ -18,8 +18,11 @@ class AnySizeDenoiser(Denoiser):
 
     Any picture size is served: the picture is mirrored to the network's multiple and cropped
     again. On a CPU the pictures of a batch are run one after the other, so that the batch size
-    changes no bit of a result (and costs no time there). σ outside of the known range is run at
-    its end.
+    changes no bit of a result (and costs no time there).
+
+    σ above the known range is run at its end. Below it the score is that of its end, so that
+    D(x, σ) = x + σ² · score goes to x with σ²: a picture that is cleaner than what the network
+    knows is changed by less.
     """
 
     @property
@@ -52,8 +55,7 @@ class AnySizeDenoiser(Denoiser):
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         known = sigma.clamp(self.sigma_min, self.sigma_max)
         denoised = self._denoised(x, mirrored(x, self.multiple), known)
-        # A network does not know D(x, 0) = x; it is almost so at sigma_min.
-        return torch.where(sigma > 0, denoised, x)
+        return torch.lerp(x, denoised, (sigma / known).clamp(max=1).square())
 
 
 class NetworkDenoiser(AnySizeDenoiser):
@@ -63,8 +65,8 @@ class NetworkDenoiser(AnySizeDenoiser):
         network: F(x, ln σ / 4), with an attribute `multiple`.
         preconditioning: how D is made of F.
         channels: channels of the network.
-        sigma_min: smallest level it was trained at; a smaller σ is run at this one.
-        sigma_max: largest, likewise.
+        sigma_min: smallest level it was trained at.
+        sigma_max: largest.
     """
 
     def __init__(

@@ -23,6 +23,9 @@ def sigma_grid(
 ) -> list[float]:
     """Noise levels at which a sampler calls the denoiser, followed by 0.
 
+    They end at the prior's smallest level, or at `sigma_max` where that is smaller still: a state
+    that is cleaner than what the prior knows (`AnySizeDenoiser`).
+
     Args:
         prior: the denoiser, which owns the range of levels and its own timesteps.
         steps: number of levels before the 0. A native grid may have a few more (`native`), a
@@ -33,8 +36,8 @@ def sigma_grid(
         sigma_max: first level, by default the prior's largest.
 
     Raises:
-        ValueError: if the grid is unknown, steps is below 1, or sigma_max is outside of the
-            prior's range.
+        ValueError: if the grid is unknown, steps is below 1, or sigma_max is not above 0 and up to
+            the prior's largest level.
     """
     if grid not in GRIDS:
         raise ValueError(f"grid is {grid!r}; it is one of {', '.join(GRIDS)}")
@@ -45,14 +48,14 @@ def sigma_grid(
         if levels is not None:
             return levels
     first = prior.sigma_max if sigma_max is None else sigma_max
-    if not prior.sigma_min <= first <= prior.sigma_max:
+    if not 0 < first <= prior.sigma_max:
         raise ValueError(
-            f"sigma_max is {first:g}; the prior knows {prior.sigma_min:g} to {prior.sigma_max:g}"
+            f"sigma_max is {first:g}; the prior knows levels up to {prior.sigma_max:g}"
         )
     if grid == "quad":
         return quad([s for s in linear_beta_levels() if prior.sigma_min <= s <= first], steps)
     spaced = geometric if grid == "geometric" else karras
-    return spaced(steps, prior.sigma_min, first)
+    return spaced(steps, min(prior.sigma_min, first), first)
 
 
 def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:

@@ -11,11 +11,13 @@ from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import wiener
-from restore.tasks.kernel import FORMS, Kernel, absolute, check_fits, parse_kernel
+from restore.tasks.kernel import FORMS, LARGEST, Kernel, absolute, check_fits, parse_kernel
 from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
 
 DEFAULT_BORDER = "valid"
+# A kernel that leaves so much of every frequency leaves the picture's texture.
+SLIGHT = 0.25
 
 
 class Deblur(Task):
@@ -46,7 +48,13 @@ class Deblur(Task):
         y = pixels_of(picture, device)
         channels, height, width = y.shape[1:]
         check_fits(kernel, text, picture.path, (height, width))
-        noise_std, notes = noise_level(picture, settings, estimated=True)
+        slight = _least_gain(kernel.weights) > SLIGHT
+        noise_std, notes = noise_level(picture, settings, estimated=not slight)
+        if slight and settings.sigma is None:
+            notes = [
+                "noise not estimated: behind so slight a blur it cannot be told from texture; "
+                "expected --sigma if there is more than the file's rounding"
+            ]
         rows, columns = (side // 2 if border == "valid" else 0 for side in kernel.weights.shape)
         canvas = (channels, height + 2 * rows, width + 2 * columns)
         problem = Problem(Blur(canvas, kernel.weights, border, device=device), y, noise_std)
@@ -85,3 +93,8 @@ class Deblur(Task):
         if settings.kernel is None:
             raise InputError(f"--kernel: missing; expected {FORMS}")
         return parse_kernel(settings.kernel), settings.kernel
+
+
+def _least_gain(kernel: Tensor) -> float:
+    """The least |k̂| of a kernel."""
+    return float(torch.fft.rfft2(kernel, s=(2 * LARGEST, 2 * LARGEST)).abs().min())

@@ -65,4 +65,4 @@ class Denoise(Task):
         """
         noise_std = measurement.problem.noise_std
         level = noise_std if method in STATE_IS_MEASURED else max(START_LEVEL, 3 * noise_std)
-        return {"sigma_max": min(max(level, prior.sigma_min), prior.sigma_max)}
+        return {"sigma_max": min(level or prior.sigma_min, prior.sigma_max)}

@@ -65,6 +65,23 @@ def test_denoises_and_puts_the_measurement_back(border, noise_std):
     torch.testing.assert_close(x[0], expected, rtol=1e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize(("noise_std", "last"), [(0.05, 0.01), (0.004, 0.004), (0.0, 0.001)])
+def test_a_measurement_cleaner_than_the_prior_knows_is_kept_as_closely(noise_std, last):
+    prior = Smooth()
+    solve(Problem(operators.Identity(SHAPE), torch.rand(1, *SHAPE), noise_std), prior, "pnp")
+    assert prior.levels[-1] == last
+
+
+@pytest.mark.parametrize("kernel", [operators.gaussian_kernel(0.7), KERNEL])
+def test_a_blur_with_an_unknown_border_is_solved_as_by_dense_matrices(kernel):
+    shape = (1, 18, 16)
+    operator = operators.Blur(shape, kernel, "valid")
+    problem = Problem(operator, torch.rand(1, *operator.codomain.shape), 0.05)
+    start, prior = torch.rand(1, *shape), Smooth()
+    x = solve(problem, prior, "pnp", steps=6, start=start)
+    torch.testing.assert_close(x[0], _by_hand(problem, start, prior.levels, 0.5), rtol=0, atol=5e-3)
+
+
 def test_there_is_one_answer():
     problem = Problem(operators.Downsample(SHAPE, 2), torch.rand(1, 3, 4, 4))
     x = solve(problem, Smooth(), "pnp", samples=2, seed=3)

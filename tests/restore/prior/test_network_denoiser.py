@@ -37,6 +37,16 @@ def test_no_noise_changes_nothing():
     assert torch.equal(small_denoiser()(x, 0.0), x)
 
 
+def test_below_its_least_level_the_score_stays_as_it_is():
+    """D(x, σ) - x = σ² score, so half of the level is a quarter of the change."""
+    x = noisy(1, 3, 16, 16, dtype=torch.float64)
+    prior = small_denoiser(torch.float64)
+    change = prior(x, 0.002) - x
+    assert change.abs().max() > 0
+    torch.testing.assert_close(prior(x, 0.001) - x, change / 4, rtol=1e-9, atol=1e-15)
+    assert torch.equal(prior(x, 60.0), prior(x, 50.0))
+
+
 def test_a_level_for_each_picture():
     prior, x = small_denoiser(), noisy(3, 3, 16, 16)
     levels = torch.tensor([0.05, 0.3, 2.0])

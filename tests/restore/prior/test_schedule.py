@@ -42,6 +42,11 @@ def test_ends_are_exact_and_levels_fall(spaced, steps):
     assert all(upper > lower for upper, lower in pairwise(levels))
 
 
+def test_a_state_cleaner_than_the_prior_knows_starts_where_it_is():
+    assert sigma_grid(Plain(), 1, sigma_max=0.003) == [0.003, 0.0]
+    assert sigma_grid(Plain(), 3, "geometric", sigma_max=0.003)[-2:] == [0.003, 0.0]
+
+
 def test_spacing():
     powers = [level ** (1 / 7) for level in karras(6, 0.01, 40.0)[:-1]]
     logs = [math.log(level) for level in geometric(6, 0.01, 40.0)[:-1]]
@@ -98,7 +103,7 @@ def test_quad_grid():
         lambda: sigma_grid(Plain(), 0),
         lambda: sigma_grid(Plain(), 5, "linear"),
         lambda: sigma_grid(Plain(), 5, sigma_max=41.0),
-        lambda: sigma_grid(Plain(), 5, sigma_max=0.001),
+        lambda: sigma_grid(Plain(), 5, sigma_max=0.0),
     ],
 )
 def test_refuses(wrong):

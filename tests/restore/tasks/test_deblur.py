@@ -106,3 +106,14 @@ def test_a_simulated_picture_is_the_blurred_one(tmp_path, border):
     np.testing.assert_allclose(y.numpy(), expected, atol=1e-5)
     noisy, _ = Deblur().degrade(picture, settings.model_copy(update={"sigma": 0.1}))
     assert math.isclose(float((noisy - y).std()), 0.1, rel_tol=0.05)
+
+
+@pytest.mark.parametrize(("kernel", "rounding"), [("gaussian:0.3", True), ("gaussian:1", False)])
+def test_texture_is_not_taken_for_noise_where_the_blur_leaves_it(tmp_path, kernel, rounding):
+    write_picture(tmp_path / "p.png", texture(30, 40)[0].numpy())
+    picture = read_picture(tmp_path / "p.png")
+    measurement = Deblur().measure(picture, Settings(kernel=kernel), CPU)
+    assert (measurement.problem.noise_std == picture.rounding_std) == rounding
+    assert any("noise not estimated" in note for note in measurement.notes) == rounding
+    told = Deblur().measure(picture, Settings(kernel=kernel, sigma=0.02), CPU)
+    assert told.problem.noise_std == 0.02
