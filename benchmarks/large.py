@@ -2,6 +2,7 @@
 
     python benchmarks/large.py tiles PHOTOS       # mean difference with and without tiles
     python benchmarks/large.py memory PHOTOS      # peak memory and time of each verb at 4000x3000
+    python benchmarks/large.py parts PHOTOS       # the same apart from the network, first and step
 
 PHOTOS is a folder of at least twelve photographs, of which a mosaic is made. Each run is a process
 of its own; its memory is the largest resident size (`ru_maxrss`). Its processor seconds are divided
@@ -20,12 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from torch import Tensor
 
 STEPS = {"inpaint": 3, "super-resolve": 3, "dejpeg": 1, "deblur": 3}
 TILE_AT_ONE_MEGAPIXEL = 256
 TILES = 14.1  # megapixels of a picture of 4000x3000, the overlaps counted twice
+NO_NETWORK = ["--model", "large:mean"]  # found beside this file
+
+
+def mean(x: Tensor, sigma: float | Tensor) -> Tensor:  # noqa: ARG001
+    """What stands for the network where all else is measured."""
+    return torch.nn.functional.avg_pool2d(x, 3, 1, 1)
 
 
 def mosaic(photos: Path, width: int, height: int) -> Image.Image:
@@ -75,12 +84,14 @@ def inputs(photos: Path, folder: Path, width: int, height: int) -> dict[str, lis
     }
 
 
-def run(verb: str, arguments: list[str], output: Path) -> dict[str, Any]:
+def run(verb: str, arguments: list[str], output: Path, steps: int | None = None) -> dict[str, Any]:
     """Run a verb in a process of its own: its record with the seconds and the peak memory."""
     restore = str(Path(sys.executable).with_name("restore"))
-    command = [restore, verb, *arguments, "--steps", str(STEPS[verb]), "-o", str(output), "--json"]
+    count = ["--steps", str(steps or STEPS[verb])]
+    command = [restore, verb, *arguments, *count, "-o", str(output), "--json", "--overwrite"]
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    beside = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=beside)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, _, usage = os.wait4(process.pid, 0)
@@ -113,8 +124,6 @@ def compare_tiles(photos: Path, folder: Path) -> None:
 
 def tile_seconds() -> float:
     """Processor seconds of one megapixel through the network, in a tile of 768."""
-    import torch
-
     from restore import load_prior
 
     prior, tile = load_prior(), torch.rand(1, 3, 720, 656)
@@ -124,12 +133,15 @@ def tile_seconds() -> float:
     return (time.process_time() - began) / (tile.shape[-1] * tile.shape[-2] / 1e6)
 
 
-def measure_memory(photos: Path, folder: Path) -> None:
+def commands(photos: Path, folder: Path) -> dict[str, list[str]]:
     """Each verb at 4000x3000."""
-    commands = {
-        verb: [verb, *arguments] for verb, arguments in inputs(photos, folder, 4000, 3000).items()
-    } | more(folder)
-    for name, (verb, *arguments) in commands.items():
+    usual = inputs(photos, folder, 4000, 3000)
+    return {verb: [verb, *arguments] for verb, arguments in usual.items()} | more(folder)
+
+
+def measure_memory(photos: Path, folder: Path) -> None:
+    """Each verb with the network."""
+    for name, (verb, *arguments) in commands(photos, folder).items():
         record = run(verb, arguments, folder / "result.png")
         tiles = record["evaluations"] * TILES * tile_seconds()
         print(
@@ -139,10 +151,19 @@ def measure_memory(photos: Path, folder: Path) -> None:
         )
 
 
+def measure_parts(photos: Path, folder: Path) -> None:
+    """Each verb without the network: one step, each further one, and the peak memory."""
+    for name, (verb, *arguments) in commands(photos, folder).items():
+        one, two = (run(verb, [*arguments, *NO_NETWORK], folder / "r.png", n) for n in (1, 2))
+        print(
+            f"| {name} | {one['cpu']:.1f} | {two['cpu'] - one['cpu']:.1f} "
+            f"| {two['megabytes']:.0f} |",
+            flush=True,
+        )
+
+
 if __name__ == "__main__":
     mode, folder_of_photos = sys.argv[1], Path(sys.argv[2])
+    measured = {"tiles": compare_tiles, "memory": measure_memory, "parts": measure_parts}[mode]
     with tempfile.TemporaryDirectory() as temporary:
-        if mode == "tiles":
-            compare_tiles(folder_of_photos, Path(temporary))
-        else:
-            measure_memory(folder_of_photos, Path(temporary))
+        measured(folder_of_photos, Path(temporary))

@@ -254,7 +254,7 @@ class Jpeg(LinearOperator):
         return torch.cat([table.expand(count, BLOCK, BLOCK) for table, count in parts])
 
     def row_norms(self, *, of_components: bool = False) -> Tensor:
-        """Return the norms of the rows of A, `[blocks, 8, 8]`, where nothing is padded.
+        """Return the norms of the rows of A, `[blocks, 8, 8]`.
 
         Times the standard deviation of independent errors of the pixels: that of y. With
         `of_components` the errors are those of Y, Cb and Cr at every pixel.
@@ -262,11 +262,36 @@ class Jpeg(LinearOperator):
         weights = self._scale.new_ones(len(self.steps))
         if self.converts and not of_components:
             weights = torch.linalg.vector_norm(self._colours, dim=1)
-        area = zip(self.steps, weights.unbind(0), strict=True)
-        factors = [weight / math.sqrt(step[0] * step[1]) for step, weight in area]
-        return self._in_every_block(
-            [f * scale for f, scale in zip(factors, self._scale, strict=True)]
-        )
+        norms = [
+            (rows[:, None, :, None] * columns[:, None, :] * (weight * scale)).flatten(0, 1)
+            for rows, columns, weight, scale in zip(
+                self._line_norms(0),
+                self._line_norms(1),
+                weights.unbind(0),
+                self._scale.unbind(0),
+                strict=True,
+            )
+        ]
+        return torch.cat(norms)
+
+    def _line_norms(self, axis: int) -> list[Tensor]:
+        """The same along rows or columns alone, `[blocks, 8]` of each component.
+
+        What fills up the last block repeats a pixel, whose error then counts as often.
+        """
+        lines = []
+        for steps, padded in zip(self.steps, self.padded, strict=True):
+            step, blocks = steps[axis], padded[axis] // BLOCK
+            left = self.domain.shape[1 + axis] - (blocks - 1) * BLOCK * step
+            unit = torch.eye(left).to(self._cosines)
+            if axis == 0:
+                last = decimate(unit.unsqueeze(-1), (step, 1), (BLOCK, 1)).squeeze(-1)
+            else:
+                last = decimate(unit.unsqueeze(-2), (1, step), (1, BLOCK)).squeeze(-2)
+            line = unit.new_full((blocks, BLOCK), step**-0.5)
+            line[-1] = torch.linalg.vector_norm(last @ self._cosines.mT, dim=0)
+            lines.append(line)
+        return lines
 
     # --- from y to samples of components and from those to a picture -----------------------------
 

@@ -66,8 +66,11 @@ def test_a_plain_encoder_gives_the_same_coefficients(size):
     assert np.allclose(y, blocks, atol=1e-5)
 
 
-def test_the_row_norms_are_the_spread_of_the_coefficients():
-    A = Jpeg((3, 16, 32), "4:2:0", table(3), dtype=torch.float64)
+@pytest.mark.parametrize("size", [(16, 32), (1, 1), (17, 21), (9, 8)])
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_the_row_norms_are_the_spread_of_the_coefficients(size, sampling):
+    """Those of blocks that are filled up too."""
+    A = Jpeg((3, *size), sampling, table(3), dtype=torch.float64)
     unit = torch.eye(A.domain.numel, dtype=torch.float64).reshape(-1, *A.domain.shape)
     assert torch.allclose(A(unit).square().sum(0).sqrt(), A.row_norms())
 

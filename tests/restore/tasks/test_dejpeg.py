@@ -69,6 +69,15 @@ def test_encoded_again_it_keeps_at_least_what_the_decoder_keeps(
     assert gain > {20: 0.8, 75: 0.4, 95: -0.2}[quality]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 17), (16, 1)])
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_blocks_that_are_mostly_filled_up_stay_inside(tmp_path, photo, restorer, size, quality):
+    """There a pixel's rounding counts many times."""
+    for left in range(0, 40, 10):
+        photo.crop((left, 0, left + size[1], size[0])).save(tmp_path / "a.jpg", quality=quality)
+        assert restorer.restore(tmp_path / "a.jpg", tmp_path / "b.png", suffix="").consistent
+
+
 def test_the_float_result_has_every_coefficient_in_its_interval(tmp_path, photo, restorer):
     source, output = tmp_path / "a.jpg", tmp_path / "b.npy"
     # Away from black and white, where a picture must be clipped.
