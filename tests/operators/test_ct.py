@@ -88,12 +88,21 @@ def test_projection_of_a_blob(kind: str) -> None:
     assert error < 5e-3 * torch.linalg.vector_norm(expected)
 
 
-def test_gradient_is_the_adjoint() -> None:
+# torch scripts its own decompositions at the first jvp, and warns about that itself.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.parametrize("entries", [0, 10**9])
+def test_derivatives_with_and_without_a_matrix(
+    entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators.rays, "_MATRIX_ENTRIES", entries)
     A = build("flat")
-    x = torch.rand(A.domain.shape, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(2, *A.domain.shape, dtype=torch.float64, requires_grad=True)
     y = A(x)
     (gradient,) = torch.autograd.grad(y.square().sum() / 2, x)
     torch.testing.assert_close(gradient, A.adjoint(y.detach()))
+    image, tangent = torch.func.jvp(A, (x.detach(),), (gradient,))
+    torch.testing.assert_close(image, y.detach())
+    torch.testing.assert_close(tangent, A(gradient))
 
 
 def test_bad_geometry_is_refused() -> None:
