@@ -20,8 +20,8 @@ class CrossingRays(LinearOperator):
     """y_r = l_r Σ_s x(s, a_r + b_r s), linear between the columns of each row s, 0 outside.
 
     Nothing is kept for each crossing: where rays cross rows is found anew, piece by piece, once for
-    all pictures of a batch. Pictures are held as complex numbers, here + i (next - here), so that
-    the value a share f past a column is the real part of one of them times 1 - i f. Gradients are
+    all pictures of a batch. Pictures are held as complex numbers, here + i (here - next), so that
+    the value a share f past a column is the real part of one of them times 1 + i f. Gradients are
     the business of `RayOperator`.
 
     Args:
@@ -52,14 +52,13 @@ class CrossingRays(LinearOperator):
 
     def _apply(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, *self.domain.shape)
-        pictures = torch.complex(pad(flat, (1, 1)), pad(flat, (1, 2)).diff(dim=-1))
+        pictures = torch.complex(pad(flat, (1, 1)), -pad(flat, (1, 2)).diff(dim=-1))
         sums = pictures.new_zeros(len(pictures), self.codomain.numel)
         for piece in self._pieces():
             low, weight = self._crossed(piece)
-            turned = weight.conj_physical()
             # Picture by picture, so that no bit depends on how many there are.
             for line, picture in zip(piece.rays(sums), piece.rows(pictures), strict=True):
-                line += (picture.gather(1, low) * turned).sum(0)
+                line += (picture.gather(1, low) * weight).sum(0)
         return (sums.real * self._length).reshape(*x.shape[:-2], -1)
 
     def _adjoint(self, y: Tensor) -> Tensor:
