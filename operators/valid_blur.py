@@ -26,6 +26,7 @@ from operators.convolution import fast_length
 from operators.space import Space
 from operators.svd import per_image
 
+_Filter = Callable[[Tensor], Tensor]
 # Width of a strip beyond which its matrices cost more than they save.
 _WIDEST = 64
 # Relative residual that the border is solved to at least. A tolerance of the whole, of which the
@@ -288,29 +289,31 @@ class _Border:
             columns.reshape(*batch, self._size[0] - above, before),
         )
 
-    def _near(self, kernel: Tensor, tail: float) -> tuple[Tensor, Tensor] | None:
-        """G's kernel for the rows and for the columns of the border with what they reach.
+    def _near(self, kernel: Tensor, tail: float) -> tuple[_Filter, _Filter] | None:
+        """G for the rows and for the columns of the border with what they reach.
 
         Each is a torus of fewer rows, or columns. None where they would save nothing, and on an
         accelerator, which is not waited for.
         """
         if kernel.device.type != "cpu":
             return None
-        size = kernel.abs()
+        # What is but rounding reaches nowhere.
+        rounding = torch.finfo(kernel.dtype).eps * float(kernel.abs().max())
+        size = torch.nn.functional.hardshrink(kernel, rounding).abs_()
         high, wide = (
             min(length, fast_length(width + 2 * max(width, _reach(size.sum(other), tail))))
             for length, width, other in zip(self._size, self._border, (1, 0), strict=True)
         )
         if 2 * (high * self._size[1] + self._size[0] * wide) >= self._size[0] * self._size[1]:
             return None
-        return _shortened(kernel, high, 0), _shortened(kernel, wide, 1)
+        return _filter(_shortened(kernel, high, 0)), _filter(_shortened(kernel, wide, 1))
 
-    def _of_strips(self, line: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
-        """R G Rᵀ of borders `[C, n]` by the kernels of `_near`."""
+    def _of_strips(self, line: Tensor, of_rows: _Filter, of_columns: _Filter) -> Tensor:
+        """R G Rᵀ of borders `[C, n]` by the two of `_near`."""
         above, before = self._border
         rows, columns = self._two(line)
-        rows = _convolved(rows, of_rows)
-        columns = _convolved(torch.nn.functional.pad(columns, (0, 0, above, 0)), of_columns)
+        rows = of_rows(rows)
+        columns = of_columns(torch.nn.functional.pad(columns, (0, 0, above, 0)))
         below = _lengthened(rows, self._size[0], above, -2)
         beside = _lengthened(columns, self._size[1], before, -1)
         rows = rows.narrow(-2, 0, above) + beside.narrow(-2, 0, above)
@@ -319,7 +322,7 @@ class _Border:
         )
         return torch.cat([rows.flatten(-2), columns.flatten(-2)], -1)
 
-    def _precondition(self, kernel: Tensor) -> Callable[[Tensor], Tensor] | None:
+    def _precondition(self, kernel: Tensor) -> _Filter | None:
         """The inverses of the two strips of the border, each by itself."""
         above, before = self._border
         if max(above, before) > _WIDEST:
@@ -362,13 +365,17 @@ def _lengthened(picture: Tensor, length: int, border: int, dim: int) -> Tensor:
     return torch.cat([first, picture.new_zeros(shape), last], dim)
 
 
-def _convolved(picture: Tensor, kernel: Tensor) -> Tensor:
-    """Return a picture, 0 after its end, convolved on the torus of a symmetric kernel."""
+def _filter(kernel: Tensor) -> _Filter:
+    """Return the convolution of pictures, 0 after their end, on the torus of a symmetric kernel."""
     size = kernel.shape
     # Real, that is, symmetric: of an even number of lags one has no opposite.
     transfer = torch.fft.rfft2(kernel).real
-    out: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture, s=size) * transfer, s=size)
-    return out
+
+    def convolve(picture: Tensor) -> Tensor:
+        out: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture, s=size) * transfer, s=size)
+        return out
+
+    return convolve
 
 
 def _inverses(lags: Tensor) -> Tensor:

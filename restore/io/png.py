@@ -47,11 +47,11 @@ def encode_png(levels: NDArray[np.uint8] | NDArray[np.uint16], metadata: Metadat
     from PIL import Image
 
     channels = levels.shape[2]
-    options = _options(metadata, 1 if channels < 3 else 3)
+    options = _options(metadata, 1 if channels < 3 else 3) | {"compress_level": _LEVEL}
     if levels.dtype == np.uint8:
         plane = levels[..., 0] if channels == 1 else levels
         out = BytesIO()
-        Image.fromarray(np.ascontiguousarray(plane)).save(out, "PNG", compress_level=_LEVEL, **options)
+        Image.fromarray(np.ascontiguousarray(plane)).save(out, "PNG", **options)
         return out.getvalue()
     # Pillow has no mode for these: let it write the metadata of a one-pixel picture.
     small = BytesIO()

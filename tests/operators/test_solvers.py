@@ -183,7 +183,7 @@ def test_the_border_of_a_large_picture_is_solved_near_itself(
     """(AᴴA + ρI) x = b also at the border, whether G is cut off or not."""
     near, used = _Border._near, []
 
-    def seen(self: _Border, kernel: Tensor, tail: float) -> tuple[Tensor, Tensor] | None:
+    def seen(self: _Border, kernel: Tensor, tail: float) -> object:
         used.append(near(self, kernel, tail) if device_reads else None)
         return used[-1]
 
