@@ -22,17 +22,15 @@ def norm_of(operator: LinearOperator) -> Tensor:
 
 def least_damping(operator: LinearOperator) -> Tensor:
     """Return the least c that a system AᴴA + c²I should have: 0 where the SVD solves it."""
-    known = operator.has_svd if isinstance(operator, Blur) else operator.svd_or_none() is not None
-    if not known:
+    if operator.svd_or_none() is None:
         return norm_of(operator) / REACH
     return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
 
 
 def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> Tensor:
-    """Return Aᴴ(AAᴴ + ρI)⁻¹ y as `damped_pinv`, by FFT for a blur with the border "valid".
+    """Return Aᴴ(AAᴴ + ρI)⁻¹ y as `damped_pinv`, by FFT for a blur "valid" without an SVD.
 
-    There it is a few times faster than the SVD of a separable kernel, whose matrices are as large
-    as the sides of the picture.
+    There a third of the transforms do.
 
     Args:
         operator: A.
@@ -43,7 +41,7 @@ def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> 
     Raises:
         ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
     """
-    valid = operator.valid if isinstance(operator, Blur) else None
+    valid = operator.valid if isinstance(operator, Blur) and not operator.has_svd else None
     if valid is None or y.is_complex():
         return damped_pinv(operator, y, rho, tolerance=tolerance)
     return valid.damped_pinv(y, rho, tolerance=tolerance)

@@ -35,8 +35,8 @@ class PlugAndPlay(Method):
 
     and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). The last level is σ_n where that is
     below the grid's: a measurement that is cleaner than what the prior knows is kept as closely. It
-    is DiffPIR with ζ = 1 and every draw at its mean, by FFT where a blur allows it, by the SVD, or
-    by conjugate gradients where there is none.
+    is DiffPIR with ζ = 1 and every draw at its mean, by the SVD, or by FFT or conjugate
+    gradients where there is none.
 
     Attributes:
         steps: evaluations of the denoiser.
