@@ -33,14 +33,14 @@ class PlugAndPlay(Method):
 
         x' = argmin ‖y - A x'‖² + ρ‖x' - x̂‖²,   ρ = λσ_n²/σ²
 
-    and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). The last level is σ_n where that is
-    below the grid's: a measurement that is cleaner than what the prior knows is kept as closely. It
-    is DiffPIR with ζ = 1 and every draw at its mean, by the SVD, or by FFT or conjugate
-    gradients where there is none.
+    and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). It is DiffPIR with ζ = 1 and every
+    draw at its mean, by the SVD, or by FFT or conjugate gradients where there is none.
 
     Attributes:
         steps: evaluations of the denoiser.
         sigma_max: first level; it says how much of the start may change.
+        last_level: what the last level is at most, in the units of x: with σ_y/‖A‖ a measurement
+            that is cleaner than what the prior knows is kept as closely. None: the grid's.
         weight: λ > 0, the weight of the denoiser against the measurement; too small for so few
             steps, it lets the noise of a deep blur through.
         rcond: singular values well below rcond · max(s) stay as they are in the last noiseless
@@ -59,6 +59,7 @@ class PlugAndPlay(Method):
 
     steps: int = 20
     sigma_max: float = 0.2
+    last_level: float | None = None
     weight: float = 0.5
     rcond: float = 1e-3
     grid: Grid = "karras"
@@ -73,6 +74,8 @@ class PlugAndPlay(Method):
     def __post_init__(self) -> None:
         check_unit(self, "rcond")
         check_positive(self, "rcond", "weight")
+        if self.last_level is not None:
+            check_positive(self, "last_level")
 
     @torch.no_grad()
     def __call__(
@@ -100,7 +103,7 @@ class PlugAndPlay(Method):
             return pull(operator, problem.y - operator(x_hat), rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
-        sigmas[-2] = min(sigmas[-2], noise_std)
+        sigmas[-2] = min(sigmas[-2], self.last_level or sigmas[-2])
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], torch.zeros_like)
         return descend(prior, x, sigmas, step, on_step)

@@ -29,6 +29,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
+from restore.tasks.baselines import LEAST_NOISE
 from restore.tasks.certificate import certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
@@ -289,6 +290,8 @@ class Restorer:
             chosen["start"] = measurement.start
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
+        if "last_level" in known:  # the operators of photographs have ‖A‖ near 1
+            chosen.setdefault("last_level", max(measurement.problem.noise_std, LEAST_NOISE))
         return chosen
 
     def fitted_prior(
