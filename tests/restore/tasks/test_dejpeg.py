@@ -72,7 +72,7 @@ def test_encoded_again_it_keeps_at_least_what_the_decoder_keeps(
 @pytest.mark.parametrize("size", [(1, 1), (3, 17), (16, 1)])
 @pytest.mark.parametrize("quality", [30, 75, 95])
 def test_blocks_that_are_mostly_filled_up_stay_inside(tmp_path, photo, restorer, size, quality):
-    """There a pixel's rounding counts many times; how many it takes out is chance in each of them."""
+    """There a pixel's rounding counts many times; how many it takes out is chance in each."""
     more = []
     for left in range(0, 40, 10):
         photo.crop((left, 0, left + size[1], size[0])).save(tmp_path / "a.jpg", quality=quality)
