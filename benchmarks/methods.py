@@ -318,8 +318,11 @@ def table(rows: dict[str, Any], classical: str) -> list[str]:
         def mean(name: str, good: list[dict[str, Any]] = good) -> float:
             return statistics.fmean(row[name] for row in good)
 
-        spread = statistics.stdev(row["psnr"] for row in good) if len(good) > 1 else math.nan
-        quality = f"{mean('psnr'):.2f} ± {spread / len(good) ** 0.5:.2f}"
+        error = "–"
+        if len(good) > 1:
+            spread = statistics.stdev(row["psnr"] for row in good)
+            error = f"{spread / len(good) ** 0.5:.2f}"
+        quality = f"{mean('psnr'):.2f} ± {error}"
         if method == "classical":
             cells = [classical, "", "", str(len(good)), quality, "", f"{mean('ssim'):.3f}", "", ""]
         else:

@@ -103,7 +103,8 @@ class PlugAndPlay(Method):
             return pull(operator, problem.y - operator(x_hat), rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
-        sigmas[-2] = min(sigmas[-2], self.last_level or sigmas[-2])
+        if self.last_level is not None:
+            sigmas[-2] = min(sigmas[-2], self.last_level)
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], torch.zeros_like)
         return descend(prior, x, sigmas, step, on_step)

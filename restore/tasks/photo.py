@@ -21,6 +21,7 @@ from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import FLOAT_BITS, as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.base import StepCallback
+from restore.methods.diffpir import LEAST_NOISE
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.noise import PlacedNoise
@@ -29,7 +30,6 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
-from restore.tasks.baselines import LEAST_NOISE
 from restore.tasks.certificate import certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of

@@ -110,7 +110,7 @@ class Patches:
     def _picture(self, path: Path) -> NDArray[np.uint8] | None:
         """[h, w, C]; None where its data is cut off or damaged, which its header did not tell."""
         cached = self._cache.get(path)
-        if cached is not None:
+        if cached is not None or path in self._unreadable:
             return cached
         try:
             with Image.open(path) as image:
@@ -134,9 +134,8 @@ class Patches:
             return 0
 
     def _leave_out(self, path: Path, error: Exception) -> None:
-        if path not in self._unreadable:
-            self._unreadable.add(path)
-            self._on_unreadable(f"{path}: {error}; left out")
+        self._unreadable.add(path)
+        self._on_unreadable(f"{path}: {error}; left out")
 
 
 def _cosine(side: int, rng: np.random.Generator) -> Tensor:

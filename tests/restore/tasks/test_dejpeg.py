@@ -66,7 +66,7 @@ def test_encoded_again_it_keeps_at_least_what_the_decoder_keeps(
     assert kept >= least - 2e-4
     truth = np.moveaxis(np.atleast_3d(np.asarray(image)), -1, 0) / 255
     gain = psnr(read_picture(output).pixels, truth) - psnr(read_picture(source).pixels, truth)
-    assert gain > {20: 0.6, 75: 0.3, 95: -0.2}[quality]
+    assert gain > {20: 0.6, 75: 0.4, 95: -0.2}[quality]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 17), (16, 1)])
