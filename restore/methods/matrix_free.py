@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from operators import Blur, LinearOperator
+from operators.valid_blur import ValidConvolution
 from restore.methods.likelihood import damped_pinv
 
 # Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
@@ -27,10 +28,18 @@ def least_damping(operator: LinearOperator) -> Tensor:
     return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
 
 
-def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> Tensor:
-    """Return Aᴴ(AAᴴ + ρI)⁻¹ y as `damped_pinv`, by FFT for a blur "valid" without an SVD.
+def least_pull(operator: LinearOperator) -> Tensor:
+    """Return the least ρ that `pull` should have: 0 where the FFT or the SVD solves it."""
+    if _by_fft(operator) is not None:
+        return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
+    return least_damping(operator).square()
 
-    There a third of the transforms do.
+
+def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> Tensor:
+    """Return Aᴴ(AAᴴ + ρI)⁻¹ y as `damped_pinv`, by FFT for every blur with the border "valid".
+
+    There the FFT needs a third of the transforms and no large matrices: of a separable kernel at
+    twelve megapixels it takes half the time of the SVD's products.
 
     Args:
         operator: A.
@@ -41,7 +50,12 @@ def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> 
     Raises:
         ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
     """
-    valid = operator.valid if isinstance(operator, Blur) and not operator.has_svd else None
-    if valid is None or y.is_complex():
+    valid = _by_fft(operator)
+    if valid is None:
         return damped_pinv(operator, y, rho, tolerance=tolerance)
     return valid.damped_pinv(y, rho, tolerance=tolerance)
+
+
+def _by_fft(operator: LinearOperator) -> ValidConvolution | None:
+    real = not operator.domain.dtype.is_complex
+    return operator.valid if real and isinstance(operator, Blur) else None

@@ -18,7 +18,7 @@ from restore.methods.base import (
 )
 from restore.methods.diffpir import LEAST_NOISE, TOLERANCE
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import least_damping, norm_of, pull
+from restore.methods.matrix_free import least_damping, least_pull, norm_of, pull
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -94,7 +94,7 @@ class PlugAndPlay(Method):
         """
         operator = problem.operator
         noise_std = max(problem.noise_std, LEAST_NOISE)
-        least = least_damping(operator).square()
+        least = least_pull(operator)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
             if lower == 0:
