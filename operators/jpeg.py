@@ -196,17 +196,16 @@ class Jpeg(LinearOperator):
         parts = zip(torch.split(index, list(self._counts)), self.padded, strict=True)
         return [part.reshape(size[0] // BLOCK, size[1] // BLOCK, -1) for part, size in parts]
 
-    def by_mcus(self, change: Callable[..., Tensor], y: Tensor, x: Tensor | None = None) -> Tensor:
+    def by_mcus(self, change: Callable[..., Tensor], y: Tensor, *pictures: Tensor) -> Tensor:
         """Return the picture `[C, H, W]` put together of what `change` makes of its MCUs.
 
         Args:
-            change: Called with an operator A, its y `[n, blocks, 8, 8]` and, if given, its x
-                `[n, C, h, w]`; returns `[n, C, h, w]`. A is a `JpegMcu` for the whole MCUs, band by
-                band, and the operator of what is left at a border, for which n is 1.
+            change: Called with an operator A, its y `[n, blocks, 8, 8]` and its part of each
+                picture, `[n, C, h, w]`; returns `[n, C, h, w]`. A is a `JpegMcu` for the whole
+                MCUs, band by band, and the operator of what is left at a border, for which n is 1.
             y: `[blocks, 8, 8]`.
-            x: `[C, H, W]`.
+            pictures: Each `[C, H, W]`.
         """
-        pictures = () if x is None else (x,)
         if self._mcu is None:
             return change(self, y.unsqueeze(0), *(p.unsqueeze(0) for p in pictures)).squeeze(0)
         bands = []

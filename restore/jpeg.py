@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from restore.quantised import HALF, QuantisedProblem
 # For each step of enlargement: the dimension along which halves are rounded up and down by turns,
 # and the parity of the lines that are rounded up (jdsample.c).
 _HALVES_UP = {(1, 2): (-1, 1), (2, 2): (-1, 0), (2, 1): (-2, 1)}
+# Pixels of a band, and the side of the corner that stands for the whole of a large picture.
+_BAND, _CORNER = 2**20, 512
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,31 @@ class JpegProblem(QuantisedProblem):
     turn: Turn | None = None
     foreign: int = 0
 
+    @property
+    def sampled(self) -> LinearOperator:
+        """A; of a large picture its lower right corner as stored, with MCUs of every kind."""
+        assert self.stored is not None
+        rows, columns = (
+            (first := max(0, size - _CORNER) // unit * unit, size - first)
+            for size, unit in zip(self.stored.domain.shape[1:], self.stored.mcu, strict=True)
+        )
+        if not rows[0] and not columns[0]:
+            return self.operator
+        return self.stored.part(rows, columns)[0]
+
+    def bands(self, x: Tensor) -> Iterator[tuple[QuantisedProblem, Tensor, Tensor]]:
+        """As `QuantisedProblem`, in bands of whole MCUs as the file stores them."""
+        assert self.stored is not None
+        height, width = self.stored.domain.shape[1:]
+        unit = self.stored.mcu[0]
+        most = max(1, _BAND // (unit * width)) * unit
+        pictures = x if self.turn is None else self.turn(x)
+        for first in range(0, height, most):
+            rows = (first, min(most, height - first))
+            part, blocks, decoded = _decoded_part(self.stored, self.y, rows, (0, width))
+            y = self.y.index_select(-3, blocks)
+            yield QuantisedProblem(part, y), decoded, pictures.narrow(-2, *rows)
+
     def projected(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
         """As `QuantisedProblem`, MCU by MCU; with a half for each block as a whole."""
         if isinstance(half, Tensor):
@@ -45,24 +72,26 @@ class JpegProblem(QuantisedProblem):
             return super().settled(x, half)
         return self.by_mcus(lambda problem, mcus: problem.settled(mcus, half), x)
 
-    def by_mcus(self, change: Callable[[QuantisedProblem, Tensor], Tensor], x: Tensor) -> Tensor:
-        """x [B, *domain.shape] put together of what `change` makes of its MCUs.
+    def by_mcus(self, change: Callable[..., Tensor], *pictures: Tensor) -> Tensor:
+        """A picture [B, *domain.shape] put together of what `change` makes of the MCUs of others.
 
         Args:
             change: called with the problem of some MCUs as a batch of pictures, and these; or with
                 that of an area at a border (see `Jpeg.by_mcus`).
-            x: the pictures; of one measurement any number.
+            pictures: each [B, *domain.shape]; of one measurement any number B.
         """
         assert self.stored is not None
 
-        def changed(operator: Jpeg, y: Tensor, part: Tensor) -> Tensor:
+        def changed(operator: Jpeg, y: Tensor, *parts: Tensor) -> Tensor:
             whole = isinstance(operator, JpegMcu)
-            return change(QuantisedProblem(operator, y, independent=whole), part)
+            return change(QuantisedProblem(operator, y, independent=whole), *parts)
 
-        pictures = x if self.turn is None else self.turn(x)
-        measurements = self.y.expand(len(pictures), *self.y.shape[1:])
-        pairs = zip(measurements.unbind(0), pictures.unbind(0), strict=True)
-        out = [self.stored.by_mcus(changed, y, picture) for y, picture in pairs]
+        turned = [x if self.turn is None else self.turn(x) for x in pictures]
+        measurements = self.y.expand(len(turned[0]), *self.y.shape[1:])
+        out = [
+            self.stored.by_mcus(changed, *each)
+            for each in zip(measurements.unbind(0), *(x.unbind(0) for x in turned), strict=True)
+        ]
         restored = out[0][None] if len(out) == 1 else torch.stack(out)
         return restored if self.turn is None else self.turn.adjoint(restored)
 
@@ -129,20 +158,35 @@ def _padded_as_ours(operator: Jpeg, y: Tensor) -> tuple[Tensor, int]:
 
     Only the MCUs at the border are looked at: A is block-diagonal over the MCUs.
     """
-    (height, width), (down, across) = operator.domain.shape[1:], operator.mcu
     foreign = 0
     for rows, columns in operator.edges:
-        part, blocks = operator.part(rows, columns)
-        # Decoded with the MCUs beside them, from which libjpeg interpolates chroma too.
-        top, left = max(0, rows[0] - down), max(0, columns[0] - across)
-        wider, near = operator.part((top, height - top), (left, width - left))
-        decoded = wider.decoder(y[near]).narrow(-2, rows[0] - top, rows[1])
-        pixels = decoded.narrow(-1, columns[0] - left, columns[1])[None]
+        part, blocks, decoded = _decoded_part(operator, y, rows, columns)
+        pixels = decoded[None]
         problem = QuantisedProblem(part, y[blocks][None])
         impossible = ~problem.inside(problem.settled(pixels))[0].all(-1).all(-1)
         y = y.index_copy(0, blocks[impossible], part(pixels)[0][impossible])
         foreign += int(impossible.sum())
     return y, foreign
+
+
+def _decoded_part(
+    operator: Jpeg, y: Tensor, rows: tuple[int, int], columns: tuple[int, int]
+) -> tuple[Jpeg, Tensor, Tensor]:
+    """The operator of some MCUs (see `Jpeg.part`), which blocks are theirs, and their H† y.
+
+    Decoded with the MCUs beside them, from which libjpeg interpolates chroma too.
+    """
+    near = [
+        (max(0, first - unit), min(size, first + count + unit))
+        for (first, count), size, unit in zip(
+            (rows, columns), operator.domain.shape[1:], operator.mcu, strict=True
+        )
+    ]
+    wider, beside = operator.part(*((first, end - first) for first, end in near))
+    decoded = wider.decoder(y.index_select(-3, beside))
+    for dim, (first, count), (start, _) in zip((-2, -1), (rows, columns), near, strict=True):
+        decoded = decoded.narrow(dim, first - start, count)
+    return *operator.part(rows, columns), decoded
 
 
 def rounding_spread(operator: Jpeg) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,8 +54,22 @@ class QuantisedProblem(Problem):
                 f"the operator {operator.name} from {operator.domain} to {operator.codomain}"
             )
 
+    @property
+    def sampled(self) -> LinearOperator:
+        """A, or so much of it as stands for all: what a check with random arrays needs."""
+        return self.operator
+
+    def bands(self, x: Tensor) -> Iterator[tuple[QuantisedProblem, Tensor, Tensor]]:
+        """The problem of each of the parts it falls into, its H† y and its part of x.
+
+        Here there is one, the whole.
+        """
+        yield self, self.decode(self.y), x
+
     def take(self, index: Tensor) -> QuantisedProblem:
         """Return the problem of the pictures `index`, which may repeat."""
+        if self.y.shape[0] == index.shape[0] == 1:
+            return self
         return replace(
             self,
             operator=self.operator.take(index),

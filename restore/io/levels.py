@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 FLOAT_BITS = 32
 """The bit depth that stands for floating point."""
 
+# Values that are rounded at once: what is made on the way stays in the cache.
+_PIECE = 2**17
+
 
 def rounding_std(bits: int) -> float:
     """Standard deviation of the rounding error of a `bits`-bit file, in units of [0, 1].
@@ -39,11 +42,15 @@ def to_integer(pixels: ArrayLike, bits: int) -> NDArray[np.uint8] | NDArray[np.u
     if not 1 <= bits <= 16:
         raise ValueError(f"to_integer: {bits} bits, expected 1 to 16")
     values = np.asarray(pixels, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError("to_integer: the pixels hold NaN or infinity")
-    top = 2**bits - 1
-    rounded: NDArray[np.float32] = np.rint(np.clip(values, 0.0, 1.0) * np.float32(top))
-    return rounded.astype(np.uint8) if bits <= 8 else rounded.astype(np.uint16)
+    top = np.float32(2**bits - 1)
+    levels = np.empty(values.shape, np.uint8 if bits <= 8 else np.uint16)
+    flat, out = values.reshape(-1), levels.reshape(-1)
+    for first in range(0, flat.size, _PIECE):
+        piece = flat[first : first + _PIECE]
+        if not np.isfinite(piece).all():
+            raise ValueError("to_integer: the pixels hold NaN or infinity")
+        out[first : first + _PIECE] = np.rint(np.clip(piece, 0.0, 1.0) * top)
+    return levels
 
 
 def from_integer(levels: ArrayLike, bits: int) -> NDArray[np.float32]:

@@ -110,15 +110,17 @@ def _read(path: Path) -> Picture:
         except Undecodable as error:
             raise InputError(f"{path}: {error}") from error
         notes = [*decoded.notes, *_as_notes(caught)]
+    # Turned while they are integers: a large picture of floats is there once.
+    levels = np.ascontiguousarray(np.moveaxis(decoded.levels, -1, 0))
     if decoded.bits == FLOAT_BITS:
-        pixels, scale = _normalised(path, decoded.levels, notes)
+        pixels, scale = _normalised(path, levels, notes)
         alpha = None if decoded.alpha is None else np.clip(decoded.alpha, 0.0, 1.0)
     else:
-        pixels, scale = from_integer(decoded.levels, decoded.bits), 1.0
+        pixels, scale = from_integer(levels, decoded.bits), 1.0
         top = 16 if decoded.alpha is not None and decoded.alpha.dtype == np.uint16 else 8
         alpha = None if decoded.alpha is None else from_integer(decoded.alpha, top)
     return Picture(
-        pixels=np.ascontiguousarray(np.moveaxis(pixels, -1, 0)),
+        pixels=pixels,
         alpha=None if alpha is None else alpha[None],
         bits=decoded.bits,
         mode=decoded.mode,

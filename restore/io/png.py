@@ -17,8 +17,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 _PAETH = 4
-# Of zlib: two and a half times as fast as the usual 6 on photographs, for 4 to 5 % more bytes.
-_LEVEL = 4
+# Of zlib: four times as fast as the usual 6 on photographs, for 0 to 11 % more bytes.
+_LEVEL = 2
 
 
 def colour_chunks(stream: BinaryIO) -> tuple[tuple[bytes, bytes], ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from scipy.special import chdtri
 from torch import Tensor
 
-from operators import check_adjoint
+from operators import LinearOperator, check_adjoint
 from restore.problem import Problem
 from restore.quantised import QuantisedProblem
 
@@ -56,6 +56,7 @@ class IntervalCertificate:
         inside: share of the coefficients that lie in their intervals.
         bound: that share of the decoder's own picture, rounded as x was written.
         adjoint_error: relative error of ⟨A x, y⟩ = ⟨x, Aᴴ y⟩ for random x and y.
+        adjoint_shape: of that x: of the picture, or of the corner that stands for a large one.
         consistent: whether no more of them are outside than of the decoder's.
     """
 
@@ -64,6 +65,7 @@ class IntervalCertificate:
     inside: float
     bound: float
     adjoint_error: float
+    adjoint_shape: tuple[int, ...]
     consistent: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,49 +84,78 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
     """
     if isinstance(problem, QuantisedProblem):
         return _certify_intervals(problem, x, rounding_std)
-    residual, largest, _, count = _misfit(problem, x)
-    adjoint_error = _adjoint_error(problem)
+    from scipy.special import chdtri
+
+    found = _misfit(problem, x)
+    adjoint_error = _adjoint_error(problem.operator)
     noise = (problem.noise_std**2 + rounding_std**2) ** 0.5
+    residual, largest = found.residual, found.largest
     if noise == 0:
         return Certificate(
             residual, largest, NOISELESS_BOUND, adjoint_error, largest <= NOISELESS_BOUND
         )
-    bound = noise * float(chdtri(count, 1 - CONFIDENCE) / count) ** 0.5
+    bound = noise * float(chdtri(found.total, 1 - CONFIDENCE) / found.total) ** 0.5
     return Certificate(residual, largest, bound, adjoint_error, residual <= bound)
+
+
+def rounded(x: Tensor, rounding_std: float) -> Tensor:
+    """x in [0, 1] as a file shows it whose rounding has that standard deviation."""
+    if rounding_std == 0:
+        return x
+    levels = round(1 / (rounding_std * math.sqrt(12)))
+    return (x * levels).round_().div_(levels)
 
 
 def _certify_intervals(
     problem: QuantisedProblem, x: Tensor, rounding_std: float
 ) -> IntervalCertificate:
-    decoded = problem.decode(problem.y).clamp_(0, 1)
-    if rounding_std > 0:
-        levels = round(1 / (rounding_std * math.sqrt(12)))
-        decoded = decoded.mul_(levels).round_().div_(levels)
-    _, _, bound, _ = _misfit(problem, decoded)
-    del decoded
-    residual, largest, inside, _ = _misfit(problem, x)
+    pairs = [
+        (_misfit(part, rounded(decoded.clamp(0, 1), rounding_std)), _misfit(part, pixels))
+        for part, decoded, pixels in problem.bands(x)
+    ]
+    shown, found = (_together(misfits) for misfits in zip(*pairs, strict=True))
+    tested = problem.sampled
     return IntervalCertificate(
-        residual=residual,
-        residual_max=largest,
-        inside=inside,
-        bound=bound,
-        adjoint_error=_adjoint_error(problem),
-        consistent=inside >= bound,
+        residual=found.residual,
+        residual_max=found.largest,
+        inside=found.inside / found.total,
+        bound=shown.inside / shown.total,
+        adjoint_error=_adjoint_error(tested),
+        adjoint_shape=tested.domain.shape,
+        consistent=found.inside >= shown.inside,
     )
 
 
-def _misfit(problem: Problem, x: Tensor) -> tuple[float, float, float, int]:
-    """Root mean square and largest |A x − y|, the share of them up to ½, and their number."""
+class _Misfit(NamedTuple):
+    """Of A x − y: the sum of the squares, the largest, how many are up to ½, and of how many."""
+
+    squares: float
+    largest: float
+    inside: int
+    total: int
+
+    @property
+    def residual(self) -> float:
+        """The root mean square."""
+        return math.sqrt(self.squares / self.total)
+
+
+def _together(parts: Iterable[_Misfit]) -> _Misfit:
+    squares, largest, inside, total = zip(*parts, strict=True)
+    return _Misfit(sum(squares), max(largest), sum(inside), sum(total))
+
+
+def _misfit(problem: Problem, x: Tensor) -> _Misfit:
     difference = problem.operator(x) - problem.y
     if difference.is_complex():
         # Each component counts; k-space that was not sampled, zero on both sides, does not.
         difference = torch.view_as_real(difference[(difference != 0) | (problem.y != 0)])
     size = difference.abs_()
-    count = size.numel()
-    largest, inside = float(size.max()), int((size <= HALF_STEP).sum()) / count
-    return float(size.square_().mean().sqrt()), largest, inside, count
+    total = size.numel()
+    largest, inside = float(size.max()), int((size <= HALF_STEP).sum())
+    return _Misfit(float(size.square_().mean()) * total, largest, inside, total)
 
 
-def _adjoint_error(problem: Problem) -> float:
+def _adjoint_error(operator: LinearOperator) -> float:
     # Of one pair, since these arrays are as large as the picture.
-    return check_adjoint(problem.operator, batch=problem.operator.batch_shape or (1,))
+    return check_adjoint(operator, batch=operator.batch_shape or (1,))

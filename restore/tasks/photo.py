@@ -18,7 +18,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.files import degraded_path, numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
-from restore.io.levels import FLOAT_BITS, as_written
+from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.base import StepCallback
 from restore.methods.diffpir import LEAST_NOISE
@@ -30,7 +30,6 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import misfit, solve
-from restore.tasks.certificate import certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array, write_std
@@ -47,6 +46,7 @@ from restore.tasks.run import (
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task
+from restore.tasks.written import mended, read_back
 
 Pixels = NDArray[np.float32]
 
@@ -124,23 +124,18 @@ class Restorer:
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
         best = x[0] if len(x) == 1 else x.mean(dim=0)
+        problem, scale = case.measurement.written, case.picture.scale
         files, notes, spread = self._write_all(output, best, x, case, source, quality)
+        written = read_back(output, best, problem, scale)
+        if (instead := mended(best, case.measurement, written)) is not None:
+            best = instead
+            files, notes, spread = self._write_all(output, best, x, case, source, quality)
+            written = read_back(output, best, problem, scale)
         if self.settings.simulate:
             files.insert(0, degraded)
 
-        written = read_picture(output)
-        # White is a number of its own in floating point alone.
-        white = written.scale / case.picture.scale if written.bits == FLOAT_BITS else 1.0
-        pixels = written.pixels * np.float32(white)
-        # What a JPEG loses besides its rounding is not the method's, so it is not certified.
-        lossy = output_format(output) == "JPEG"
-        certified = as_written(as_array(best), written.bits) if lossy else pixels
-        certificate = certify(
-            case.measurement.written,
-            torch.from_numpy(certified)[None].to(self.device),
-            written.rounding_std,
-        )
-        metrics, baseline = _scores(case, pixels)
+        certificate = written.certificate
+        metrics, baseline = _scores(case, written.pixels)
         sidecar = sidecar_path(output)
         record: dict[str, Any] = {
             "input": str(source),

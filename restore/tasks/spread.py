@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -61,6 +59,9 @@ def _reduced(x: Tensor, factor: int) -> Tensor:
 
 
 def _solved(luma: Array, known: NDArray[np.bool_], chroma: Array) -> Array:
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.linalg import splu
+
     height, width = luma.shape
     padded = np.pad(luma, 1, mode="edge")
     inside = np.pad(np.ones_like(luma), 1)
@@ -77,8 +78,6 @@ def _solved(luma: Array, known: NDArray[np.bool_], chroma: Array) -> Array:
         rows.append(number[used])
         columns.append((number + i * width + j)[used])
         values.append(-weight[used])
-    system = scipy.sparse.csc_matrix(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    )
+    system = csc_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))))
     right = (chroma * known).reshape(len(chroma), -1)
-    return np.asarray(scipy.sparse.linalg.splu(system).solve(right.T).T.reshape(chroma.shape))
+    return np.asarray(splu(system).solve(right.T).T.reshape(chroma.shape))

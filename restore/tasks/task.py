@@ -57,6 +57,8 @@ class Measurement:
         baseline: name of the classical method that results are compared with, and its estimate,
             made only when there is something to compare.
         finish: from solutions [N, C, H, W] to pictures in [0, 1] that keep the measurement.
+        mend: from a picture [1, C, H, W] that does not keep it once it is rounded, and the standard
+            deviation of the rounding, to one that does; None where there is no such way.
         operator: name and parameters of A, for the sidecar.
         notes: what the user should know.
         hole: [H, W], true where pixels may change; None where all may.
@@ -71,6 +73,7 @@ class Measurement:
     baseline: tuple[str, Callable[[], Tensor]]
     finish: Callable[[Tensor], Tensor]
     operator: dict[str, Any]
+    mend: Callable[[Tensor, float], Tensor] | None = None
     notes: list[str] = field(default_factory=list)
     hole: Tensor | None = None
     parts: Sequence[Part] = ()

@@ -147,3 +147,39 @@ def test_mcu_by_mcu_is_as_the_picture_whole(tmp_path, photo, monkeypatch, kind, 
         assert bool(one.inside(settled).all())
         assert (settled - whole.settled(picture_alone)).abs().max() < 0.02
     assert one.by_mcus(lambda _, mcus: mcus, x).equal(x)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("4:2:0", 1), ("4:2:2", 6), ("4:4:4", 3)])
+def test_bands_make_up_the_whole(tmp_path, photo, monkeypatch, kind, code):
+    monkeypatch.setattr("restore.jpeg._BAND", 16 * 150 * 2)
+    exif = Image.Exif()
+    exif[274] = code
+    save(tmp_path / "a.jpg", photo, 40, kind, exif=exif)
+    picture = read_picture(tmp_path / "a.jpg")
+    problem = jpeg_problem(read_jpeg(picture))
+    x = torch.from_numpy(picture.pixels)[None]
+    parts, decoded, pictures = zip(*problem.bands(x), strict=True)
+    assert len(parts) > 3
+    upright = problem.turn.adjoint if problem.turn else torch.nn.Identity()
+    assert upright(torch.cat(pictures, -2)).equal(x)
+    whole = problem.decode(problem.y)
+    assert torch.allclose(upright(torch.cat(decoded, -2)), whole, atol=1e-5)
+    misfits = [
+        (part.operator(x) - part.y).flatten() for part, x in zip(parts, pictures, strict=True)
+    ]
+    found, expected = torch.cat(misfits), (problem.operator(x) - problem.y).flatten()
+    assert torch.allclose(found.sort().values, expected.sort().values, atol=1e-4)
+
+
+def test_a_corner_stands_for_a_large_picture(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr("restore.jpeg._CORNER", 40)
+    save(tmp_path / "a.jpg", photo, 40, "4:2:0")
+    problem = jpeg_problem(read_jpeg(read_picture(tmp_path / "a.jpg")))
+    # 131 x 150 from a multiple of 16 on, 40 pixels before the border at least.
+    assert problem.sampled.domain.shape == (3, 131 - 80, 150 - 96)
+    x = torch.rand(problem.operator.domain.shape)
+    x[:, :80] = x[:, :, :96] = 0
+    corner = problem.sampled(x[:, 80:, 96:])
+    assert problem.operator(x).norm() == pytest.approx(float(corner.norm()), rel=1e-5)
+    monkeypatch.setattr("restore.jpeg._CORNER", 150)
+    assert problem.sampled is problem.operator

@@ -26,6 +26,18 @@ def test_takes_tensors() -> None:
     assert to_integer(torch.tensor([[0.0, 1.0]]), 8).tolist() == [[0, 255]]
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_large_pictures_are_rounded_as_small_ones(bits: int, rng: np.random.Generator) -> None:
+    """In pieces, of a picture whose channels do not lie one after the other too."""
+    values = rng.normal(0.5, 0.4, (331, 400, 3)).astype(np.float32)
+    at_once = np.rint(np.clip(values, 0, 1) * np.float32(2**bits - 1))
+    assert np.array_equal(to_integer(values, bits), at_once)
+    assert np.array_equal(to_integer(np.moveaxis(values, -1, 0), bits), np.moveaxis(at_once, -1, 0))
+    values[-1, -1, -1] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        to_integer(values, bits)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_refuses_what_is_no_number(bad: float) -> None:
     with pytest.raises(ValueError, match="NaN or infinity"):
