@@ -52,10 +52,11 @@ def ray_factors(
     """Factorise a scan by its symmetries.
 
     Equispaced angles over π or 2π have those of a rectangle if the axis is the middle of the
-    detector. Their number must be even (over 2π, divisible by four) for those of a square, which
-    need a square image too. AᴴA then splits into four or five blocks; of each the smaller Gram
-    matrix is diagonalised in double precision, on the operator's device. For n × n pixels and about
-    n views the time grows as n⁶, the memory as n⁴: `factor_bytes` tells it.
+    detector; so has an arc whose middle is an axis of the picture. Those of a square need a square
+    image too, and an even number of angles over π, one divisible by four over 2π. AᴴA then splits
+    into four or five blocks; of each the smaller Gram matrix is diagonalised in double precision,
+    on the operator's device. For n × n pixels and about n views the time grows as n⁶, the memory
+    as n⁴: `factor_bytes` tells it.
 
     Args:
         operator: The scan.
@@ -190,7 +191,8 @@ def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbit
     if len(flips) < 4:
         raise NoFastSVD(
             f"{operator.name}: its rays are not symmetric, which an exact SVD needs: equispaced "
-            "angles over 180 degrees and the axis in the middle of the detector"
+            "angles over 180 degrees, or an arc with its middle at 0 or 90, and the axis in the "
+            "middle of the detector"
         )
     height, width = operator.domain.shape[1:]
     turned = moved(y, x) if height == width else None

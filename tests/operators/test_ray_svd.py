@@ -61,6 +61,9 @@ def scan(kind: str, dtype: torch.dtype = torch.float64) -> RayOperator:
             return ParallelBeamCT((1, 13, 13), turn(9), 20, **kw)
         case "rectangle":
             return ParallelBeamCT((1, 9, 14), turn(14), 18, **kw)
+        case "arc":
+            angles = math.pi / 6 + (torch.arange(8).double() + 0.5) * (math.pi / 12)
+            return ParallelBeamCT((1, 12, 12), angles, 18, **kw)
         case "each view twice":
             return ParallelBeamCT((1, 10, 10), turn(16, 2 * math.pi), 15, **kw)
         case _:
@@ -72,8 +75,10 @@ def turn(views: int, whole: float = math.pi) -> Tensor:
     return torch.arange(views).double() * (whole / views)
 
 
-KINDS = ("square", "few views", "half a step in", "odd", "rectangle", "each view twice", "fan")
-BLOCKS = {"odd": 4, "rectangle": 4}
+KINDS = (
+    "square", "few views", "half a step in", "odd", "rectangle", "arc", "each view twice", "fan",
+)  # fmt: skip
+BLOCKS = {"odd": 4, "rectangle": 4, "arc": 4}
 
 
 @pytest.mark.parametrize("kind", KINDS)
