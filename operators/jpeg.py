@@ -149,8 +149,6 @@ class Jpeg(LinearOperator):
         parts = [self.part(*area) for area in self.edges]
         self._edges = tuple(operator for operator, _ in parts)
         self._edge_blocks = tuple(blocks for _, blocks in parts)
-        order = torch.cat([index.flatten(), *(blocks.cpu() for blocks in self._edge_blocks)])
-        self._order = order.argsort().to(self.device)
 
     def resized(self, height: int, width: int) -> Jpeg:
         """Return the operator of pictures of another size, with the same arrays."""
@@ -208,19 +206,19 @@ class Jpeg(LinearOperator):
         """
         if self._mcu is None:
             return change(self, y.unsqueeze(0), *(p.unsqueeze(0) for p in pictures)).squeeze(0)
-        bands = []
+        out = y.new_empty(self.domain.shape)
         for first, count in self._bands():
             index = self._mcu_blocks.narrow(0, first, count)
             blocks = y.index_select(0, index.flatten())
             blocks = blocks.reshape(-1, *self._mcu.codomain.shape)
             area = self._area(first, count)
             mcus = (to_tiles(_cut(p, area), self.mcu) for p in pictures)
-            bands.append(from_tiles(change(self._mcu, blocks, *mcus), (area[0][1], area[1][1])))
-        out = torch.cat(bands, ROWS)
+            band = from_tiles(change(self._mcu, blocks, *mcus), (area[0][1], area[1][1]))
+            _put(out, area, band)
         for operator, index, area in zip(self._edges, self._edge_blocks, self.edges, strict=True):
             edges = (_cut(p, area).unsqueeze(0) for p in pictures)
-            edge = change(operator, y.index_select(0, index).unsqueeze(0), *edges).squeeze(0)
-            out = torch.cat([out, edge], ROWS if area[0][0] else COLUMNS)
+            edge = change(operator, y.index_select(0, index).unsqueeze(0), *edges)
+            _put(out, area, edge.squeeze(0))
         return out
 
     def _bands(self) -> list[tuple[int, int]]:
@@ -336,14 +334,16 @@ class Jpeg(LinearOperator):
             return self._apply_planes(x)
 
         def applied(picture: Tensor) -> Tensor:
-            areas = [self._area(*band) for band in self._bands()]
-            tiles = (to_tiles(_cut(picture, area), self.mcu) for area in areas)
-            pieces = [mcu._apply(part).flatten(0, 1) for part in tiles]
-            pieces += [
-                operator._apply(_cut(picture, area))
-                for operator, area in zip(self._edges, self.edges, strict=True)
-            ]
-            return torch.cat(pieces).index_select(0, self._order)
+            out = picture.new_empty(self.codomain.shape)
+            for first, count in self._bands():
+                blocks = mcu._apply(to_tiles(_cut(picture, self._area(first, count)), self.mcu))
+                index = self._mcu_blocks.narrow(0, first, count)
+                out.index_copy_(0, index.flatten(), blocks.flatten(0, 1))
+            for operator, index, area in zip(
+                self._edges, self._edge_blocks, self.edges, strict=True
+            ):
+                out.index_copy_(0, index, operator._apply(_cut(picture, area)))
+            return out
 
         return _each(applied, x)
 
@@ -427,6 +427,12 @@ def _up(size: int) -> int:
 
 def _cut(x: Tensor, area: Area) -> Tensor:
     return x.narrow(ROWS, *area[0]).narrow(COLUMNS, *area[1])
+
+
+def _put(out: Tensor, area: Area, piece: Tensor) -> None:
+    """Write a piece of a picture; by index, since `copy_` fails on the pretended device."""
+    rows = torch.arange(piece.shape[ROWS], device=out.device) + area[0][0]
+    out.narrow(COLUMNS, *area[1]).index_copy_(ROWS, rows, piece)
 
 
 def _each(change: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -63,8 +63,12 @@ class JpegMcu(Jpeg):
             return super().pinv(y, rcond, tolerance=tolerance, max_iterations=max_iterations)
         self._check(y, self.codomain, "measurement", self._codomain_text())
         if "_inverse" not in self.__dict__:
-            unit = torch.eye(self.codomain.numel).to(y).reshape(-1, *self.codomain.shape)
-            self._inverse = super().pinv(unit).flatten(1)
+            unit = torch.eye(self.domain.numel, dtype=torch.float64)
+            exact = self.to("cpu", torch.float64)
+            matrix = exact._apply(unit.reshape(-1, *self.domain.shape)).flatten(1)
+            # A has full row rank, so that A† = Aᴴ (A Aᴴ)⁻¹; here A is `matrix` transposed.
+            inverse: Tensor = torch.linalg.solve(matrix.mT @ matrix, matrix.mT)
+            self._inverse = inverse.to(y)
         x = y.reshape(-1, self.codomain.numel) @ self._inverse
         return x.reshape(*y.shape[:-3], *self.domain.shape)
 

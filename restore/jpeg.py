@@ -164,8 +164,9 @@ def _padded_as_ours(operator: Jpeg, y: Tensor) -> tuple[Tensor, int]:
         pixels = decoded[None]
         problem = QuantisedProblem(part, y[blocks][None])
         impossible = ~problem.inside(problem.settled(pixels))[0].all(-1).all(-1)
-        y = y.index_copy(0, blocks[impossible], part(pixels)[0][impossible])
-        foreign += int(impossible.sum())
+        if count := int(impossible.sum()):
+            y = y.index_copy(0, blocks[impossible], part(pixels)[0][impossible])
+            foreign += count
     return y, foreign
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +117,14 @@ def _described(file: JpegFile) -> dict[str, Any]:
 def _written(problem: JpegProblem, x: Tensor, rounding_std: float) -> Tensor:
     """The picture in [0, 1] near x with its coefficients inside, after rounding too."""
 
+    @cache  # the bands have their operator in common
+    def half(operator: Jpeg) -> Tensor:
+        margin = MARGIN * rounding_std * rounding_spread(operator)
+        return (0.5 - margin).clamp_min(0)
+
     def written(part: QuantisedProblem, pictures: Tensor) -> Tensor:
         assert isinstance(part.operator, Jpeg)
-        margin = MARGIN * rounding_std * rounding_spread(part.operator)
-        half = (0.5 - margin).clamp_min(0)
-        return part.settled_within(pictures, half, clippings=CLIPPINGS)
+        return part.settled_within(pictures, half(part.operator), clippings=CLIPPINGS)
 
     return problem.by_mcus(written, x)
 
