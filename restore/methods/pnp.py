@@ -34,7 +34,8 @@ class PlugAndPlay(Method):
         x' = argmin ‖y - A x'‖² + ρ‖x' - x̂‖²,   ρ = λσ_n²/σ²
 
     and the last one is x̂, or, without noise, x̂ + A†(y - A x̂). It is DiffPIR with ζ = 1 and every
-    draw at its mean, by the SVD, or by FFT or conjugate gradients where there is none.
+    draw at its mean, by the SVD, by FFT where a blur has the border "valid", or by conjugate
+    gradients.
 
     Attributes:
         steps: evaluations of the denoiser.
