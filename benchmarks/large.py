@@ -4,7 +4,8 @@
     python benchmarks/large.py memory PHOTOS      # peak memory and time of each verb at 4000x3000
     python benchmarks/large.py parts PHOTOS       # the same apart from the network, first and step
 
-PHOTOS is a folder of at least twelve photographs, of which a mosaic is made. Each run is a process
+PHOTOS is a folder of at least twelve photographs, of which a mosaic is made; after it may come the
+verbs that are measured (`dejpeg`), otherwise all are. Each run is a process
 of its own; its memory is the largest resident size (`ru_maxrss`). Its processor seconds are divided
 by those of its tiles, the time of one of which is measured in the same minute.
 """
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ def mean(x: Tensor, sigma: float | Tensor) -> Tensor:  # noqa: ARG001
     """What stands for the network where all else is measured."""
     smooth = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     # Near enough to x for the coefficients of a JPEG to fit into their intervals.
-    return x.lerp(smooth, 0.25)
+    return x.lerp(smooth, 0.1)
 
 
 def mosaic(photos: Path, width: int, height: int) -> Image.Image:
@@ -99,7 +102,9 @@ def run(verb: str, arguments: list[str], output: Path, steps: int | None = None)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=beside)
     assert process.stdout is not None
     printed = process.stdout.read()
-    _, _, usage = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)}: exit status {os.waitstatus_to_exitcode(status)}")
     record: dict[str, Any] = json.loads(printed)
     return record | {
         "wall": time.perf_counter() - began,
@@ -113,9 +118,11 @@ def pixels(path: Path) -> NDArray[np.float64]:
     return np.asarray(Image.open(path)).astype(float)
 
 
-def compare_tiles(photos: Path, folder: Path) -> None:
+def compare_tiles(photos: Path, folder: Path, verbs: list[str]) -> None:
     """Each verb with and without tiles at 1200x900."""
     for verb, arguments in inputs(photos, folder, 1200, 900).items():
+        if verbs and verb not in verbs:
+            continue
         whole, tiled = folder / f"{verb}_whole.png", folder / f"{verb}_tiled.png"
         run(verb, arguments, whole)
         run(verb, [*arguments, "--tile", str(TILE_AT_ONE_MEGAPIXEL)], tiled)
@@ -144,9 +151,20 @@ def commands(photos: Path, folder: Path) -> dict[str, list[str]]:
     return {verb: [verb, *arguments] for verb, arguments in usual.items()} | more(folder)
 
 
-def measure_memory(photos: Path, folder: Path) -> None:
+def chosen(photos: Path, folder: Path, verbs: list[str]) -> dict[str, list[str]]:
+    """The commands of some verbs, or of all without any.
+
+    Their pictures are made in a process of its own: the largest size of one that is started
+    counts what the one that starts it had.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        made = pool.submit(commands, photos, folder).result()
+    return {name: command for name, command in made.items() if not verbs or command[0] in verbs}
+
+
+def measure_memory(photos: Path, folder: Path, verbs: list[str]) -> None:
     """Each verb with the network."""
-    for name, (verb, *arguments) in commands(photos, folder).items():
+    for name, (verb, *arguments) in chosen(photos, folder, verbs).items():
         record = run(verb, arguments, folder / "result.png")
         tiles = record["evaluations"] * TILES * tile_seconds()
         print(
@@ -156,9 +174,9 @@ def measure_memory(photos: Path, folder: Path) -> None:
         )
 
 
-def measure_parts(photos: Path, folder: Path) -> None:
+def measure_parts(photos: Path, folder: Path, verbs: list[str]) -> None:
     """Each verb without the network: one step, each further one, and the peak memory."""
-    for name, (verb, *arguments) in commands(photos, folder).items():
+    for name, (verb, *arguments) in chosen(photos, folder, verbs).items():
         one, two = (run(verb, [*arguments, *NO_NETWORK], folder / "r.png", n) for n in (1, 2))
         print(
             f"| {name} | {one['cpu']:.1f} | {two['cpu'] - one['cpu']:.1f} "
@@ -171,4 +189,4 @@ if __name__ == "__main__":
     mode, folder_of_photos = sys.argv[1], Path(sys.argv[2])
     measured = {"tiles": compare_tiles, "memory": measure_memory, "parts": measure_parts}[mode]
     with tempfile.TemporaryDirectory() as temporary:
-        measured(folder_of_photos, Path(temporary))
+        measured(folder_of_photos, Path(temporary), sys.argv[3:])
