@@ -33,7 +33,7 @@ class Deblur(Task):
     sampling = Preset("ddrm-cg", average=4)
     tuned = {
         "pnp": {"steps": 20, "sigma_max": 0.2},
-        "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.2},
+        "ddrm": {"steps": 20, "sigma_max": 0.2},
         "ddrm-cg": {"steps": 20, "sigma_max": 0.2},
     }
 

@@ -11,6 +11,7 @@ from operators import Blur, Downsample, LinearOperator
 from operators.resize import RESIZE_KERNELS
 from restore.errors import InputError
 from restore.io.picture import Picture
+from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import bicubic
 from restore.tasks.kernel import FORMS, absolute, check_fits, parse_kernel
@@ -31,6 +32,8 @@ DEFAULT_KERNEL = "bicubic"
 KERNELS = f"{', '.join(RESIZE_KERNELS)}, {FORMS}"
 # Error of a sampler's last estimate, where the measurement still has a say.
 LAST_LEVEL = 0.02
+# Noise up to which DDRM is better with η = 1; above, that forgets what y does say.
+QUIET = 0.005
 
 
 class SuperResolve(Task):
@@ -45,7 +48,7 @@ class SuperResolve(Task):
     sampling = Preset("ddrm", average=4)
     without_svd = Preset("ddrm-cg", average=4)
     tuned = {
-        "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
+        "ddrm": {"steps": 20, "sigma_max": 0.3},
         "ddrm-cg": {"steps": 20, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.3},
     }
@@ -77,6 +80,16 @@ class SuperResolve(Task):
             notes=[*kernel_notes, *notes],
             resolved={"kernel": described["kernel"]},
         )
+
+    def method_parameters(
+        self,
+        method: str,
+        measurement: Measurement,
+        prior: Denoiser,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """DDRM draws all anew that y does not say, where y has no noise but its rounding."""
+        quiet = measurement.problem.noise_std <= QUIET
+        return {"eta": 1.0} if method == "ddrm" and quiet else {}
 
     def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:
         """The picture, shrunk by the scale; it is enlarged to exactly its size again."""

@@ -119,6 +119,13 @@ def test_the_method_follows_what_is_asked_for(restore, photo, mask):
         assert (record["method"], record["evaluations"]) == (method, evaluations)
 
 
+@pytest.mark.parametrize(("sigma", "eta"), [(0.001, 1.0), (0.05, 0.85)])
+def test_ddrm_keeps_more_of_what_is_noisy(restore, tmp_path, photo, sigma, eta):
+    command = ("super-resolve", photo, "--scale", 2, "-m", "ddrm", "--average", 1, "--steps", 1)
+    assert restore(*command, "--sigma", sigma, "-o", "a.png").code == 0
+    assert json.loads((tmp_path / "a.json").read_text())["parameters"]["eta"] == eta
+
+
 def test_json_has_the_promised_keys(restore, photo):
     (record,) = restore("denoise", photo, "--json").records
     assert set(record) >= KEYS
