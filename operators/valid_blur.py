@@ -31,7 +31,7 @@ _Filter = Callable[[Tensor], Tensor]
 _WIDEST = 64
 # Relative residual that the border is solved to at least. A tolerance of the whole, of which the
 # border is a small share, would leave it unsolved: 8 dB of a picture of 128 pixels were lost.
-_LOOSEST = 1e-2
+_LOOSEST = 3e-2
 # What may be cut off the kernel of G, as a share of that tolerance: the sum of absolute values.
 _TAIL = 0.3
 

@@ -11,6 +11,9 @@ from restore.methods.likelihood import damped_pinv
 
 # Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
 REACH = 50.0
+# Tolerance that is enough by FFT, where the border alone is not solved exactly: 1e-3 takes half as
+# many iterations again and restores no better, 1e-2 loses up to 0.2 dB of 144 pixels.
+BORDER_TOLERANCE = 3e-3
 # Keeps the shift of an operator that measures nothing above 0.
 TINY = 1e-12
 
@@ -45,7 +48,7 @@ def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> 
         operator: A.
         y: [*batch, *codomain.shape].
         rho: ρ > 0, a scalar or one per image.
-        tolerance: of conjugate gradients.
+        tolerance: of conjugate gradients; that of a border need not be below `BORDER_TOLERANCE`.
 
     Raises:
         ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
@@ -53,7 +56,7 @@ def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> 
     valid = _by_fft(operator)
     if valid is None:
         return damped_pinv(operator, y, rho, tolerance=tolerance)
-    return valid.damped_pinv(y, rho, tolerance=tolerance)
+    return valid.damped_pinv(y, rho, tolerance=max(tolerance, BORDER_TOLERANCE))
 
 
 def _by_fft(operator: LinearOperator) -> ValidConvolution | None:

@@ -202,7 +202,7 @@ def test_the_border_of_a_large_picture_is_solved_near_itself(
 
 
 def test_a_loose_tolerance_still_solves_the_border() -> None:
-    """The border is a small share of a picture; its own residual is a hundredth at most."""
+    """The border is a small share of a picture; its own residual is three hundredths at most."""
     blur = Blur((1, 200, 200), gaussian_kernel(0.6), "valid")
     assert blur.valid is not None
     y = torch.randn(blur.codomain.shape, generator=torch.Generator().manual_seed(0))
