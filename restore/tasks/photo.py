@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -125,12 +126,14 @@ class Restorer:
             raise InputError(f"{source}: {error}") from error
         best = x[0] if len(x) == 1 else x.mean(dim=0)
         problem, scale = case.measurement.written, case.picture.scale
-        files, notes, spread = self._write_all(output, best, x, case, source, quality)
+        write = self._writer(case, source, quality)
+        notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
         written = read_back(output, best, problem, scale)
         if (instead := mended(best, case.measurement, written)) is not None:
-            best = instead
-            files, notes, spread = self._write_all(output, best, x, case, source, quality)
-            written = read_back(output, best, problem, scale)
+            write(output, instead)
+            written = read_back(output, instead, problem, scale)
+        further, spread = self._write_samples(output, x, write)
+        files = [output, *further]
         if self.settings.simulate:
             files.insert(0, degraded)
 
@@ -319,20 +322,10 @@ class Restorer:
         hole, known = (None, None) if part is None else (part.hole, part.start)
         return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)
 
-    def _write_all(
-        self,
-        output: Path,
-        best: Tensor,
-        x: Tensor,
-        case: Case,
-        source: Path,
-        quality: int | None,
-    ) -> tuple[list[Path], list[str], dict[str, float] | None]:
-        """Write `best`, the mean of x [N, C, H, W], and what `--samples` and `--save-std` ask for.
-
-        Returns:
-            The files, notes for the user, and the scale of the map of the standard deviation.
-        """
+    def _writer(
+        self, case: Case, source: Path, quality: int | None
+    ) -> Callable[[Path, Tensor], list[str]]:
+        """What writes pictures [C, H, W] as the input is stored, and returns notes for the user."""
         picture, hole = case.picture, case.measurement.hole
         if not self.task.keeps_tables:
             picture = dataclasses.replace(picture, jpeg=None)
@@ -350,16 +343,25 @@ class Restorer:
                 write_picture(path, as_array(pixels), picture, alpha=alpha, quality=quality)
             )
 
-        notes = [*picture.notes, *case.measurement.notes, *write(output, best)]
-        files, spread = [output], None
-        if self.settings.samples is not None:
-            for path, sample in zip(numbered(output, len(x)), x, strict=True):
-                write(path, sample)
-                files.append(path)
-            if self.settings.save_std:
-                spread, maps = write_std(output, x)
-                files += maps
-        return files, notes, spread
+        return write
+
+    def _write_samples(
+        self, output: Path, x: Tensor, write: Callable[[Path, Tensor], list[str]]
+    ) -> tuple[list[Path], dict[str, float] | None]:
+        """Write what `--samples` and `--save-std` ask for of x [N, C, H, W].
+
+        Returns:
+            The files, and the scale of the map of the standard deviation.
+        """
+        if self.settings.samples is None:
+            return [], None
+        files = numbered(output, len(x))
+        for path, sample in zip(files, x, strict=True):
+            write(path, sample)
+        if not self.settings.save_std:
+            return files, None
+        spread, maps = write_std(output, x)
+        return [*files, *maps], spread
 
     def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""

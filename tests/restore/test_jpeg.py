@@ -127,17 +127,21 @@ def test_the_typical_error_of_a_quality(tmp_path, photo, quality, expected):
     )
 
 
+def turned(path, photo, kind, code):
+    """The problem of a JPEG with an orientation, and its picture [1, C, H, W]."""
+    exif = Image.Exif()
+    exif[274] = code
+    save(path, photo, 40, kind, exif=exif)
+    picture = read_picture(path)
+    return jpeg_problem(read_jpeg(picture)), torch.from_numpy(picture.pixels)[None]
+
+
 @pytest.mark.parametrize(("kind", "code"), [("4:2:0", 1), ("4:2:2", 6), ("grey", 3)])
 def test_mcu_by_mcu_is_as_the_picture_whole(tmp_path, photo, monkeypatch, kind, code):
     """In bands of one or two rows of MCUs, with a margin at both borders."""
     monkeypatch.setattr("operators.jpeg._BAND", 16 * 150 * 2)
-    exif = Image.Exif()
-    exif[274] = code
-    save(tmp_path / "a.jpg", photo, 40, kind, exif=exif)
-    picture = read_picture(tmp_path / "a.jpg")
-    one = jpeg_problem(read_jpeg(picture))
+    one, x = turned(tmp_path / "a.jpg", photo, kind, code)
     whole = QuantisedProblem(one.operator, one.y)
-    x = torch.from_numpy(picture.pixels)[None]
     x = x + 0.1 * torch.randn(2, *x.shape[1:], generator=torch.Generator().manual_seed(0))
     for picture_alone in x[:, None]:
         for half in (0.49, 0.2):
@@ -152,12 +156,7 @@ def test_mcu_by_mcu_is_as_the_picture_whole(tmp_path, photo, monkeypatch, kind, 
 @pytest.mark.parametrize(("kind", "code"), [("4:2:0", 1), ("4:2:2", 6), ("4:4:4", 3)])
 def test_bands_make_up_the_whole(tmp_path, photo, monkeypatch, kind, code):
     monkeypatch.setattr("restore.jpeg._BAND", 16 * 150 * 2)
-    exif = Image.Exif()
-    exif[274] = code
-    save(tmp_path / "a.jpg", photo, 40, kind, exif=exif)
-    picture = read_picture(tmp_path / "a.jpg")
-    problem = jpeg_problem(read_jpeg(picture))
-    x = torch.from_numpy(picture.pixels)[None]
+    problem, x = turned(tmp_path / "a.jpg", photo, kind, code)
     parts, decoded, pictures = zip(*problem.bands(x), strict=True)
     assert len(parts) > 3
     upright = problem.turn.adjoint if problem.turn else torch.nn.Identity()
