@@ -3,6 +3,8 @@
     python -m benchmarks.methods PICTURES [--crop 256] [--count 20] [--methods ddrm snips ...]
         [--problems sr4 ...] [--settings 20 ...] [--dtype bf16]
 
+METHODS may be a peer's, `benchmarks.peers.deepinv:DDRM`.
+
 Centre crops of pictures that the model has not seen. All methods get the same operator,
 measurement, noise level, denoiser and seed. At 20 and 100 evaluations those that can start from the
 classical estimate, with noise of a level that suits the problem; the published setting is the
@@ -34,6 +36,7 @@ from operators import LinearOperator
 from restore.io.atomic import atomic_path
 from restore.io.picture import read_picture
 from restore.methods import Method, methods
+from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.prior.denoiser import Denoiser, Wrapped
 from restore.prior.models import find_model, load_prior
@@ -226,13 +229,12 @@ def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[Non
                     "ssim": ssim(case.classical[0].numpy(), target[0].numpy()),
                 },
             )
-            for method_name in arguments.methods:
-                cls = methods()[method_name]
+            for cls in map(find_method, arguments.methods):
                 if misfit(cls, case.problem) is not None:
                     continue
-                kept_samples = SAMPLES if method_name in AVERAGED.get(name, ()) else 1
+                kept_samples = SAMPLES if cls.name in AVERAGED.get(name, ()) else 1
                 for setting, method, samples in settings(cls, case, kept_samples):
-                    key = f"{where}/{method_name}/{setting}"
+                    key = f"{where}/{cls.name}/{setting}"
                     if key not in kept and setting in arguments.settings:
                         kept[key] = run(method, case, prior, target, samples)
                         print(key, json.dumps(kept[key]), flush=True)
@@ -352,7 +354,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=DTYPES, default="fp32")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--methods", nargs="+", choices=methods(), default=list(methods()))
+    parser.add_argument("--methods", nargs="+", default=list(methods()))
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     known = [*map(str, BUDGETS), "published"]
     parser.add_argument("--settings", nargs="+", choices=known, default=known)
