@@ -14,15 +14,18 @@ from operators.base import LinearOperator
 from operators.blockwise import product
 from operators.jpeg_planes import (
     BLOCK,
-    COLUMNS,
-    ROWS,
     YCBCR,
+    Area,
     cosine_matrix,
+    cut,
     decimate,
     decimate_transposed,
     enlarge,
+    factors_of,
     from_blocks,
     from_tiles,
+    mix,
+    put,
     to_blocks,
     to_tiles,
 )
@@ -33,20 +36,8 @@ if TYPE_CHECKING:
     from operators.jpeg_mcu import JpegMcu
 
 JpegKind = TypeVar("JpegKind", bound="Jpeg")
-Area = tuple[tuple[int, int], tuple[int, int]]
-"""Start and length of rows and of columns, in pixels."""
 # Pixels that are worked on at once on a CPU, whose cache holds what becomes of them.
 _BAND = 2**16
-
-Factors = tuple[tuple[int, int], ...]
-
-SAMPLINGS: dict[str, Factors] = {
-    "4:4:4": ((1, 1), (1, 1), (1, 1)),
-    "4:2:2": ((1, 2), (1, 1), (1, 1)),
-    "4:4:0": ((2, 1), (1, 1), (1, 1)),
-    "4:2:0": ((2, 2), (1, 1), (1, 1)),
-}
-"""Sampling factors (vertical, horizontal) of Y, Cb and Cr by their usual names."""
 
 
 class Jpeg(LinearOperator):
@@ -91,7 +82,7 @@ class Jpeg(LinearOperator):
         channels = picture_shape("Jpeg", shape)[0]
         if channels not in (1, 3):
             raise ShapeError(f"Jpeg: the shape is {list(shape)}; it must have 1 or 3 channels")
-        self.factors = ((1, 1),) if channels == 1 else _factors(sampling)
+        self.factors = ((1, 1),) if channels == 1 else factors_of(sampling)
         self.colour = colour
         self._lay_out(Space(shape, dtype))
         if tables is None:
@@ -212,13 +203,13 @@ class Jpeg(LinearOperator):
             blocks = y.index_select(0, index.flatten())
             blocks = blocks.reshape(-1, *self._mcu.codomain.shape)
             area = self._area(first, count)
-            mcus = (to_tiles(_cut(p, area), self.mcu) for p in pictures)
+            mcus = (to_tiles(cut(p, area), self.mcu) for p in pictures)
             band = from_tiles(change(self._mcu, blocks, *mcus), (area[0][1], area[1][1]))
-            _put(out, area, band)
+            put(out, area, band)
         for operator, index, area in zip(self._edges, self._edge_blocks, self.edges, strict=True):
-            edges = (_cut(p, area).unsqueeze(0) for p in pictures)
+            edges = (cut(p, area).unsqueeze(0) for p in pictures)
             edge = change(operator, y.index_select(0, index).unsqueeze(0), *edges)
-            _put(out, area, edge.squeeze(0))
+            put(out, area, edge.squeeze(0))
         return out
 
     def _bands(self) -> list[tuple[int, int]]:
@@ -336,13 +327,13 @@ class Jpeg(LinearOperator):
         def applied(picture: Tensor) -> Tensor:
             out = picture.new_empty(self.codomain.shape)
             for first, count in self._bands():
-                blocks = mcu._apply(to_tiles(_cut(picture, self._area(first, count)), self.mcu))
+                blocks = mcu._apply(to_tiles(cut(picture, self._area(first, count)), self.mcu))
                 index = self._mcu_blocks.narrow(0, first, count)
                 out.index_copy_(0, index.flatten(), blocks.flatten(0, 1))
             for operator, index, area in zip(
                 self._edges, self._edge_blocks, self.edges, strict=True
             ):
-                out.index_copy_(0, index, operator._apply(_cut(picture, area)))
+                out.index_copy_(0, index, operator._apply(cut(picture, area)))
             return out
 
         return _each(applied, x)
@@ -398,41 +389,8 @@ class Jpeg(LinearOperator):
         return factorised(self)
 
 
-def _factors(sampling: str | Sequence[tuple[int, int]]) -> Factors:
-    if isinstance(sampling, str):
-        if sampling not in SAMPLINGS:
-            raise ValueError(f"Jpeg: sampling {sampling!r}; it is one of {', '.join(SAMPLINGS)}")
-        return SAMPLINGS[sampling]
-    factors = tuple((int(v), int(h)) for v, h in sampling)
-    whole = len(factors) == 3 and all(
-        factor[axis] > 0 and max(f[axis] for f in factors) % factor[axis] == 0
-        for factor in factors
-        for axis in (0, 1)
-    )
-    if not whole:
-        raise ValueError(
-            f"Jpeg: the sampling factors are {factors}; expected three that divide the largest"
-        )
-    return factors
-
-
-def mix(matrix: Tensor, x: Tensor) -> Tensor:
-    """Multiply the channels of `[..., 3, H, W]` by a matrix."""
-    return (matrix @ x.flatten(-2)).reshape(x.shape)
-
-
 def _up(size: int) -> int:
     return BLOCK * math.ceil(size / BLOCK)
-
-
-def _cut(x: Tensor, area: Area) -> Tensor:
-    return x.narrow(ROWS, *area[0]).narrow(COLUMNS, *area[1])
-
-
-def _put(out: Tensor, area: Area, piece: Tensor) -> None:
-    """Write a piece of a picture; by index, since `copy_` fails on the pretended device."""
-    rows = torch.arange(piece.shape[ROWS], device=out.device) + area[0][0]
-    out.narrow(COLUMNS, *area[1]).index_copy_(ROWS, rows, piece)
 
 
 def _each(change: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.blockwise import product
-from operators.jpeg import Jpeg, mix
-from operators.jpeg_planes import enlarge_transposed, to_blocks
+from operators.jpeg import Jpeg
+from operators.jpeg_planes import enlarge_transposed, mix, to_blocks
 
 
 class JpegDecoder(LinearOperator):

@@ -7,6 +7,7 @@ with `narrow`, since indexing with brackets fails on the pretended device of `Fa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +21,43 @@ YCBCR = (
     (-0.168735892, -0.331264108, 0.5),
     (0.5, -0.418687589, -0.081312411),
 )
+
+
+Area = tuple[tuple[int, int], tuple[int, int]]
+"""Start and length of rows and of columns, in pixels."""
+
+Factors = tuple[tuple[int, int], ...]
+
+SAMPLINGS: dict[str, Factors] = {
+    "4:4:4": ((1, 1), (1, 1), (1, 1)),
+    "4:2:2": ((1, 2), (1, 1), (1, 1)),
+    "4:4:0": ((2, 1), (1, 1), (1, 1)),
+    "4:2:0": ((2, 2), (1, 1), (1, 1)),
+}
+"""Sampling factors (vertical, horizontal) of Y, Cb and Cr by their usual names."""
+
+
+def factors_of(sampling: str | Sequence[tuple[int, int]]) -> Factors:
+    """Return the sampling factors that a name or three pairs say.
+
+    Raises:
+        ValueError: If the name is unknown, or they do not divide the largest.
+    """
+    if isinstance(sampling, str):
+        if sampling not in SAMPLINGS:
+            raise ValueError(f"Jpeg: sampling {sampling!r}; it is one of {', '.join(SAMPLINGS)}")
+        return SAMPLINGS[sampling]
+    factors = tuple((int(v), int(h)) for v, h in sampling)
+    whole = len(factors) == 3 and all(
+        factor[axis] > 0 and max(f[axis] for f in factors) % factor[axis] == 0
+        for factor in factors
+        for axis in (0, 1)
+    )
+    if not whole:
+        raise ValueError(
+            f"Jpeg: the sampling factors are {factors}; expected three that divide the largest"
+        )
+    return factors
 
 
 def cosine_matrix() -> Tensor:
@@ -155,3 +193,19 @@ def from_tiles(tiles: Tensor, size: tuple[int, int]) -> Tensor:
     down, across = size[0] // height, size[1] // width
     x = tiles.reshape(down, across, channels, height, width)
     return x.permute(2, 0, 3, 1, 4).reshape(channels, *size)
+
+
+def mix(matrix: Tensor, x: Tensor) -> Tensor:
+    """Multiply the channels of `[..., 3, H, W]` by a matrix."""
+    return (matrix @ x.flatten(-2)).reshape(x.shape)
+
+
+def cut(x: Tensor, area: Area) -> Tensor:
+    """Return an area of a picture."""
+    return x.narrow(ROWS, *area[0]).narrow(COLUMNS, *area[1])
+
+
+def put(out: Tensor, area: Area, piece: Tensor) -> None:
+    """Write a piece of a picture; by index, since `copy_` fails on the pretended device."""
+    rows = torch.arange(piece.shape[ROWS], device=out.device) + area[0][0]
+    out.narrow(COLUMNS, *area[1]).index_copy_(ROWS, rows, piece)

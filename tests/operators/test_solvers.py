@@ -22,7 +22,7 @@ from operators import (
     motion_kernel,
 )
 from operators.cg import conjugate_gradient
-from operators.valid_blur import _Border
+from operators.valid_border import Border
 
 SHAPE = (1, 15, 12)
 KW = {"dtype": torch.float64}
@@ -181,13 +181,13 @@ def test_the_border_of_a_large_picture_is_solved_near_itself(
     device_reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """(AᴴA + ρI) x = b also at the border, whether G is cut off or not."""
-    near, used = _Border._near, []
+    near, used = Border._near, []
 
-    def seen(self: _Border, kernel: Tensor, tail: float) -> object:
+    def seen(self: Border, kernel: Tensor, tail: float) -> object:
         used.append(near(self, kernel, tail) if device_reads else None)
         return used[-1]
 
-    monkeypatch.setattr(_Border, "_near", seen)
+    monkeypatch.setattr(Border, "_near", seen)
     blur = Blur((2, 160, 200), gaussian_kernel(1.0), "valid")
     assert blur.valid is not None
     assert blur.has_svd

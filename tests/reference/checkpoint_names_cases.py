@@ -6,7 +6,8 @@ from typing import Any
 
 from restore.prior.networks.adm import ADM, ADMConfig
 from restore.prior.networks.ddpm import DDPM, DDPMConfig
-from restore.prior.networks.diffusers_unet import UNet2D, UNet2DConfig
+from restore.prior.networks.diffusers_config import UNet2DConfig
+from restore.prior.networks.diffusers_unet import UNet2D
 from restore.prior.networks.edm import EDMConfig, EDMUNet
 from restore.prior.networks.ncsnpp import NCSNpp, NCSNppConfig
 

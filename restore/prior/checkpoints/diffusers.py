@@ -19,7 +19,8 @@ from restore.errors import InputError
 from restore.prior.checkpoints.files import Weights
 from restore.prior.checkpoints.layout import Choices, Recognised, level_text
 from restore.prior.conversion import Conversion, Timesteps, VENoise
-from restore.prior.networks.diffusers_unet import UNet2D, UNet2DConfig
+from restore.prior.networks.diffusers_config import UNet2DConfig
+from restore.prior.networks.diffusers_unet import UNet2D
 from restore.prior.schedule import cosine_betas, linear_betas, vp_levels
 
 FAMILY = "diffusers"
