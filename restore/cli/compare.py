@@ -137,14 +137,23 @@ def compare(
 
         shown = Shown(report=report, csv=csv, json_lines=json_lines, quiet=quiet)
         if exact:
-            if inputs or task:
+            of_pictures = {
+                "INPUT": inputs or None, "--task": task, "--crop": crop, "--count": count,
+                "--reference": reference, "--simulate": simulate or None,
+                "--measured": simulate is False or None, "--output": output, "--report": report,
+                "--model": model, "--mask": mask, "--scale": scale, "--kernel": kernel,
+                "--border": border, "--hints": hints, "--quality": quality,
+                "--batch-size": batch_size, "--device": device, "--dtype": dtype,
+                "--recursive": recursive or None, "--overwrite": overwrite or None,
+            }  # fmt: skip
+            if found := [name for name, value in of_pictures.items() if value is not None]:
                 raise InputError(
-                    "--exact: has problems of its own; expected no INPUT and no --task"
+                    f"--exact: has problems and a prior of its own; expected no {', '.join(found)}"
                 )
             return compare_exactly(
                 shown, names=method or [], operators=operator or [], sigmas=sigma or [],
                 sigma_range=sigma_range, prior=prior or "far", steps=steps, nfe=nfe,
-                samples=samples, seed=seed or 0,
+                samples=samples, parameters=set_ or [], seed=seed or 0,
             )  # fmt: skip
         for name, value in (("--operator", operator), ("--prior", prior), ("--steps", steps)):
             if value:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from restore.tasks.task import Task
 
 FAILED = Column("failed", "{:.0f}")
+# Options of single verbs.
+OWN = {
+    "mask": ("inpaint",),
+    "scale": ("super-resolve",),
+    "kernel": ("super-resolve", "deblur"),
+    "border": ("deblur",),
+    "hints": ("colorize",),
+    "quality": ("dejpeg",),
+}
 # What a line of JSON has, null where the method failed.
 FIGURES = ("psnr", "ssim", "residual", "evaluations", "seconds")
 
@@ -57,6 +66,14 @@ def compare_pictures(
     if not inputs:
         raise InputError("no INPUT; expected clean pictures or a folder of them (or --exact)")
     values = {name: value for name, value in given.items() if value is not None}
+    for name, verbs in OWN.items():
+        if name in values and task.name not in verbs:
+            raise InputError(f"--{name}: not for {task.name}; expected --task {' or '.join(verbs)}")
+    if "quality" in values and "simulate" not in values:
+        raise InputError(
+            "--quality: of the JPEG that is made of a clean picture; "
+            "expected none with --reference or --measured"
+        )
     if "scale" in values:
         values["scale"] = parse_scale(values["scale"])
     sources = [one.path for one in expand_inputs(inputs, recursive=recursive)][:count]
@@ -73,7 +90,7 @@ def compare_pictures(
         nfe=evaluations_of(nfe),
         samples=samples or 1,
         crop=crop,
-        parameters=_parameters(parameters),
+        parameters=parameters_of(parameters),
     )
     with _folder(folder) as place:
         comparison = Comparison(task, plan, place, overwrite=overwrite)
@@ -102,8 +119,12 @@ def _task(verb: str | None) -> Task:
     return known[verb]
 
 
-def _parameters(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """METHOD.NAME=VALUE as {method: {name: value}}."""
+def parameters_of(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """METHOD.NAME=VALUE as {method: {name: value}}.
+
+    Raises:
+        InputError: if one has another form, or is not finite.
+    """
     parameters: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         left, equals, text = pair.partition("=")

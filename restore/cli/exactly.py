@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from restore.cli.comparing import parameters_of
 from restore.cli.console import SOME_FAILED, print_error, progress_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
 from restore.errors import InputError
@@ -45,6 +45,7 @@ def compare_exactly(
     steps: int | None,
     nfe: str | None,
     samples: int | None,
+    parameters: Sequence[str],
     seed: int,
 ) -> int:
     """Compare with exact posteriors; returns the exit code.
@@ -53,6 +54,7 @@ def compare_exactly(
         InputError: one line that names the option.
     """
     from restore.methods.registry import find_method, methods
+    from restore.tasks.compare import check_parameters
     from restore.tasks.exact import NOISES, OPERATORS, PRIORS, ExactProblem
 
     for operator in operators:
@@ -60,15 +62,18 @@ def compare_exactly(
             raise InputError(f"--operator {operator}: expected one of {', '.join(OPERATORS)}")
     if prior not in PRIORS:
         raise InputError(f"--prior {prior}: expected one of {', '.join(PRIORS)}")
-    if shown.report is not None:
-        raise InputError("--report: of pictures; expected --csv or --json with --exact")
+    if steps is not None and nfe is not None:
+        raise InputError("--steps and --nfe: expected one of them")
     shown.check()
     levels = [parse_sigma(text, sigma_range) for text in sigmas]
     if "auto" in levels:
         raise InputError("--sigma auto: nothing to estimate; expected a level with --exact")
     noises = [float(level) for level in levels] or NOISES
     budget = evaluations_of(nfe)
-    chosen = dict(_method(name, steps, budget) for name in names or methods())
+    own = parameters_of(parameters)
+    chosen = dict(_method(name, steps, budget, own.get(name, {})) for name in names or methods())
+    for name, values in own.items():
+        check_parameters(name, values, names or tuple(methods()))
 
     rows: list[Row] = []
     problems = [(name, noise) for name in operators or OPERATORS for noise in noises]
@@ -99,24 +104,24 @@ def compare_exactly(
 
 
 def _method(
-    name: str, steps: int | None, budget: int | None
+    name: str, steps: int | None, budget: int | None, parameters: Mapping[str, Any]
 ) -> tuple[str, Method | TypeError | ValueError]:
-    """The method's name, and with its steps, or why it cannot have so many.
+    """The method's name, and with its steps and parameters, or why it cannot have them.
 
     Raises:
         InputError: if there is no such method.
     """
     from restore.methods.registry import find_method
+    from restore.solve import made_method
 
     try:
         cls = find_method(name)
     except ValueError as error:
         raise InputError(f"--method {name}: {error}") from error
+    given = dict(parameters) if steps is None else {"steps": steps, **parameters}
     try:
-        method = cls()
-        if steps is not None:
-            return cls.name, dataclasses.replace(method, steps=steps)  # type: ignore[type-var]
-        return cls.name, method if budget is None else method.within(budget)
+        method = made_method(name, given)
+        return cls.name, method if steps or budget is None else method.within(budget)
     except (TypeError, ValueError) as error:
         return cls.name, error
 

@@ -95,7 +95,7 @@ class Comparison:
         for name in plan.names:
             _check_name(name, task)
         for name, values in plan.parameters.items():
-            _check_parameters(name, values, plan.names)
+            check_parameters(name, values, plan.names)
         self.restorer = Restorer(task, plan.settings)
         self._record = Record(folder, self.configuration, overwrite=overwrite)
 
@@ -318,7 +318,17 @@ def _check_name(name: str, task: Task) -> None:
     check_method(name, task.name, [other for other in fit if other in CLASSICAL])
 
 
-def _check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:
+def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:
+    """Refuse parameters of a method that is not compared or does not have them.
+
+    Args:
+        name: of the method, as it was asked for.
+        values: by parameter.
+        names: of the methods that are compared.
+
+    Raises:
+        InputError: likewise.
+    """
     if name not in names:
         raise InputError(f"--set {name}: is not compared; {expected_one_of(names, name)}")
     known = []

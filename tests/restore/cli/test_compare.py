@@ -323,6 +323,21 @@ def test_exact_goes_on_after_a_failure(restore):
         assert [row["method"] for row in csv.DictReader(lines)] == ["exact", "tds", "ddrm"]
 
 
+def test_exact_takes_parameters(restore):
+    problem = ("compare", "--exact", "-m", "ddrm", "--operator", "mask", "--sigma", "0.05",
+               "--samples", "4", "--steps", "3", "--json")  # fmt: skip
+    plain, other, named = (
+        restore(*problem, *more).records[0]
+        for more in ((), ("--set", "ddrm.eta=0.1"), ("--set", "ddrm.steps=5"))
+    )
+    assert other["steps"] == plain["steps"] == 3
+    assert other["mean_error"] != plain["mean_error"]
+    assert named["steps"] == 5
+    wrong = restore(*problem, "--set", "ddrm.eta=high")
+    assert wrong.code == 1
+    assert "eta is 'high'" in wrong.records[0]["error"]
+
+
 def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monkeypatch):
     from restore.tasks import classical
 
@@ -375,6 +390,35 @@ def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monke
         (("--exact", "--csv", "photo.png/rows.csv"), ("photo.png/rows.csv", "writable folder")),
         (("PHOTO", "--task", "denoise", "--operator", "mask"), ("--operator", "--exact")),
         (("PHOTO", "--exact"), ("--exact", "INPUT")),
+        (("PHOTO", "--exact", "--task", "denoise"), ("--exact", "no INPUT, --task")),
+        (("--exact", "-n", "nonexistent"), ("--exact", "no --model")),
+        (
+            ("--exact", "--crop", "5", "-o", "nofolder", "--scale", "3"),
+            ("--exact", "no --crop, --output, --scale"),
+        ),
+        (("--exact", "--measured", "--recursive"), ("--exact", "no --measured, --recursive")),
+        (("--exact", "--report", "page.html"), ("--exact", "no --report")),
+        (("--exact", "--device", "cpu", "--overwrite"), ("no --device, --overwrite",)),
+        (("--exact", "--set", "ddrm.etta=1"), ("--set ddrm.etta", "eta")),
+        (("--exact", "-m", "ddrm", "--set", "pnp.steps=3"), ("--set pnp", "ddrm")),
+        (("--exact", "--set", "eta=1"), ("METHOD.NAME=VALUE",)),
+        (("--exact", "--steps", "5", "--nfe", "9"), ("--steps and --nfe",)),
+        (
+            ("PHOTO", "--task", "denoise", "--scale", "3"),
+            ("--scale: not for denoise", "--task super-resolve"),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "--mask", "nope.png"),
+            ("--mask: not for denoise", "--task inpaint"),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "--kernel", "bogus"),
+            ("--kernel: not for denoise", "super-resolve or deblur"),
+        ),
+        (("PHOTO", "--task", "deblur", "--hints", "PHOTO"), ("--hints: not for deblur",)),
+        (("PHOTO", "--task", "inpaint", "--border", "zero"), ("--border: not for inpaint",)),
+        (("PHOTO", "--task", "inpaint", "--quality", "9"), ("--quality: not for inpaint",)),
+        (("PHOTO", "--task", "dejpeg", "--measured", "--quality", "9"), ("--quality: of the",)),
         (("--exact", "--operator", "hose"), ("--operator hose", "mask")),
         (("--exact", "-m", "nothing"), ("nothing",)),
         (("--exact", "--sigma", "auto"), ("--sigma auto",)),
