@@ -16,6 +16,8 @@ from restore.io.placement import Placement, placed, standard_placement
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 # Voxels that are read; more is a damaged header.
 _MOST = 2**30
+# Millimetres of the header's unit of lengths (metre, micrometre), and the bits that say it.
+_UNITS, _SPATIAL = {1: 1e3, 3: 1e-3}, 7
 # From DICOM's axes (left, back, head) to NIfTI's (right, front, head), and back.
 _TURNED = np.array([-1.0, -1.0, 1.0])
 
@@ -52,9 +54,13 @@ def read_nifti(path: Path) -> NiftiVolume:
         shape = image.shape
         if len(shape) not in (2, 3, 4) or min(shape) < 1 or np.prod(shape, dtype=float) > _MOST:
             raise InputError(f"{path}: the volume is {list(shape)}, expected two or three axes")
+        if np.prod(shape[3:]) > 1:
+            raise InputError(f"{path}: {shape[3]} volumes of {list(shape[:3])}, expected one")
         values = np.asarray(image.dataobj, dtype=np.float32)
-        zooms = tuple(float(zoom) for zoom in image.header.get_zooms()[:3])
+        unit = _UNITS.get(int(image.header["xyzt_units"]) & _SPATIAL, 1.0)
+        zooms = tuple(unit * float(zoom) for zoom in image.header.get_zooms()[:3])
         affine = np.asarray(image.affine, dtype=np.float64)
+        affine[:3] *= unit
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, expected NIfTI") from None
     except InputError:
@@ -62,9 +68,7 @@ def read_nifti(path: Path) -> NiftiVolume:
     except Exception as error:  # nibabel raises what its decoders raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{path}: {reason}, expected a whole NIfTI file") from error
-    values = values.reshape(*values.shape[:3], *(1,) * (3 - values.ndim))[:, :, :, ...]
-    if values.ndim == 4:
-        values = values[..., 0]
+    values = values.reshape(*shape[:2], -1)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: values that are not finite, expected a volume")
     zooms = tuple(z if np.isfinite(z) and z > 0 else 1.0 for z in (*zooms, 1.0, 1.0)[:3])

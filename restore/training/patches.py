@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.io.levels import to_integer
+from restore.io.picture import read_picture
 from restore.training.recipe import Recipe
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm"}
@@ -44,6 +46,8 @@ class Patches:
         self._folder, self._recipe, self._on_unreadable = folder, recipe, on_unreadable
         self._mode = "L" if recipe.channels == 1 else "RGB"
         self._unreadable: set[Path] = set()
+        self._cache: dict[Path, NDArray[np.uint8]] = {}
+        self._cached = 0
         names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         large = [p for p in names if self._smaller_side(p) >= recipe.patch]
         self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or large[-1:]
@@ -53,8 +57,6 @@ class Patches:
                 f"{folder}: found {len(names)} pictures, none of {recipe.patch} pixels or more; "
                 f"expected a folder of pictures to learn from"
             )
-        self._cache: dict[Path, NDArray[np.uint8]] = {}
-        self._cached = 0
 
     def batch(self, step: int) -> Tensor:
         """The patches of one step: [B, C, patch, patch], channels last in memory."""
@@ -108,16 +110,18 @@ class Patches:
         raise InputError(f"{self._folder}: no picture can be read; expected pictures to learn from")
 
     def _picture(self, path: Path) -> NDArray[np.uint8] | None:
-        """[h, w, C]; None where its data is cut off or damaged, which its header did not tell."""
+        """[h, w, C], of any depth rounded to 8 bits; None where it cannot be read."""
         cached = self._cache.get(path)
         if cached is not None or path in self._unreadable:
             return cached
         try:
-            with Image.open(path) as image:
-                pixels = np.array(image.convert(self._mode))
-        except (OSError, SyntaxError) as error:  # SyntaxError: a damaged PNG, in Pillow's words
-            self._leave_out(path, error)
+            levels = to_integer(read_picture(path).pixels, 8)
+        except InputError as error:
+            self._unreadable.add(path)
+            self._on_unreadable(f"{error}; left out")
             return None
+        upright = levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0))
+        pixels = np.array(Image.fromarray(upright).convert(self._mode))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if self._cached + pixels.nbytes <= CACHE_BYTES:
             self._cache[path] = pixels
@@ -125,17 +129,14 @@ class Patches:
         return pixels
 
     def _smaller_side(self, path: Path) -> int:
-        """In pixels; 0 where the header cannot be read."""
+        """In pixels; 0 where it cannot be read."""
         try:
             with Image.open(path) as image:
                 return min(image.size)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            self._leave_out(path, error)
-            return 0
-
-    def _leave_out(self, path: Path, error: Exception) -> None:
-        self._unreadable.add(path)
-        self._on_unreadable(f"{path}: {error}; left out")
+        except (OSError, SyntaxError, Image.DecompressionBombError):
+            # A kind of TIFF that Pillow does not know, or no picture at all.
+            pixels = self._picture(path)
+            return 0 if pixels is None else min(pixels.shape[:2])
 
 
 def _cosine(side: int, rng: np.random.Generator) -> Tensor:

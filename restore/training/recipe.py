@@ -37,7 +37,8 @@ class Recipe(BaseModel):
     )
     pyramid: tuple[float, ...] = (1.0, 0.75, 0.5)
     full_size_share: float = Field(0.5, ge=0, le=1)
-    seed: int = 0
+    # Of a step the noise has the seed 2^32 seed + step, of 64 bits.
+    seed: int = Field(0, ge=0, lt=2**32)
 
     sigma_median: float = Field(0.1, gt=0)
     sigma_spread: float = Field(1.2, gt=0)

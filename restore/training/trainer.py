@@ -237,27 +237,39 @@ class Trainer:
                 f"{self.folder}: holds a run with another recipe ({'; '.join(changed)}); "
                 f"expected the same, or another output folder"
             )
-        state = self._read("checkpoint.pt")
+        name, state = "checkpoint.pt", self._read("checkpoint.pt")
         decay_start = previous.steps - round(previous.decay * previous.steps)
         if self.recipe.steps != previous.steps and state["step"] > decay_start:
-            state = self._read("trunk.pt")
+            name, state = "trunk.pt", self._read("trunk.pt")
         if state["step"] > self.recipe.steps:
             raise InputError(
                 f"{self.folder}: the run stands at step {state['step']}; "
                 f"expected --steps of at least that, found {self.recipe.steps}"
             )
+        try:
+            self.network.load_state_dict(state["network"])
+            self._average = {n: state["average"][n] for n in self._average}
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self._level_loss = state["level_loss"]
+        except Exception as error:  # a file of anything else that torch wrote
+            raise self._damaged(name) from error
         self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self._average = state["average"]
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self._level_loss = state["level_loss"]
 
     def _read(self, name: str) -> dict[str, Any]:
-        state: dict[str, Any] = torch.load(
-            self.folder / name, map_location=self.device, weights_only=True
+        try:
+            state = torch.load(self.folder / name, map_location=self.device, weights_only=True)
+            if isinstance(state["step"], int):
+                return dict(state)
+        except Exception as error:  # torch and its unpickler raise anything on a damaged file
+            raise self._damaged(name) from error
+        raise self._damaged(name)
+
+    def _damaged(self, name: str) -> InputError:
+        return InputError(
+            f"{self.folder / name}: missing, cut or damaged, expected the state of the run in this "
+            "folder; another output folder begins anew"
         )
-        return state
 
 
 def network_of(recipe: Recipe) -> GatedUNet:

@@ -137,6 +137,31 @@ def test_bad_nifti_is_one_line(tmp_path):
         read_nifti(path)
 
 
+def test_of_four_axes_one_volume_is_read_and_several_are_one_line(tmp_path):
+    path, values = tmp_path / "a.nii", volume(5, 4, 3)
+    nibabel.save(nibabel.Nifti1Image(values[..., None], np.eye(4)), path)
+    assert np.array_equal(read_nifti(path).values, values.transpose(2, 1, 0)[:, ::-1])
+    nibabel.save(nibabel.Nifti1Image(volume(5, 4, 1, 3), np.eye(4)), path)
+    with pytest.raises(InputError, match=r"a.nii: 3 volumes of \[5, 4, 1\], expected one$"):
+        read_nifti(path)
+
+
+@pytest.mark.parametrize(("unit", "millimetres"), [("micron", 1e-3), ("meter", 1e3), ("mm", 1)])
+def test_lengths_of_nifti_are_in_its_unit(tmp_path, unit, millimetres):
+    affine = np.diag([50.0, 40, 30, 1])
+    affine[:3, 3] = 7, -8, 9
+    image = nibabel.Nifti1Image(volume(5, 4, 3), affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    read = read_nifti(tmp_path / "a.nii")
+    assert read.spacing == pytest.approx((40 * millimetres, 50 * millimetres, 30 * millimetres))
+    write_nifti(tmp_path / "b.nii", *read)
+    back = nibabel.load(tmp_path / "b.nii")
+    affine[:3] *= millimetres
+    assert np.allclose(back.affine, affine, rtol=1e-5)
+    assert back.header.get_xyzt_units()[0] == "mm"
+
+
 def test_several_slices_are_shown_side_by_side(tmp_path):
     values = np.stack([np.full((4, 5), level) for level in (0.0, 1.0, 2.0)])
     write_shown(tmp_path / "a.png", values, white=2)

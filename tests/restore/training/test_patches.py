@@ -2,7 +2,9 @@ import re
 
 import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image
 
 from restore.errors import InputError
 from restore.training.patches import Patches
@@ -63,7 +65,7 @@ def test_what_cannot_be_read_is_left_out_with_a_line(pictures, recipe):
     patches = Patches(pictures, recipe, lines.append)
     assert patches.training == whole.training
     assert len(lines) == 1
-    assert re.fullmatch(r".*broken\.png: cannot identify .*; left out", lines[0])
+    assert re.fullmatch(r".*broken\.png: not a picture, expected .*; left out", lines[0])
     for step in range(8):
         assert patches.batch(step).isfinite().all()
     assert len(lines) == 2
@@ -78,3 +80,42 @@ def test_a_folder_of_cut_pictures_is_refused(recipe, pictures):
     assert patches.validation() == []
     with pytest.raises(InputError, match="no picture can be read; expected pictures to learn from"):
         patches.batch(0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "kind", ["L.png", "I;16.png", "I;16.tif", "F.tif", "RGB;16.tif", "RGB;F.tif"]
+)
+def test_the_depth_of_a_picture_does_not_change_its_greys(tmp_path, recipe, kind, channels):
+    """Uniform greys: mean 0.5 to 0.02 (six deviations of 48 x 48 pixels), hardly one clipped."""
+    grey = np.random.default_rng(0).uniform(0, 1, (48, 48)).astype(np.float32)
+    grey = np.stack([grey] * 3, -1) if kind.startswith("RGB") else grey
+    photometric = "rgb" if kind.startswith("RGB") else "minisblack"
+    path = tmp_path / f"a{kind[kind.index('.') :]}"
+    if "F" in kind:
+        tifffile.imwrite(path, grey, photometric=photometric)
+    else:
+        top, dtype = (65535, np.uint16) if "16" in kind else (255, np.uint8)
+        stored = np.rint(grey * top).astype(dtype)
+        if path.suffix == ".tif":
+            tifffile.imwrite(path, stored, photometric=photometric)
+        else:
+            Image.fromarray(stored).save(path)
+    lines: list[str] = []
+    patches = Patches(tmp_path, recipe.model_copy(update={"channels": channels}), lines.append)
+    (crop,) = patches.validation()
+    assert lines == []
+    assert crop.mean().item() == pytest.approx(grey.mean(), abs=0.004)
+    assert crop.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert ((crop == 0) | (crop == 1)).float().mean() < 0.01
+
+
+def test_eight_bits_are_read_as_they_are_stored(pictures, recipe):
+    patches = Patches(pictures, recipe)
+    with Image.open(patches.held_out[0]) as image:
+        stored = np.asarray(image.convert("RGB"))
+        grey = np.asarray(image.convert("L"))
+    (crop,) = patches.validation()
+    assert np.array_equal(np.rint(crop[0].numpy() * 255), stored.transpose(2, 0, 1))
+    (crop,) = Patches(pictures, recipe.model_copy(update={"channels": 1})).validation()
+    assert np.array_equal(np.rint(crop[0].numpy() * 255), grey[None])

@@ -6,7 +6,9 @@ import time
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from restore.cli.app import app
 from restore.errors import InputError
 from restore.prior.models import load_prior
 from restore.training.export import export_model
@@ -63,6 +65,30 @@ def test_another_recipe_in_the_same_folder_is_refused(recipe, pictures, tmp_path
         Trainer(recipe.model_copy(update={"batch_size": 8}), pictures, tmp_path / "run", CPU)
     with pytest.raises(InputError, match=r"stands at step 9; expected --steps of at least"):
         Trainer(recipe.model_copy(update={"steps": 5}), pictures, tmp_path / "run", CPU)
+
+
+@pytest.mark.parametrize("content", ["cut", "empty", "another", "missing"])
+def test_a_damaged_checkpoint_is_one_line(recipe, pictures, tmp_path, content):
+    Trainer(recipe, pictures, tmp_path / "run", CPU).run()
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    if content == "another":
+        torch.save({"step": 3}, checkpoint)
+    elif content == "missing":
+        checkpoint.unlink()
+    else:
+        checkpoint.write_bytes(checkpoint.read_bytes()[: 1000 if content == "cut" else 0])
+    with pytest.raises(InputError, match=r"checkpoint.pt: missing, cut or damaged, expected the"):
+        Trainer(recipe, pictures, tmp_path / "run", CPU)
+
+
+def test_every_seed_of_32_bits_trains_and_no_other_is_taken(recipe, pictures, tmp_path):
+    largest = recipe.model_copy(update={"seed": 2**32 - 1, "steps": 1})
+    Trainer(largest, pictures, tmp_path / "run", CPU).run()
+    done = CliRunner().invoke(
+        app, ["train", str(pictures), "-o", str(tmp_path / "other"), "--seed", str(2**32)]
+    )
+    assert done.exit_code == 2
+    assert done.stderr == "recipe: seed: Input should be less than 4294967296\n"
 
 
 def test_a_killed_command_resumes(pictures, tmp_path):
