@@ -46,7 +46,7 @@ from restore.tasks.run import (
 )
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task
+from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task, in_units_of
 from restore.tasks.written import mended, read_back
 
 Pixels = NDArray[np.float32]
@@ -232,18 +232,17 @@ class Restorer:
         """
         settings = settings or self.settings
         picture = read_picture(source)
-        truth = None
-        if settings.reference is not None:
-            truth = read_picture(settings.reference).pixels
+        reference = None if settings.reference is None else read_picture(settings.reference)
         if settings.simulate:
-            truth = picture.pixels
+            reference = picture
             pixels, settings = self.task.degrade(picture, settings)
             self.task.write_degraded(degraded, pixels, picture, settings)
             picture = read_picture(degraded)
         measurement = self.task.measure(picture, settings, self.device)
         if settings.init is not None:
-            measurement = started_from(settings.init, measurement)
+            measurement = started_from(settings.init, picture, measurement)
         size = measurement.written.operator.domain.shape
+        truth = None if reference is None else in_units_of(picture, reference)
         if truth is not None and truth.shape != size:
             raise InputError(
                 f"{settings.reference or source}: the reference is {size_text(truth.shape)}, "

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from restore.io.levels import FLOAT_BITS
 from restore.io.picture import Picture, write_picture
 from restore.methods.likelihood import damped_pinv
 from restore.metrics import estimate_noise
@@ -172,6 +175,16 @@ class Task(ABC):
 def pixels_of(picture: Picture, device: torch.device) -> Tensor:
     """The colours of a picture as [1, C, H, W]."""
     return torch.as_tensor(picture.pixels, dtype=torch.float32, device=device)[None]
+
+
+def in_units_of(picture: Picture, other: Picture) -> NDArray[np.float32]:
+    """The colours [C, H, W] of another picture in units of the white of `picture`.
+
+    White is a number of its own in floating point alone, and each file's is its own.
+    """
+    if picture.bits != FLOAT_BITS or other.bits != FLOAT_BITS:
+        return other.pixels
+    return other.pixels * np.float32(other.scale / picture.scale)
 
 
 def noise_level(
