@@ -39,6 +39,10 @@ class Column:
 
 
 COLUMNS: dict[str, Column] = {
+    "inputs": Column(
+        "inputs", "{:.0f}", "whose PSNR (or residual) every method has: the mean is over these"
+    ),
+    "equal": Column("equal", "{:.0f}", "inputs that came back equal to the truth: infinite PSNR"),
     "psnr": Column("PSNR", "{:.2f}", "dB, of the mean of the samples"),
     "psnr_sample": Column("one sample", "{:.2f}", "PSNR of the first sample alone"),
     "ssim": Column("SSIM", "{:.4f}", "structural similarity, of the mean"),

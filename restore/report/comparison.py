@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,8 @@ def _figures(summary: Sequence[Row]) -> str:
     return (
         f'<div class="wide"><table><thead><tr>{_head("method")}{heads}{last}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
-        "<p>Means over the inputs, ± their standard error.</p>"
+        "<p>Means over the inputs for which every method has the figure, ± their standard error."
+        "</p>"
         f"{plot}<dl>{meanings}</dl>"
     )
 
@@ -196,7 +198,7 @@ def _section(one: Input) -> str:
         _figure(name, "", _image(name, known[name])) for name in (TRUTH, MEASURED) if name in known
     ]
     made = [_method_figure(shown, maps[shown.method], white) for shown in one.shown]
-    stage = _stage(known, _best(one.shown)) if len(known) > 1 else ""
+    stage = _stage(known, _best(one)) if len(known) > 1 else ""
     return (
         f'<section class="input" style="--ratio:{_ratio(known):.6g};--zoom:1;--x:0;--y:0">'
         f"<h2>{html.escape(one.name)}</h2>{_sizes(full, known)}{stage}"
@@ -324,11 +326,19 @@ def _white(maps: Iterable[Mapping[str, Pixels]]) -> float:
     return max(_LEAST_WHITE, float(np.median(tops))) if tops else _LEAST_WHITE
 
 
-def _best(shown: Sequence[ShownMethod]) -> str | None:
-    made = [one for one in shown if one.picture is not None]
+def _best(one: Input) -> str | None:
+    """The method with the highest PSNR, which is infinite for a picture equal to the truth."""
+    made = [shown for shown in one.shown if shown.picture is not None]
     if not made:
         return None
-    return max(made, key=lambda one: one.row.get("psnr") or 0.0).method
+    if one.truth is None:
+        return made[0].method
+
+    def level(shown: ShownMethod) -> float:
+        psnr = shown.row.get("psnr")
+        return math.inf if psnr is None else float(psnr)
+
+    return max(made, key=level).method
 
 
 def _json_element(name: str, value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -156,25 +156,37 @@ class Comparison:
         return self._record.rows(inputs, self.plan.names)
 
     def summary(self, inputs: Sequence[Path]) -> list[Row]:
-        """A row for each method: means over the inputs and standard errors, the best first."""
-        rows, summaries = self.rows(inputs), []
-        for method in self.plan.names:
-            mine = [row for row in rows if row["method"] == method]
-            good = [row for row in mine if "error" not in row]
+        """A row for each method, the best first: means over inputs and their standard errors.
+
+        A mean is over the inputs for which every method has the figure, of the methods that have
+        it at all; `inputs` is the number of those of the PSNR (of the residual where no truth is
+        known). A picture equal to the truth has no PSNR: `equal` counts them, None where there are
+        none, and a method with no other picture comes first.
+        """
+        rows = self.rows(inputs)
+        truth_known = self.plan.settings.simulate or self.plan.settings.reference is not None
+        good = {
+            method: {
+                row["input"]: row for row in rows if row["method"] == method and "error" not in row
+            }
+            for method in self.plan.names
+        }
+        shared = {name: _shared(good.values(), name) for name in FIGURES}
+        summaries = []
+        for method, mine in good.items():
             summary: Row = {"input": "*", "task": self.task.name, "method": method}
             for name in FIGURES:
-                values = [row[name] for row in good if row[name] is not None]
-                summary[name] = statistics.fmean(values) if values else None
-                several = len(values) > 1
-                summary[f"{name}_se"] = (
-                    statistics.stdev(values) / math.sqrt(len(values)) if several else None
-                )
-            summary["samples"] = good[0]["samples"] if good else None
-            summary |= {"count": len(good), "failed": len(mine) - len(good)}
-            if mine and not good:
-                summary["error"] = mine[0]["error"]
+                values = [row[name] for source, row in mine.items() if source in shared[name]]
+                summary |= _mean(name, [value for value in values if value is not None])
+            errors = [row["error"] for row in rows if row["method"] == method and "error" in row]
+            equal = sum(row["psnr"] is None for row in mine.values()) if truth_known else 0
+            summary["samples"] = next(iter(mine.values()))["samples"] if mine else None
+            summary["inputs"] = len(shared["psnr"] or shared["residual"]) if mine else None
+            summary |= {"equal": equal or None, "count": len(mine), "failed": len(errors)}
+            if errors and not mine:
+                summary["error"] = errors[0]
             summaries.append(summary)
-        return sorted(summaries, key=lambda row: (row["psnr"] is None, -(row["psnr"] or 0)))
+        return sorted(summaries, key=_rank)
 
     def picture(self, source: Path, method: str) -> Path:
         """Where the picture is that a method made of an input."""
@@ -345,6 +357,27 @@ def said(error: Exception) -> str:
     """An error in one line, with its kind where the message alone may not tell."""
     text = " ".join(str(error).split())
     return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"
+
+
+def _shared(rows: Iterable[Mapping[str, Row]], name: str) -> set[str]:
+    """The inputs for which all methods have a figure that have it for any; `rows` by input."""
+    having = [{source for source, row in of.items() if row[name] is not None} for of in rows]
+    having = [sources for sources in having if sources]
+    return set.intersection(*having) if having else set()
+
+
+def _mean(name: str, values: Sequence[float]) -> Row:
+    several = len(values) > 1
+    error = statistics.stdev(values) / math.sqrt(len(values)) if several else None
+    return {name: statistics.fmean(values) if values else None, f"{name}_se": error}
+
+
+def _rank(summary: Row) -> tuple[bool, float, int]:
+    """Sorts infinite PSNR first and none last."""
+    level, equal = summary["psnr"], summary["equal"] or 0
+    if level is None and equal and equal == summary["count"]:
+        level = math.inf
+    return (level is None, -(level or 0.0), -equal)
 
 
 def _scores(

@@ -264,6 +264,46 @@ class _Sources(HTMLParser):
         self.found += [value for name, value in attributes if name in ("src", "href")]
 
 
+def test_a_perfect_method_comes_first_and_means_are_over_the_same_inputs(restore, photo, tmp_path):
+    Image.open(photo).convert("L").convert("RGB").save(tmp_path / "grey.png")
+    run = ("--task", "colorize", "--crop", "16", "-m", "pnp", "-m", "grey", "--nfe", "2")
+    alone = restore("compare", "grey.png", *run, "--json").records
+    assert alone[1]["psnr"] is None
+    assert [row["method"] for row in alone[2:]] == ["grey", "pnp"]
+    assert [row["equal"] for row in alone[2:]] == [1, None]
+    assert [row["inputs"] for row in alone[2:]] == [1, 1]
+    assert alone[3]["psnr"] == alone[0]["psnr"] > 20
+    page = restore("compare", "grey.png", *run, "--report", "page.html")
+    assert page.code == 0, page.err
+    assert "<option selected>grey</option>" in Path("page.html").read_text()
+    # The grey picture counts for no mean PSNR, since it has none by one of them.
+    both = restore("compare", photo, "grey.png", *run, "--json").records
+    pnp, grey, pnp_of_grey, _ = both[:4]
+    levels = {row["method"]: row["psnr"] for row in both[4:]}
+    assert levels == {"pnp": pnp["psnr"], "grey": grey["psnr"]}
+    assert all((row["inputs"], row["count"], row["psnr_se"]) == (1, 2, None) for row in both[4:])
+    means = {row["method"]: row["ssim"] for row in both[4:]}
+    assert means["pnp"] == pytest.approx((pnp["ssim"] + pnp_of_grey["ssim"]) / 2)
+
+
+@pytest.mark.usefixtures("_own_method")
+def test_an_input_on_which_a_method_failed_counts_for_none(restore, photo, second, tmp_path):
+    text = (tmp_path / "mine.py").read_text()
+    # It fails on the input that is brighter at the top.
+    test = "x / 0 * 0 if problem.y[..., 0, :].mean() > problem.y[..., -1, :].mean() else x"
+    (tmp_path / "mine.py").write_text(text.replace('"fill": x,', f'"fill": {test},'))
+    done = _compare(restore, photo, second, "-m", "mine:Own", "-m", "bicubic", "--json")
+    assert done.code == 1
+    rows, summary = done.records[:4], {row["method"]: row for row in done.records[4:]}
+    (kept,) = [row["input"] for row in rows if row["method"] == "mine:Own" and "error" not in row]
+    (bicubic,) = [
+        row["psnr"] for row in rows if row["method"] == "bicubic" and row["input"] == kept
+    ]
+    assert summary["bicubic"]["psnr"] == bicubic
+    assert [row["inputs"] for row in summary.values()] == [1, 1]
+    assert (summary["bicubic"]["count"], summary["mine:Own"]["failed"]) == (2, 1)
+
+
 def test_report_and_csv(restore, photo, second):
     methods = ("-m", "ddrm", "-m", "snips", "-m", "bicubic")
     done = _compare(

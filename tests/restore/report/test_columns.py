@@ -20,4 +20,4 @@ def test_columns_without_values_are_left_out():
 def test_there_is_a_column_for_each_figure():
     from restore.tasks.compare import FIGURES
 
-    assert tuple(COLUMNS) == FIGURES
+    assert tuple(COLUMNS) == ("inputs", "equal", *FIGURES)

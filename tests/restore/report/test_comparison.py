@@ -151,6 +151,13 @@ def test_the_slider_chooses_among_the_pictures_that_there_are(page):
     assert chosen == [[False, True, False, False], [False, False, True, False]]
 
 
+def test_the_slider_shows_a_picture_equal_to_the_truth_as_the_best(write, truth, shown):
+    perfect = shown(truth, "decoded", 0.0)
+    perfect = replace(perfect, row={**perfect.row, "psnr": None})
+    text = write([Input("a.png", None, truth, [shown(truth, "ddrm", 0.1), perfect])]).read_text()
+    assert "<option selected>decoded</option>" in text
+
+
 def test_an_input_without_any_picture(write, failed):
     text = write([Input("gone.png", None, None, [failed("*", "gone.png: not found")])]).read_text()
     assert Page(text).open == []
