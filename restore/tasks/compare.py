@@ -221,9 +221,10 @@ class Comparison:
         except Exception as error:  # whatever it is, the other methods go on
             return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
-        best, bits = x.mean(dim=0), case.picture.bits
+        # As deep as a PNG of the picture is: the figures are those of the file that is kept.
+        best, bits = x.mean(dim=0), 8 if case.picture.bits <= 8 else 16
         written = as_written(as_array(best), bits)
-        write_picture(self.picture(source, method), written)
+        write_picture(self.picture(source, method), written, bits=bits)
         spread = None
         if len(x) > 1:
             with atomic_path(self.spread(source, method)) as temporary:

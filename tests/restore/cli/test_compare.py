@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restore.io.picture import read_picture
+from restore.metrics import psnr
+
 FAST = ("--nfe", "5", "--crop", "16", "--scale", "2")
 
 
@@ -57,6 +60,22 @@ def test_scores_what_the_verb_writes(restore, tmp_path, photo):
     assert row["psnr"] == pytest.approx(verb["metrics"]["psnr"])
     assert row["ssim"] == pytest.approx(verb["metrics"]["ssim"])
     assert row["residual"] == pytest.approx(verb["residual"])
+
+
+@pytest.mark.parametrize("name", ["deep.png", "float.npy", "bilevel.png"])
+def test_the_file_that_is_kept_has_the_figures(restore, photo, tmp_path, name):
+    levels = np.asarray(Image.open(photo).convert("L"), np.float32)
+    if name == "deep.png":
+        Image.fromarray((257 * levels + 100).astype(np.uint16)).save(name)
+    elif name == "float.npy":
+        np.save(name, levels / 300)
+    else:
+        Image.fromarray(levels > 128).save(name)
+    run = ("--task", "super-resolve", "--scale", "2", "-m", "bicubic", "-o", "kept", "--json")
+    row = restore("compare", name, *run).records[0]
+    made = read_picture(next(tmp_path.glob("kept/*/bicubic.png")))
+    assert made.bits == (8 if name == "bilevel.png" else 16)
+    assert row["psnr"] == psnr(made.pixels, read_picture(name).pixels)
 
 
 def test_samples_are_averaged_and_calibrated(restore, photo):
