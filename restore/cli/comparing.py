@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from restore.report.columns import COLUMNS, Column
 from restore.tasks.settings import parse_scale, resolve_settings, scalar
 
 if TYPE_CHECKING:
+    from restore.io.files import InputFile
     from restore.tasks.compare import Comparison
     from restore.tasks.record import Row
     from restore.tasks.task import Task
@@ -60,6 +62,7 @@ def compare_pictures(
     """
     from restore.io.files import check_written, expand_inputs
     from restore.tasks.compare import Comparison, Plan, fitting
+    from restore.tasks.record import CONFIGURATION, ROWS
 
     task = _task(verb)
     shown.check()
@@ -76,10 +79,14 @@ def compare_pictures(
         )
     if "scale" in values:
         values["scale"] = parse_scale(values["scale"])
-    sources = [one.path for one in expand_inputs(inputs, recursive=recursive)][:count]
-    pages = (("--report", shown.report), ("--csv", shown.csv))
     read = [value for value in values.values() if isinstance(value, Path)]
-    check_written([(name, path) for name, path in pages if path is not None], [*sources, *read])
+    if Path(values.get("kernel", "")).is_file():
+        read.append(Path(values["kernel"]))
+    sources = _pictures(expand_inputs(inputs, recursive=recursive), read, folder)[:count]
+    written = [("--report", shown.report), ("--csv", shown.csv)]
+    if folder is not None:
+        written += [("--output", folder / name) for name in (ROWS, CONFIGURATION)]
+    check_written([(name, path) for name, path in written if path is not None], [*sources, *read])
     if "reference" in values and len(sources) > 1:
         raise InputError(f"--reference: one picture for {len(sources)} inputs; expected one input")
     if crop is not None and "simulate" not in values:
@@ -107,6 +114,31 @@ def compare_pictures(
         rows = [row | {"failed": row["failed"] or None} for row in summary]
         print_table(rows, ("method",), COLUMNS | {"failed": FAILED})
     return SOME_FAILED if failed else 0
+
+
+def _pictures(found: Sequence[InputFile], read: Sequence[Path], folder: Path | None) -> list[Path]:
+    """The inputs: what is named, and of folders all but options' files and earlier results.
+
+    Raises:
+        InputError: if there are none.
+    """
+    options = {os.path.realpath(path) for path in read}
+    results = None if folder is None else Path(os.path.realpath(folder))
+
+    def is_input(one: InputFile) -> bool:
+        if one.folder is None:
+            return True
+        real, inside = os.path.realpath(one.path), Path(os.path.realpath(one.folder))
+        made = results is not None and results != inside and results in Path(real).parents
+        return real not in options and not made
+
+    sources = [one.path for one in found if is_input(one)]
+    if not sources:
+        raise InputError(
+            f"{found[0].folder}: no picture but an option's file or an earlier result; "
+            "expected clean pictures"
+        )
+    return sources
 
 
 def _task(verb: str | None) -> Task:

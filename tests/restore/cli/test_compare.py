@@ -200,6 +200,33 @@ def test_a_mask_is_cropped_with_its_picture(restore, tmp_path, photo, mask):
     assert row["psnr"] == found[0]
 
 
+def test_a_file_of_an_option_is_neither_an_input_nor_written_over(restore, tmp_path, photo, mask):
+    (tmp_path / "blur.png").write_bytes(mask.read_bytes())
+    Image.fromarray(np.full((3, 3), 255, np.uint8)).save(tmp_path / "box.png")
+    inpaint = ("--task", "inpaint", "-m", "biharmonic", "--mask", mask)
+    names = ["blur.png", "photo.png"]
+    for _ in range(2):  # nor are the pictures of the first time
+        run = restore("compare", ".", "--recursive", *inpaint, "--json", "-o", "done")
+        rows = [row for row in run.records if row["input"] != "*"]
+        assert [row["input"] for row in rows if row["input"] != "box.png"] == names
+    named = restore("compare", mask, *inpaint, "--json").records
+    assert named[0]["input"] == str(mask)
+    (tmp_path / "alone").mkdir()
+    mask.rename(tmp_path / "alone" / "mask.png")
+    alone = restore("compare", "alone", *inpaint[:-1], "alone/mask.png")
+    assert alone.code == 2
+    assert "alone: no picture but" in alone.err
+    deblur = ("--task", "deblur", "-m", "wiener", "--kernel", "box.png")
+    before = (tmp_path / "box.png").read_bytes()
+    over = restore("compare", photo, *deblur, "--csv", "box.png")
+    assert over.code == 2
+    assert "--csv: its output box.png is an input" in over.err
+    assert (tmp_path / "box.png").read_bytes() == before
+    record = restore("compare", photo, *deblur, "-o", "done2", "--csv", "done2/rows.jsonl")
+    assert record.code == 2
+    assert "done2/rows.jsonl" in record.err
+
+
 OWN = """
 from dataclasses import dataclass
 from typing import ClassVar
