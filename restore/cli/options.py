@@ -149,7 +149,8 @@ class CommonOptions:
         typer.Option(
             min=1,
             max=100,
-            help="JPEG quality. [default: the input's own tables, else 95]",
+            help="Of a JPEG output; of the simulated one with `dejpeg --simulate`. "
+            "[default: the input's own tables, else 95]",
         ),
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False

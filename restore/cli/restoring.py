@@ -60,7 +60,6 @@ class Restores(Protocol):
         output: Path,
         *,
         suffix: str,
-        quality: int | None = None,
         on_step: Callable[[int, int, Any], None] | None = None,
     ) -> Result:
         """Restore one file."""
@@ -219,9 +218,8 @@ def _run_jobs(
             bar = progress.add_task(job.source.name, total=None, note="")
             try:
                 result = restorer.restore(
-                    job.source, job.output, suffix=suffix, quality=common.quality,
-                    on_step=_show_step(progress, bar),
-                )  # fmt: skip
+                    job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
+                )
             except InputError as error:
                 if common.json:
                     typer.echo(json.dumps({"input": str(job.source), "error": str(error)}))

@@ -105,7 +105,7 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
     # A periodic picture, of which this one may be a part.
     height, width = operator.torus if isinstance(operator, Blur) else shape[1:]
     frequency, real = _frequencies(height, width)
-    spectrum = y.var((-2, -1)).mean().cpu() / frequency.reciprocal().mean() / real
+    spectrum = y.var((-2, -1), correction=0).mean().cpu() / frequency.reciprocal().mean() / real
     rows, columns = kernel.shape
     wrapped = F.pad(kernel.double().cpu(), (0, width - columns, 0, height - rows))
     gain = torch.fft.rfft2(wrapped).abs().square()

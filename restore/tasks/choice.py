@@ -7,9 +7,13 @@ from collections.abc import Collection
 from typing import Any
 
 from restore.errors import InputError, expected_one_of
+from restore.methods.base import Method
 from restore.methods.registry import find_method, methods
 from restore.own import is_own
 from restore.tasks.settings import RunSettings
+
+# They draw no samples, but begin at random, so that their estimates differ from seed to seed.
+VARYING = frozenset({"reddiff"})
 
 
 def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
@@ -29,11 +33,7 @@ def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
     fit = [*classical, *(other for other, cls in known.items() if verb in cls.tasks)]
     if name not in known and not is_own(name):
         raise InputError(f"--method {name}: unknown; for {verb} {expected_one_of(fit, name)}")
-    try:
-        method = find_method(name)
-    except ValueError as error:
-        raise InputError(f"--method {error}") from error
-    if verb not in method.tasks:
+    if verb not in _found(name).tasks:
         raise InputError(f"--method {name}: not for {verb}; {expected_one_of(fit, name)}")
 
 
@@ -47,12 +47,43 @@ def check_estimate(settings: RunSettings, classical: Collection[str]) -> None:
     Raises:
         InputError: likewise.
     """
-    several = settings.samples is not None or settings.average not in (None, 1)
-    if settings.method in classical and (settings.parameters or several):
+    if settings.method in classical and (settings.parameters or wants_several(settings)):
         raise InputError(
             f"--method {settings.method}: classical, it gives one estimate and has no parameters; "
             "expected no --samples, --average, --steps, --eta, --particles or --set"
         )
+
+
+def check_samples(settings: RunSettings, sampler: str) -> None:
+    """Refuse several samples of a method that gives one estimate, whose spread would be none.
+
+    Args:
+        settings: what the user chose.
+        sampler: the method that the verb draws samples with.
+
+    Raises:
+        InputError: likewise.
+    """
+    name = settings.method
+    if name is None or not wants_several(settings) or not (name in methods() or is_own(name)):
+        return
+    if not _found(name).samples and name not in VARYING:
+        raise InputError(
+            f"--method {name}: gives one estimate; expected no --samples or --average, or a "
+            f"method that draws samples, such as {sampler}"
+        )
+
+
+def wants_several(settings: RunSettings) -> bool:
+    """Whether the user asks for samples, or for their mean."""
+    return settings.samples is not None or settings.average not in (None, 1)
+
+
+def _found(name: str) -> type[Method]:
+    try:
+        return find_method(name)
+    except ValueError as error:
+        raise InputError(f"--method {error}") from error
 
 
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:

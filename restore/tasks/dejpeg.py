@@ -47,6 +47,7 @@ class Dejpeg(Task):
     sampling = Preset("ddrm-jpeg", {"steps": 10}, average=8)
     # The input's tables would give the input again.
     keeps_tables = False
+    quality_degrades = True
     degraded_suffix = ".jpg"
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:

@@ -91,7 +91,6 @@ class Restorer:
         output: Path,
         *,
         suffix: str,
-        quality: int | None = None,
         on_step: StepCallback | None = None,
     ) -> Result:
         """Restore one file.
@@ -100,7 +99,6 @@ class Restorer:
             source: the picture.
             output: where the restored picture goes.
             suffix: what `output` has after the input's name; `--simulate` puts `_degraded` there.
-            quality: of a JPEG output; None for the input's own tables.
             on_step: called after each evaluation of the network; an exception in it cancels.
 
         Raises:
@@ -126,7 +124,7 @@ class Restorer:
             raise InputError(f"{source}: {error}") from error
         best = x[0] if len(x) == 1 else x.mean(dim=0)
         problem, scale = case.measurement.written, case.picture.scale
-        write = self._writer(case, source, quality)
+        write = self._writer(case, source)
         notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
         written = read_back(output, best, problem, scale)
         if (instead := mended(best, case.measurement, written)) is not None:
@@ -321,11 +319,11 @@ class Restorer:
         hole, known = (None, None) if part is None else (part.hole, part.start)
         return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)
 
-    def _writer(
-        self, case: Case, source: Path, quality: int | None
-    ) -> Callable[[Path, Tensor], list[str]]:
+    def _writer(self, case: Case, source: Path) -> Callable[[Path, Tensor], list[str]]:
         """What writes pictures [C, H, W] as the input is stored, and returns notes for the user."""
-        picture, hole = case.picture, case.measurement.hole
+        picture, hole, quality = case.picture, case.measurement.hole, self.settings.quality
+        if self.settings.simulate and self.task.quality_degrades:
+            quality = None
         if not self.task.keeps_tables:
             picture = dataclasses.replace(picture, jpeg=None)
         changed = None if hole is None else hole.cpu().numpy()

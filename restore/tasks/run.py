@@ -16,6 +16,7 @@ from restore.errors import InputError
 from restore.methods.base import StepCallback
 from restore.methods.registry import find_method
 from restore.prior.tiled import is_out_of_memory
+from restore.tasks.choice import check_samples
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
 
@@ -47,7 +48,11 @@ def choose_preset(presets: Mapping[str, Preset], sampling: Preset, settings: Run
 
     That is so for several samples, for the sampler by name, and for a parameter that the preset's
     method does not have (`--eta`).
+
+    Raises:
+        InputError: if samples are asked for of a method that gives one estimate.
     """
+    check_samples(settings, sampling.method)
     chosen = presets[settings.preset]
     if settings.samples or settings.average:
         return sampling

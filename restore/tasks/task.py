@@ -115,7 +115,8 @@ class Task(ABC):
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
         keeps_tables: whether a JPEG output is quantised by the input's tables.
-        degraded_suffix: of the file that `--simulate` writes.
+        quality_degrades: whether `--quality` is that of the file that `--simulate` writes.
+        degraded_suffix: of that file.
     """
 
     name: ClassVar[str]
@@ -124,6 +125,7 @@ class Task(ABC):
     without_svd: ClassVar[Preset | None] = None
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps_tables: ClassVar[bool] = True
+    quality_degrades: ClassVar[bool] = False
     degraded_suffix: ClassVar[str] = ".png"
 
     def check(self, settings: Settings) -> None:  # noqa: B027
@@ -213,7 +215,7 @@ def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
     if settings.sigma in (None, "auto"):
         return pixels
     # A stream of its own: the sampler's noise must not be the measurement's.
-    generator = torch.Generator().manual_seed(settings.seed + 2**40)
+    generator = torch.Generator().manual_seed((settings.seed + 2**40) % 2**64)
     return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)
 
 

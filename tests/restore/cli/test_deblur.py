@@ -46,6 +46,14 @@ def test_every_border_keeps_the_size(restore, photo, border):
     assert (record["width"], record["height"]) == (40, 30)
 
 
+@pytest.mark.parametrize("border", ["reflect", "valid"])
+def test_one_pixel(restore, tmp_path, border):
+    Image.new("RGB", (1, 1), (200, 10, 30)).save(tmp_path / "dot.png")
+    done = restore("deblur", "dot.png", "--kernel", "gaussian:0.1", "--border", border, *QUICK)
+    assert (done.code, done.err) == (0, "")
+    assert np.abs(pixels("dot_deblur.png").astype(int) - (200, 10, 30)).max() <= 2
+
+
 def test_a_kernel_of_a_file_and_the_sidecar_repeats_the_run(restore, tmp_path, photo, monkeypatch):
     weights = np.array([[0, 64, 0], [64, 128, 0], [0, 0, 0]], np.uint8)
     Image.fromarray(weights).save(tmp_path / "k.png")

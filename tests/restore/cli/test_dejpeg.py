@@ -44,6 +44,19 @@ def test_simulated_with_a_quality_and_repeated_from_the_sidecar(restore, tmp_pat
     assert np.array_equal(*(np.asarray(Image.open(tmp_path / n)) for n in ("b.png", "c.png")))
 
 
+def test_the_quality_of_a_simulated_jpeg_is_not_that_of_the_result(restore, tmp_path, photo):
+    command = ("dejpeg", photo, "--simulate", "--quality", 5, *QUICK)
+    assert restore(*command, "-o", "b.jpg").code == 0
+    best = saved(photo, tmp_path / "best.jpg", quality=95)
+    with Image.open(tmp_path / "b.jpg") as written, Image.open(best) as expected:
+        assert written.quantization == expected.quantization
+    source = saved(photo, tmp_path / "a.jpg", quality=5)
+    assert restore("dejpeg", source, "--quality", 60, *QUICK, "-o", "c.jpg").code == 0
+    other = saved(photo, tmp_path / "other.jpg", quality=60)
+    with Image.open(tmp_path / "c.jpg") as written, Image.open(other) as expected:
+        assert written.quantization == expected.quantization
+
+
 def test_samples_are_draws(restore, tmp_path, photo):
     source = saved(photo, tmp_path / "a.jpg", quality=10)
     done = restore("dejpeg", source, "--samples", 2, *QUICK, "--json")

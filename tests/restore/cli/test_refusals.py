@@ -155,6 +155,21 @@ def test_a_classical_method_has_one_estimate_and_no_parameters(restore, photo, o
     refused(done, "--method bicubic", "expected no --samples")
 
 
+@pytest.mark.parametrize("option", [("--samples", 2, "--save-std"), ("--average", 3)])
+@pytest.mark.parametrize(
+    ("verb", "method", "sampler"),
+    [
+        ("denoise", "pnp", "ddrm"),
+        ("deblur", "pnp", "ddrm-cg"),
+        ("dejpeg", "pnp-interval", "ddrm-j"),
+    ],
+)
+def test_a_method_of_one_estimate_has_no_samples(restore, photo, verb, method, sampler, option):
+    kernel = ("--kernel", "box:3") if verb == "deblur" else ()
+    done = restore(verb, photo, *kernel, "-m", method, *option)
+    refused(done, f"--method {method}: gives one estimate", f"such as {sampler}")
+
+
 def test_unknown_verb_has_the_nearest(restore, photo):
     done = restore("inpant", photo)
     assert done.code == 2

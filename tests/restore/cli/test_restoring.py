@@ -232,6 +232,12 @@ def test_simulated_noise_is_that_of_sigma(restore, tmp_path, photo):
     assert noise.std() == pytest.approx(0.1, rel=0.05)
 
 
+@pytest.mark.parametrize("seed", [2**63, 2**64 - 1, 2**70])
+def test_any_seed_simulates(restore, photo, seed):
+    done = restore("denoise", photo, "--simulate", "--sigma", 0.1, "--seed", seed, "--json")
+    assert (done.code, done.records[0]["seed"]) == (0, seed)
+
+
 def test_a_folder_with_a_bad_file(restore, tmp_path, photo):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -265,6 +271,17 @@ def test_a_jpeg_written_again_has_the_tables_it_had(restore, tmp_path, photo):
         with Image.open("p.jpg") as before, Image.open("q.jpg") as after:
             assert after.quantization == before.quantization
             assert after.layer == before.layer
+
+
+def test_the_quality_of_a_jpeg_is_in_its_sidecar(restore, tmp_path, photo):
+    opened(photo).save(tmp_path / "p.jpg", quality=90)
+    command = ("denoise", "p.jpg", "--sigma", 0.05)
+    assert restore(*command, "--quality", 30, "-o", "a.jpg").code == 0
+    assert restore("denoise", "p.jpg", "--config", "a.json", "-o", "b.jpg").code == 0
+    assert (tmp_path / "a.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
+    (tmp_path / "options.json").write_text('{"quality": 30}')
+    assert restore(*command, "--config", "options.json", "-o", "c.jpg").code == 0
+    assert (tmp_path / "a.jpg").read_bytes() == (tmp_path / "c.jpg").read_bytes()
 
 
 def test_floats_beyond_one_are_judged_as_written(restore, tmp_path, photo):
