@@ -25,7 +25,7 @@ from restore.tasks.ct_image import (
     show_attenuation,
     write_attenuation,
 )
-from restore.tasks.ct_input import Lines, measured_lines, simulated_lines
+from restore.tasks.ct_input import Lines, measured_lines, refuse_unused, simulated_lines
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
 from restore.tasks.scan import Scan, ScanTask, check_truth
@@ -69,6 +69,7 @@ class Ct(ScanTask[CtSettings]):
         self, source: Path, settings: CtSettings, device: torch.device, degraded: Path
     ) -> Scan:
         """The problem of a sinogram, or of an image that is projected first."""
+        refuse_unused(source, settings)
         if settings.simulate:
             lines = simulated_lines(source, settings, degraded)
         else:
@@ -90,7 +91,8 @@ class Ct(ScanTask[CtSettings]):
         plain = (y / unit).to(device)
         rays, whole = plain, cast(LinearOperator, operator)
         if settings.photons is not None:
-            each = poisson_std(y, settings.photons)
+            # The mean of binned cells is as noisy as one cell of all their photons.
+            each = poisson_std(y, settings.photons * settings.bin)
             # So that the mean square weight is 1, and the residual is in units of y.
             sigma = float(each.square().reciprocal().mean().rsqrt())
             weights = (sigma / each).to(device)
@@ -101,7 +103,7 @@ class Ct(ScanTask[CtSettings]):
             )
         else:
             sigma = self._noise(settings, lines, notes)
-        std = sigma / unit
+        std, worth = sigma / unit, scale * lines.per_pixel
         problem = Problem(whole, rays, std)
         fbp = geometry.fbp(lines.values)[:, None].to(device) / scale
         classical: dict[str, Callable[[], Tensor]] = {
@@ -115,15 +117,15 @@ class Ct(ScanTask[CtSettings]):
             classical={name: cache(estimate) for name, estimate in classical.items()},
             start=START,
             baseline=BASELINE,
-            image=lambda x: x[..., 0, :, :] * scale,
-            scale=scale,
+            image=lambda x: x[..., 0, :, :] * worth,
+            scale=worth,
             unit=unit,
             operator={"name": operator.name} | geometry.described,
             notes=notes,
             truth=self._truth(source, settings, lines),
             about=(lines, settings.mu_water),
             resolved={"center": repr(float(lines.center)), "angles": _absolute(settings.angles)}
-            | ({} if settings.simulate else {"sigma": sigma}),
+            | ({} if settings.simulate or settings.photons else {"sigma": sigma}),
             sidecar={
                 "center": lines.center,
                 "spacing": None if lines.about.spacing is None else geometry.pixel,
@@ -172,10 +174,23 @@ class Ct(ScanTask[CtSettings]):
             check_truth(truth, size, settings.reference or source)
         return truth
 
+    def check_output(self, output: Path, scan: Scan) -> None:
+        """Refuse DICOM, which is in HU, where no length is known."""
+        if output.suffix.lower() == ".dcm" and _about(scan)[0].spacing is None:
+            raise InputError(
+                f"{output}: DICOM is in HU, of attenuation in 1/mm, found no length in the scan, "
+                "expected --det-spacing or --pixel-size, or another suffix"
+            )
+
     def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
         """Write attenuation; DICOM in HU."""
         about, mu_water = _about(scan)
         return write_attenuation(path, images, about, mu_water)
+
+    def write_deviation(self, path: Path, deviation: Images, scan: Scan) -> list[Path]:
+        """Likewise a standard deviation."""
+        about, mu_water = _about(scan)
+        return write_attenuation(path, deviation, about, mu_water, zero=0.0)
 
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
         """Write a PNG to look at."""

@@ -52,8 +52,8 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
     """Read a CT slice or series (DICOM, NIfTI), a float TIFF, an array or a picture.
 
     HU become μ = μ_water (1 + HU / 1000), at least 0. Arrays, TIFF and NIfTI are attenuation unless
-    they have values below -100, which only HU have. White of a picture is twice water, and a pixel
-    1 mm.
+    they have values below -100, which only HU have. White of a picture is twice water. A pixel of a
+    picture, or of an array in HU, is 1 mm.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -84,13 +84,28 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
     if float(values.min()) < _HU_BELOW:
         notes.append(f"values below {_HU_BELOW:g}: HU, to 1/mm with {mu_water:g}/mm for water")
         values = _from_hu(values, mu_water)
+        if spacing is None:
+            notes.append("a pixel is taken as 1 mm")
+            spacing = (1.0, 1.0, 1.0)
     return Attenuation(values.clip(0), spacing, None, placement, notes)
 
 
 def write_attenuation(
-    path: Path, images: Images, about: Attenuation, mu_water: float
+    path: Path,
+    images: Images,
+    about: Attenuation,
+    mu_water: float,
+    *,
+    zero: float = -1000.0,
 ) -> list[Path]:
     """Write images [slices, rows, columns] in 1/mm as the suffix says; DICOM in HU.
+
+    Args:
+        path: the file.
+        images: attenuation, or the standard deviation of one.
+        about: what is known of them.
+        mu_water: attenuation of water in 1/mm.
+        zero: what 0 is in HU: -1000 of attenuation, 0 of a deviation.
 
     Returns:
         The files: one, or one a slice where the format has no volumes.
@@ -99,7 +114,7 @@ def write_attenuation(
     if kind == ".png":
         show_attenuation(path, images, about, mu_water)
         return [path]
-    values = 1000 * (images / mu_water - 1) if kind == ".dcm" else images
+    values = 1000 * (images / mu_water) + zero if kind == ".dcm" else images
     return write_images(
         path, values, "CT", spacing=about.spacing, placement=about.placement, header=about.header
     )

@@ -40,12 +40,15 @@ _SQUARE = 0.01
 class Lines:
     """Line integrals [slices, views, detectors] with what is known of them.
 
+    Images of a scan without lengths are per pixel, as their files say, and not per cell, in which
+    its geometry is.
+
     Attributes:
         values: the line integrals.
         geometry: where they run.
         center: detector index of the axis in the file, before binning.
         about: the image that they are of: spacing, header, and values where they are known.
-        truth: the true images, where they are known.
+        truth: the true images in the unit of the file, where they are known.
         exact: whether they have no noise.
         angles: as `--angles` takes them, for a repeated run.
         tried: candidates of the axis with the reconstruction of each.
@@ -61,6 +64,11 @@ class Lines:
     angles: str | None = None
     tried: dict[float, Tensor] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def per_pixel(self) -> float:
+        """Images in the file's unit are so many times those of the geometry."""
+        return self.geometry.pixel if self.about.spacing is None else 1.0
 
 
 def measured_lines(source: Path, settings: CtSettings) -> Lines:
@@ -97,9 +105,16 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
             raise InputError(f"{source}: --bin {settings.bin}: the detector has {detectors} cells")
         values = binned(values, settings.bin)
     cells = values.shape[-1]
+    at_axis = 1.0 if fan is None else fan[0] / fan[1]
     known = settings.det_spacing or found.spacing
+    if known is None and settings.pixel_size is not None:
+        known = settings.pixel_size / at_axis / settings.bin
+    if known is None and fan is not None:
+        notes.append(
+            "no --det-spacing: a detector cell is taken as 1 mm, of which --dso, --dsd are"
+        )
     spacing = (known or 1.0) * settings.bin
-    pixel = settings.pixel_size or spacing * (1.0 if fan is None else fan[0] / fan[1])
+    pixel = settings.pixel_size or spacing * at_axis
     geometry = Geometry(
         angles, cells, spacing, settings.size or (cells, cells), pixel,
         (center + 0.5) / settings.bin - 0.5, fan, settings.detector == "curved",
@@ -122,8 +137,7 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
             )
         kept = even_views(views, settings.views)
         geometry, values = geometry.with_views(kept), values[:, kept]
-    has_unit = known is not None or settings.pixel_size is not None
-    about = Attenuation(_nothing(), (pixel,) * 3 if has_unit else None)
+    about = Attenuation(_nothing(), None if known is None else (pixel,) * 3)
     shown = {c: replace(geometry, center=(c + 0.5) / settings.bin - 0.5).fbp(values) for c in tried}
     return Lines(
         values.contiguous(), geometry, center, about, angles=settings.angles, tried=shown,
@@ -137,7 +151,6 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
-    _refuse_unused(source, settings)
     image = read_attenuation(source, settings.mu_water, settings.key)
     chosen = list(slices_of(settings.slice, len(image.values), source))
     truth = torch.from_numpy(image.values[chosen])
@@ -197,16 +210,27 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
     elif isinstance(settings.sigma, float):
         values = values + settings.sigma * torch.randn(values.shape, generator=generator)
     write_array(degraded, values.numpy() if len(values) > 1 else values[0].numpy())
-    return Lines(
+    lines = Lines(
         values, geometry, center,
         replace(image, spacing=spacing, placement=placement, values=_nothing()),
-        truth=truth.numpy(), exact=settings.photons is None and not settings.sigma,
-        angles=settings.angles, notes=[*image.notes],
+        exact=settings.photons is None and not settings.sigma, angles=settings.angles,
+        notes=[*image.notes],
     )  # fmt: skip
+    return replace(lines, truth=lines.per_pixel * truth.numpy())
 
 
-def _refuse_unused(source: Path, settings: CtSettings) -> None:
-    """Refuse an option that would change nothing of a simulation."""
+def refuse_unused(source: Path, settings: CtSettings) -> None:
+    """Refuse an option that would change nothing.
+
+    Raises:
+        InputError: likewise.
+    """
+    if settings.photons is not None and settings.sigma is not None:
+        raise InputError(f"{source}: --sigma with --photons, which say the noise of each ray")
+    if not settings.simulate:
+        return
+    if settings.angles is not None and settings.views is not None:
+        raise InputError(f"{source}: --views with --simulate and --angles, which say how many")
     given = {
         "flat": settings.flat is not None,
         "dark": settings.dark is not None,

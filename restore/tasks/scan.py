@@ -118,9 +118,20 @@ class ScanTask(ABC, Generic[S]):
         """The same scan with an SVD that is not fast, for a method that needs one."""
         return scan
 
+    def check_output(self, output: Path, scan: Scan) -> None:
+        """Refuse an output whose format says more of the images than is known of them.
+
+        Raises:
+            InputError: likewise.
+        """
+
     @abstractmethod
     def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:
         """Write images [B, H, W] in the file's unit, as the suffix says; returns the files."""
+
+    def write_deviation(self, path: Path, deviation: Images, scan: Scan) -> list[Path]:
+        """Likewise a standard deviation, which has the unit of the images and no offset."""
+        return self.write(path, deviation, scan)
 
     @abstractmethod
     def preview(self, path: Path, images: Images, scan: Scan, white: float | None = None) -> None:
@@ -182,6 +193,7 @@ class Scanner(Generic[S]):
         began = time.perf_counter()
         degraded = degraded_path(output, suffix, ".npy")
         scan = self.task.measure(source, self.settings, self.device, degraded)
+        self.task.check_output(output, scan)
         method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
         classical = method in self.task.classical
@@ -302,7 +314,7 @@ class Scanner(Generic[S]):
             kinds = dict.fromkeys((output.suffix, ".npy"))
             for kind in (kind for kind in kinds if kind != ".png"):
                 path = output.with_name(f"{output.stem}_std{kind}")
-                files += self.task.write(path, deviation, scan)
+                files += self.task.write_deviation(path, deviation, scan)
             self.task.preview(shown, deviation, scan, white)
             files.append(shown)
             spread = {"white_is": white, "mean": float(deviation.mean())}

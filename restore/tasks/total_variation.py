@@ -64,7 +64,8 @@ def weight_of(problem: Problem) -> float:
     operator = problem.operator
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(2, (1, *operator.domain.shape), generator=generator) * 2 - 1
-    measured = operator(signs.to(problem.y))
+    # An operator may differ from picture to picture of its batch.
+    measured = operator(signs.to(problem.y).expand(problem.batch, *operator.domain.shape))
     gain = measured.abs().square().sum() / (len(measured) * operator.domain.numel)
     return float(SCALE * max(problem.noise_std, LEAST_NOISE) ** 1.5 * gain**0.25)
 

@@ -237,6 +237,121 @@ def test_faint_and_large_line_integrals_are_as_good(tmp_path: Path, method: str)
         assert found[unit][2] == pytest.approx(found[10.0][2], rel=1e-2)
 
 
+def inside(image: np.ndarray) -> float:
+    """Of a phantom in the middle: the median of the pixels around it."""
+    middle = image.shape[0] // 2
+    return float(np.median(image[middle - 2 : middle + 2, middle - 2 : middle + 2]))
+
+
+@pytest.mark.parametrize("options", [(), ("--bin", 2)])
+def test_without_lengths_values_are_per_pixel_of_the_image(
+    tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    """Of line integrals in cells that are 0.02 each, in pixels of one cell or of two."""
+    angles = torch.arange(60) * math.pi / 60
+    lines = ParallelBeamCT((1, SIDE, SIDE), angles, CELLS)(torch.from_numpy(phantom())[None])
+    np.save(tmp_path / "in.npy", lines[0].numpy())
+    out = tmp_path / "out.npy"
+    record(
+        tmp_path / "in.npy", "--angles", "0:180:60", "--center", 22.5, "-m", "fbp", *options,
+        "-o", out,
+    )  # fmt: skip
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert about["unit"] == "1/pixel"
+    assert about["operator"]["pixel_size"] == (2 if options else 1)
+    assert inside(np.load(out)) == pytest.approx(0.04 if options else 0.02, rel=0.03)
+
+
+def test_a_fan_without_lengths_is_per_pixel_and_says_what_a_cell_is(tmp_path: Path) -> None:
+    """Cells of 1 are pixels of 0.5 at the axis: 0.02 per cell is 0.01 per pixel."""
+    angles = torch.arange(90) * 2 * math.pi / 90
+    scanner = FanBeamCT(
+        (1, SIDE, SIDE), angles, 60, 1.0, 0.5, source_origin=200, source_detector=400
+    )
+    np.save(tmp_path / "in.npy", scanner(torch.from_numpy(phantom())[None])[0].numpy())
+    fan = (tmp_path / "in.npy", "--dso", 200, "--dsd", 400, "-m", "fbp")
+    result = run(*fan, "-o", tmp_path / "out.npy")
+    assert result.exit_code == 0
+    assert "no --det-spacing: a detector cell is taken as 1 mm" in result.stdout
+    assert inside(np.load(tmp_path / "out.npy")) == pytest.approx(0.01, rel=0.03)
+    record(*fan, "--det-spacing", 1, "-o", tmp_path / "known.npy")
+    assert inside(np.load(tmp_path / "known.npy")) == pytest.approx(0.02, rel=0.03)
+
+
+def test_a_simulation_without_lengths_is_scored_per_pixel_of_its_size(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", phantom())
+    options = ("--simulate", "--views", 60, "-m", "fbp", "--size", SIDE // 2)
+    said = record(tmp_path / "in.npy", *options, "-o", tmp_path / "out.npy")
+    assert inside(np.load(tmp_path / "out.npy")) == pytest.approx(0.04, rel=0.05)
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 25
+
+
+@pytest.mark.parametrize("fan", [(), ("--dso", 40, "--dsd", 60)])
+def test_a_pixel_of_known_side_is_a_detector_cell_at_the_axis(
+    tmp_path: Path, fan: tuple[object, ...]
+) -> None:
+    angles = torch.arange(60) * (2 if fan else 1) * math.pi / 60
+    scanner = (
+        FanBeamCT((1, SIDE, SIDE), angles, 60, 0.75, 0.5, source_origin=40, source_detector=60)
+        if fan
+        else ParallelBeamCT((1, SIDE, SIDE), angles, 60, 0.5, 0.5)
+    )
+    np.save(tmp_path / "in.npy", scanner(torch.from_numpy(phantom())[None])[0].numpy())
+    np.save(tmp_path / "truth.npy", phantom())
+    said = record(
+        tmp_path / "in.npy", "--pixel-size", 0.5, "--size", SIDE, "-m", "fbp", "--center", 29.5,
+        "--reference", tmp_path / "truth.npy", *fan, "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    metrics = said["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["psnr"] > 20
+    about = json.loads((tmp_path / "out.json").read_text())
+    assert about["unit"] == "1/mm"
+    assert about["operator"]["det_spacing"] == (0.75 if fan else 0.5)
+
+
+def test_photons_of_a_ray_are_those_of_each_binned_cell(tmp_path: Path) -> None:
+    """The noise of means of four cells of 20,000 photons, 1440 of them: 0.05 is 2.7 deviations."""
+    lines = np.repeat(np.clip(np.hypot(*np.mgrid[-1:1:40j, -1:1:36j]), 0, 1), 4, axis=1)
+    counts = np.random.default_rng(0).poisson(20_000 * np.exp(-lines))
+    np.save(tmp_path / "in.npy", -np.log(counts / 20_000))
+    said = record(
+        tmp_path / "in.npy", "--angles", "0:180:40", "--center", 71.5, "--photons", 20_000,
+        "--bin", 4, "-m", "fbp", "-o", tmp_path / "out.npy",
+    )  # fmt: skip
+    binned = (-np.log(counts / 20_000) - lines).reshape(40, -1, 4).mean(-1)
+    assert said["noise_std"] == pytest.approx(binned.std(), rel=0.05)
+    config = ("--config", tmp_path / "out.json", "-o", tmp_path / "again.npy")
+    assert record(tmp_path / "in.npy", *config)["noise_std"] == said["noise_std"]
+
+
+def test_a_deviation_in_hu_has_no_offset(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", 1000 * (phantom() / 0.0193 - 1))
+    record(
+        tmp_path / "image.npy", "--simulate", "--views", 20, "--photons", 1e3, "--samples", 2,
+        "--steps", 2, "-m", "diffpir", "--save-std", "-o", tmp_path / "out.dcm",
+    )  # fmt: skip
+    expected = 1000 / 0.0193 * np.load(tmp_path / "out_std.npy")
+    written = read_dicom(tmp_path / "out_std.dcm").values[0]
+    assert expected.max() > 5
+    assert np.abs(written - expected).max() <= 0.51
+
+
+def test_several_volumes_of_nifti_are_an_error_of_their_own(tmp_path: Path) -> None:
+    volume = np.stack([phantom()] * 3, -1)[:, :, None]
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "four.nii")
+    np.save(tmp_path / "one.npy", phantom())
+    result = run(
+        tmp_path / "four.nii", tmp_path / "one.npy", "--simulate", "--views", 10, "-m", "fbp",
+        "--json", "-o", tmp_path / "out",
+    )  # fmt: skip
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert "3 volumes of [32, 32, 1], expected one" in first["error"]
+    assert second["task"] == "ct"
+
+
 def test_samples_and_their_spread(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", phantom())
     record(
@@ -268,6 +383,10 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["-m", "cg", "--average", 2], "expected no --samples, --average"),
         (["--sigma", "inf"], "--sigma inf: expected"),
         (["--sigma", "3", "--sigma-range", "0-255"], "in the scan's own unit"),
+        (["--sigma", "0.3", "--photons", "1e4"], "--sigma with --photons"),
+        (["-m", "fbp", "-o", "out.dcm"], "found no length in the scan, expected --det-spacing"),
+        (["--simulate", "--sigma", "0.3", "--photons", "1e4"], "--sigma with --photons"),
+        (["--simulate", "--angles", "0:180:60", "--views", "20"], "--views with --simulate"),
         (["--simulate", "--rings"], "--rings with --simulate"),
         (["--simulate", "--flat", "truth.npy"], "--flat with --simulate"),
     ],
@@ -278,7 +397,7 @@ def test_bad_options_are_one_line(
     monkeypatch.chdir(tmp_path)
     np.save("empty.npy", 0 * phantom())
     np.save("truth.npy", phantom())
-    result = run(sinogram, *options, "-o", tmp_path / "out.npy")
+    result = run(sinogram, "-o", tmp_path / "out.npy", *options)
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
