@@ -28,6 +28,8 @@ _TIFF_SIGNATURES = (b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b")
 _SIGNATURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP"}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _PREMULTIPLIED, _SIGNED = 1, 2
+# The greatest level of grey in a PNG of less than 16 bits, by Pillow's raw mode.
+_GREY_TOP = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 # The raw mode that yields the low bytes of what this one yields the high bytes of.
 _LOW_BYTES = {"B": "L", "L": "B", "N": _NATIVE_LOW}
@@ -115,6 +117,10 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
     raw = _raw_mode(image)
     notes = _first_of_several(image)
     loaded = _load(image, form)
+    key = image.info.get("transparency")
+    if form == "PNG" and raw in _GREY_TOP and isinstance(key, int):
+        # Pillow scales the levels to 255, and not the one that is transparent.
+        image.info["transparency"] = (key & _GREY_TOP[raw]) * 255 // _GREY_TOP[raw]
     chunks = colour_chunks(stream) if form == "PNG" else ()
     try:
         metadata, orientation = read_metadata(loaded, notes, chunks)
@@ -257,7 +263,9 @@ def _levels(
     if mode == "I" and form == "PPM":
         return np.asarray(image).astype(np.uint16)[..., None], None, 16
     if mode == "1":
-        return np.asarray(image).astype(np.uint8)[..., None], None, 1
+        bits, key = np.asarray(image).astype(np.uint8), image.info.get("transparency")
+        alpha = (255 * bits != key) * np.uint8(255) if isinstance(key, int) else None
+        return bits[..., None], alpha, 1
     if mode == "CMYK":
         return np.asarray(_cmyk_to_rgb(image, notes)), None, 8
     if mode == "LAB":

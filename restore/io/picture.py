@@ -25,6 +25,8 @@ from restore.io.refusal import Undecodable
 
 # A resampled floating-point picture overshoots white and black by so much.
 _OVERSHOOT = 0.05
+# Floating-point alpha up to here is in units of 1, else of the greatest level of 8 or 16 bits.
+_MOST_OPAQUE, _OPAQUE = 2.0, (255.0, 65535.0)
 # The largest power of two of float32: white is a power of two, not below any value.
 _LARGEST = 2.0**127
 _NPY = b"\x93NUMPY"
@@ -45,6 +47,7 @@ class Picture:
         metadata: EXIF, ICC, XMP, IPTC, text, resolution.
         jpeg: quantisation tables and subsampling of a JPEG.
         scale: the stored value that `pixels` calls 1, where floating-point values exceed 1.
+        alpha_scale: the same of `alpha`.
         notes: what was decided on reading that the user should know, one line each.
         orientation: EXIF orientation of the file, which `pixels` have already been turned by.
     """
@@ -58,6 +61,7 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     jpeg: JpegTables | None = None
     scale: float = 1.0
+    alpha_scale: float = 1.0
     notes: tuple[str, ...] = ()
     orientation: int = 1
 
@@ -112,9 +116,12 @@ def _read(path: Path) -> Picture:
         notes = [*decoded.notes, *_as_notes(caught)]
     # Turned while they are integers: a large picture of floats is there once.
     levels = np.ascontiguousarray(np.moveaxis(decoded.levels, -1, 0))
+    alpha_scale = 1.0
     if decoded.bits == FLOAT_BITS:
         pixels, scale = _normalised(path, levels, notes)
-        alpha = None if decoded.alpha is None else np.clip(decoded.alpha, 0.0, 1.0)
+        alpha = decoded.alpha
+        if alpha is not None:
+            alpha, alpha_scale = _normalised_alpha(path, alpha, notes)
     else:
         pixels, scale = from_integer(levels, decoded.bits), 1.0
         top = 16 if decoded.alpha is not None and decoded.alpha.dtype == np.uint16 else 8
@@ -129,6 +136,7 @@ def _read(path: Path) -> Picture:
         metadata=decoded.metadata,
         jpeg=decoded.jpeg,
         scale=scale,
+        alpha_scale=alpha_scale,
         notes=tuple(notes),
         orientation=decoded.orientation,
     )
@@ -279,6 +287,20 @@ def _normalised(
     return np.clip(values / np.float32(scale), 0.0, 1.0), scale
 
 
+def _normalised_alpha(
+    path: Path, stored: NDArray[Any], notes: list[str]
+) -> tuple[NDArray[np.float32], float]:
+    """Floating-point opacity in [0, 1] and the stored value that is opaque."""
+    values = stored.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: NaN or infinity in its transparency, expected numbers")
+    high, scale = float(values.max()), 1.0
+    if high > _MOST_OPAQUE:
+        scale = next((opaque for opaque in _OPAQUE if high <= opaque), high)
+        notes.append(f"transparency in values up to {high:g}: {scale:g} is taken as opaque")
+    return np.clip(values / np.float32(scale), 0.0, 1.0), scale
+
+
 def _as_notes(caught: list[warnings.WarningMessage]) -> list[str]:
     from PIL import Image
 
@@ -329,4 +351,5 @@ def _stored(values: NDArray[np.float32], depth: int, like: Picture | None) -> ND
     if like is not None and like.bits == FLOAT_BITS:
         colours = 1 if len(stored) < 3 else 3
         stored[:colours] *= np.float32(like.scale)
+        stored[colours:] *= np.float32(like.alpha_scale)
     return stored

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from restore.io import read_picture
+from restore.errors import InputError
+from restore.io import read_picture, write_picture
 from restore.io.levels import rounding_std, to_integer
 
 
@@ -119,6 +120,32 @@ def test_colour_key(tmp_path: Path, mode: str, key: Any) -> None:
     assert picture.alpha is not None
     assert picture.alpha[0].tolist() == [[1.0, 0.0]]
     assert picture.channels == (1 if mode == "L" else 3)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("key", [0, 1])
+def test_grey_key_of_few_bits(tmp_path: Path, bits: int, key: int) -> None:
+    """The key is stored as a level of the file's own depth (PNG, third edition, 11.3.1.1)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">L", zlib.crc32(name + data))
+        return struct.pack(">L", len(data)) + name + data + check
+
+    width = 8 // bits
+    row = bytes([sum((i % 2) << (8 - bits * (i + 1)) for i in range(width))])
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">LLBBBBB", width, 1, bits, 0, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(">H", key))
+        + chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + chunk(b"IEND", b"")
+    )
+    picture = read_picture(path)
+    expected = np.arange(width) % 2
+    assert np.allclose(picture.pixels[0, 0], expected / (2**bits - 1))
+    assert picture.alpha is not None
+    assert np.array_equal(picture.alpha[0, 0], (expected != key).astype(np.float32))
 
 
 def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
@@ -230,6 +257,32 @@ def test_npy(tmp_path: Path, rng: np.random.Generator, dtype: Any, channels: int
     top = 1 if picture.bits == 32 else 2**picture.bits - 1
     assert np.allclose(picture.pixels * top, np.moveaxis(colours, -1, 0), rtol=1e-6, atol=0)
     assert (picture.alpha is not None) == (channels in (2, 4))
+
+
+@pytest.mark.parametrize(
+    ("top", "scale"), [(1.0, 1.0), (1.04, 1.0), (250.0, 255.0), (6e4, 65535.0)]
+)
+def test_float_alpha_has_a_scale_and_gets_it_back(
+    tmp_path: Path, rng: np.random.Generator, top: float, scale: float
+) -> None:
+    array = rng.random((5, 7, 4)).astype(np.float32)
+    array[..., 3] = np.linspace(0, top, 35).reshape(5, 7)
+    np.save(tmp_path / "a.npy", array)
+    picture = read_picture(tmp_path / "a.npy")
+    assert picture.alpha is not None
+    assert picture.alpha_scale == scale
+    assert np.allclose(picture.alpha[0], (array[..., 3] / scale).clip(0, 1), rtol=1e-6)
+    assert ("opaque" in " ".join(picture.notes)) == (scale > 1)
+    write_picture(tmp_path / "b.npy", picture.pixels, picture)
+    assert np.allclose(np.load(tmp_path / "b.npy"), array.clip(0, scale if scale > 1 else 1))
+
+
+def test_float_alpha_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    array = np.ones((2, 3, 4), np.float32)
+    array[0, 0, 3] = np.nan
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match="NaN or infinity in its transparency"):
+        read_picture(tmp_path / "a.npy")
 
 
 def test_npy_of_bools_is_black_and_white(tmp_path: Path) -> None:
