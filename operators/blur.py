@@ -216,9 +216,10 @@ def _separated(kernel: Tensor, tolerance: float) -> tuple[Tensor, Tensor] | None
         return None
     root = s[0].sqrt()
     column, row = root * u[:, 0], root * vh[0]
-    if column.shape == row.shape and torch.allclose(column.abs(), row.abs(), rtol=0, atol=1e-15):
+    if column.shape == row.shape:
         # Equal lines give one matrix for both axes.
-        row = column if torch.dot(column, row) > 0 else -column
+        same = column if torch.dot(column, row) > 0 else -column
+        row = same if torch.allclose(same, row, rtol=0, atol=1e-15) else row
     return column, row
 
 

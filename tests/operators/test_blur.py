@@ -29,6 +29,9 @@ KERNELS = {
     "asymmetric": torch.from_numpy(RANDOM.random((4, 3))),
     "separable": torch.outer(torch.tensor([0.1, 0.5, 0.4]), torch.tensor([0.2, 0.8])).double(),
     "one pixel": torch.ones(1, 1, dtype=torch.float64),
+    "edge": torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64),
+    "ridge": torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([-1.0, 2, -1])).double(),
+    "negative": -box_kernel(3),
 }
 
 
@@ -105,7 +108,7 @@ def test_a_line_is_a_separable_kernel() -> None:
 
 def test_kernels() -> None:
     for kernel in KERNELS:
-        if kernel not in ("asymmetric", "separable"):
+        if kernel in ("gaussian", "box 3", "box 4", "motion", "disk"):
             assert float(KERNELS[kernel].sum()) == pytest.approx(1, abs=1e-12)
     assert gaussian_kernel(2.0).shape == (17, 17)
     assert torch.allclose(motion_kernel(5, 0)[2], torch.full((5,), 0.2, dtype=torch.float64))
