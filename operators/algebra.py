@@ -53,8 +53,7 @@ class Adjoint(LinearOperator):
         """That of A."""
         return self.operator.batch_shape
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the adjoint for the images `index`."""
+    def _take(self, index: Tensor) -> LinearOperator:
         return Adjoint(self.operator.take(index))
 
     def _domain_text(self) -> str:
@@ -110,8 +109,7 @@ class Gram(LinearOperator):
         """That of A."""
         return self.operator.batch_shape
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return AᴴA for the images `index`."""
+    def _take(self, index: Tensor) -> LinearOperator:
         return Gram(self.operator.take(index))
 
     def _apply(self, x: Tensor) -> Tensor:
@@ -147,8 +145,7 @@ class Scaled(LinearOperator):
         """That of A."""
         return self.operator.batch_shape
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the multiple for the images `index`."""
+    def _take(self, index: Tensor) -> LinearOperator:
         return Scaled(self.operator.take(index), self.scalar)
 
     @property
@@ -214,8 +211,7 @@ class Sum(LinearOperator):
         """That of the term that differs from image to image."""
         return _joint_batch(self.first, self.second)
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the sum for the images `index`."""
+    def _take(self, index: Tensor) -> LinearOperator:
         return Sum(self.first.take(index), self.second.take(index))
 
     def _apply(self, x: Tensor) -> Tensor:
@@ -257,8 +253,7 @@ class Composition(LinearOperator):
         """That of the factor that differs from image to image."""
         return _joint_batch(self.outer, self.inner)
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the composition for the images `index`."""
+    def _take(self, index: Tensor) -> LinearOperator:
         return Composition(self.outer.take(index), self.inner.take(index))
 
     @property

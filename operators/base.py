@@ -68,8 +68,11 @@ class LinearOperator(abc.ABC):
 
     def take(self, index: Tensor) -> LinearOperator:
         """Return the operator of the images `index` of the batch; itself if all are alike."""
-        del index
-        return self
+        return self if self.batch_shape in ((), (1,)) else self._take(index)
+
+    def _take(self, index: Tensor) -> LinearOperator:
+        """`take` for an operator that differs from image to image."""
+        raise NotImplementedError
 
     # --- application ---------------------------------------------------------------------------
 
@@ -123,6 +126,15 @@ class LinearOperator(abc.ABC):
             raise TypeError(
                 f"{self.name}: {role} is {x.dtype}; the operator is {space.dtype} "
                 f"(convert one of them: operator.to(dtype={x.dtype}))"
+            )
+        batch, own = self.batch_shape, x.shape[: -space.ndim]
+        own = own[max(0, len(own) - len(batch)) :]
+        if len(own) < len(batch) or any(
+            known not in (1, side) for known, side in zip(batch, own, strict=True)
+        ):
+            raise ShapeError(
+                f"{self.name}: {role} is {shape_text(x.shape)}; the operator is one of a batch of "
+                f"{shape_text(batch)}, and {expected}"
             )
 
     # --- algebra -------------------------------------------------------------------------------
@@ -265,7 +277,7 @@ class LinearOperator(abc.ABC):
             b: `[*batch, *domain.shape]`.
             rho: ρ > 0, a number, a scalar tensor, or one per image `[*batch]`.
             tolerance: Relative residual of conjugate gradients (1e-5, in double 1e-10).
-            max_iterations: Most iterations on the CPU (1000); on an accelerator their number
+            max_iterations: Most iterations on the CPU (10000); on an accelerator their number
                 (100), with no test of convergence, since that would wait for the device.
 
         Raises:

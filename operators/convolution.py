@@ -135,7 +135,7 @@ class CosineConvolution(LinearOperator):
 
 
 def fast_length(size: int) -> int:
-    """Return the smallest length ≥ size without prime factors above 7, fast for the FFT."""
+    """Return the smallest length ≥ size > 0 without prime factors above 7, fast for the FFT."""
     while True:
         rest = size
         for prime in (2, 3, 5, 7):

@@ -48,10 +48,7 @@ class Diagonal(LinearOperator):
         """() for one set of weights, `(B,)` for one an image."""
         return self._weights.shape[: -self.domain.ndim]
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the weights `index` of the batch; itself for a single set."""
-        if self.batch_shape in ((), (1,)):
-            return self
+    def _take(self, index: Tensor) -> LinearOperator:
         return Diagonal(
             self._weights.index_select(0, index), self.domain.shape,
             dtype=self.domain.dtype, device=self.device,

@@ -34,7 +34,7 @@ class Fourier(LinearOperator):
     Args:
         shape: Shape of x without batch, `(..., H, W)`.
         dtype: `complex64` or `complex128`.
-        device: Of the arrays that it is applied to; it keeps none itself.
+        device: Device of the singular values, and of what it is applied to.
 
     Raises:
         TypeError: If the type is real.
@@ -49,9 +49,9 @@ class Fourier(LinearOperator):
         dtype: torch.dtype = torch.complex64,
         device: str | torch.device = "cpu",
     ) -> None:
-        del device
         space = complex_space("Fourier", shape, dtype)
         super().__init__(space, space)
+        self._one = torch.ones((), dtype=space.real_dtype, device=device)
 
     @property
     def _isometry(self) -> float | None:
@@ -68,9 +68,8 @@ class Fourier(LinearOperator):
         return centred_ifft(y)
 
     def _factorise(self) -> ThinSVD:
-        identity = Identity(self.domain.shape, dtype=self.domain.dtype)
-        ones = torch.ones(self.domain.shape, dtype=self.domain.real_dtype)
-        return ThinSVD(self, ones, identity)
+        identity = Identity(self.domain.shape, dtype=self.domain.dtype, device=self.device)
+        return ThinSVD(self, self._one.expand(self.domain.shape), identity)
 
 
 class CartesianMRI(LinearOperator):
@@ -115,10 +114,7 @@ class CartesianMRI(LinearOperator):
         """() for one mask, the batch dimensions for one mask per image."""
         return self._sampling.batch_shape
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the operator of the images `index`; itself for a single mask."""
-        if self.batch_shape in ((), (1,)):
-            return self
+    def _take(self, index: Tensor) -> LinearOperator:
         new = object.__new__(CartesianMRI)
         new.__dict__.update(
             domain=self.domain, codomain=self.codomain, _sampling=self._sampling.take(index)

@@ -41,10 +41,10 @@ class Identity(LinearOperator):
         return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
-        return x
+        return x.clone()  # so that writing to the one leaves the other as it is
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        return y
+        return y.clone()
 
     def _with_channels(self, channels: int) -> LinearOperator | None:
         shape = (channels, *self.domain.shape[1:])

@@ -62,10 +62,7 @@ class Mask(LinearOperator):
         """() for one mask, the batch dimensions for one mask per image."""
         return self._mask.shape[: -self.domain.ndim]
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the masks `index` of the first batch dimension; itself for a single mask."""
-        if self.batch_shape in ((), (1,)):
-            return self
+    def _take(self, index: Tensor) -> LinearOperator:
         new = object.__new__(Mask)
         kept = {key: value for key, value in self.__dict__.items() if key != "_svd"}
         new.__dict__.update(kept, _mask=self._mask.index_select(0, index))
@@ -76,16 +73,6 @@ class Mask(LinearOperator):
 
     def _codomain_text(self) -> str:
         return self._domain_text()
-
-    def _check(self, x: Tensor, space: Space, role: str, expected: str) -> None:
-        super()._check(x, space, role, expected)
-        batch = self.batch_shape
-        if batch:
-            own = x.shape[: -space.ndim][-len(batch) :]
-            if len(own) < len(batch) or any(
-                m not in (1, b) for m, b in zip(batch, own, strict=True)
-            ):
-                raise ShapeError(f"Mask: {role} is {shape_text(x.shape)}; {expected}")
 
     def _apply(self, x: Tensor) -> Tensor:
         return self._mask * x

@@ -87,10 +87,7 @@ class SenseMRI(LinearOperator):
         """() unless every image has maps or a mask of its own."""
         return self._maps.shape[:-4] or self._sampling.batch_shape
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the operator of the images `index`; itself if all are alike."""
-        if self.batch_shape in ((), (1,)):
-            return self
+    def _take(self, index: Tensor) -> LinearOperator:
         new = object.__new__(SenseMRI)
         kept = {key: value for key, value in self.__dict__.items() if key != "_svd"}
         maps = self._maps if self._maps.ndim == 4 else self._maps.index_select(0, index)
@@ -205,10 +202,7 @@ class LineTransform(LinearOperator):
         """The batch dimensions of the matrices."""
         return self._matrices.shape[:-3]
 
-    def take(self, index: Tensor) -> LinearOperator:
-        """Return the transform of the images `index`; itself if all are alike."""
-        if self.batch_shape in ((), (1,)):
-            return self
+    def _take(self, index: Tensor) -> LinearOperator:
         new = object.__new__(LineTransform)
         new.__dict__.update(self.__dict__, _matrices=self._matrices.index_select(0, index))
         return new

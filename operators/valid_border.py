@@ -149,7 +149,7 @@ class Border:
         Each is a torus of fewer rows, or columns. None where they would save nothing, and on an
         accelerator, which is not waited for.
         """
-        if kernel.device.type != "cpu":
+        if kernel.device.type != "cpu" or 0 in self._border:
             return None
         # What is but rounding reaches nowhere.
         rounding = torch.finfo(kernel.dtype).eps * float(kernel.abs().max())
@@ -181,14 +181,18 @@ class Border:
         above, before = self._border
         if max(above, before) > _WIDEST:
             return None
-        of_rows = _inverses(torch.fft.rfft(kernel.narrow(0, 0, above), dim=1).mT)
-        of_columns = _inverses(torch.fft.rfft(kernel.narrow(1, 0, before), dim=0))
+        if above:
+            of_rows = _inverses(torch.fft.rfft(kernel.narrow(0, 0, above), dim=1).mT)
+        if before:
+            of_columns = _inverses(torch.fft.rfft(kernel.narrow(1, 0, before), dim=0))
 
         def precondition(w: Tensor) -> Tensor:
             rows, columns = self._two(w)
-            columns = torch.nn.functional.pad(columns, (0, 0, above, 0))
-            rows = _along(of_rows, rows.mT).mT
-            columns = _along(of_columns, columns).narrow(-2, above, self._size[0] - above)
+            if above:
+                rows = _along(of_rows, rows.mT).mT
+            if before:
+                columns = torch.nn.functional.pad(columns, (0, 0, above, 0))
+                columns = _along(of_columns, columns).narrow(-2, above, self._size[0] - above)
             return torch.cat([rows.flatten(-2), columns.flatten(-2)], -1)
 
         return precondition

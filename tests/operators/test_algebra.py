@@ -11,6 +11,7 @@ from operators import (
     Blur,
     Colorize,
     Downsample,
+    Fourier,
     Hadamard,
     Identity,
     LinearOperator,
@@ -184,3 +185,29 @@ def test_spaces() -> None:
         Space((2,), torch.float16)
     with pytest.raises(ValueError, match=r"the type is torch\.int64"):
         Identity((2,)).to(dtype=torch.int64)
+
+
+@pytest.mark.parametrize("make", ["scaled", "sum", "adjoint", "gram", "composition"])
+def test_what_is_the_same_for_all_images_keeps_its_svd(make: str) -> None:
+    blur = Blur(SHAPE, motion_kernel(5, 0.4), **KW)
+    made = {
+        "scaled": 2 * blur,
+        "sum": blur + blur,
+        "adjoint": blur.H,
+        "gram": blur.N,
+        "composition": blur @ blur,
+    }[make]
+    known = made.with_svd(Blur(SHAPE, gaussian_kernel(0.8), **KW).svd())
+    assert known.take(torch.tensor([0, 0])).svd() is known.svd()
+
+
+def test_the_identity_gives_an_array_of_its_own() -> None:
+    x = torch.zeros(1, *SHAPE, dtype=torch.float64)
+    y = Identity(SHAPE, **KW)(x)
+    y += 1
+    assert not x.any()
+
+
+def test_the_fourier_transform_moves_with_its_singular_values() -> None:
+    moved = Fourier((1, 4, 6)).to("meta")
+    assert moved.device.type == moved.svd().singular_values.device.type == "meta"

@@ -36,3 +36,11 @@ def test_refuses_weights_that_are_none(weights: torch.Tensor) -> None:
 def test_refuses_another_shape() -> None:
     with pytest.raises(ShapeError, match="the weights are"):
         Diagonal(torch.ones(3, 3), SHAPE)
+
+
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_refuses_another_batch(batch: tuple[int, ...]) -> None:
+    operator = Diagonal(torch.ones(4, *SHAPE), SHAPE)
+    with pytest.raises(ShapeError, match=r"Diagonal: input is .*; the operator is one of a batch"):
+        operator(torch.ones(*batch, *SHAPE))
+    assert operator(torch.ones(2, 4, *SHAPE)).shape == (2, 4, *SHAPE)

@@ -93,6 +93,35 @@ def test_zero_right_hand_side() -> None:
     assert bool(A.solve_normal(both, 0.1).isfinite().all())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_image_that_is_not_finite_gives_nan_and_leaves_the_others(value: float) -> None:
+    A = blurred()
+    b = torch.randn(2, *SHAPE, dtype=torch.float64)
+    alone = A.solve_normal(b, 0.1)[1]
+    b[0, 0, 0, 0] = value
+    x = A.solve_normal(b, 0.1)
+    assert bool(x[0].isnan().all())
+    assert torch.equal(x[1], alone)
+
+
+def test_a_residual_that_is_rounding_is_no_failure() -> None:
+    """In single precision a condition of 2500 leaves more than 1e-5 of ‖b‖, for any number of
+    iterations, where b lies in the weakest directions."""
+    A = Blur((1, 24, 24), motion_kernel(5, 0.5))
+    eigen = torch.linalg.eigh(_dense_normal(A))
+    weakest = eigen.eigenvectors[:, 0].reshape(1, 24, 24).float()
+    assert float(eigen.eigenvalues[0]) < 1e-4
+    x = A.solve_normal(weakest, 4e-4)
+    exact = 1 / (float(eigen.eigenvalues[0]) + 4e-4)
+    assert float((x / exact - weakest).norm()) < 1e-2
+
+
+def _dense_normal(A: Blur) -> torch.Tensor:
+    exact = A.to(dtype=torch.float64)
+    unit = torch.eye(A.domain.numel, dtype=torch.float64).reshape(-1, *A.domain.shape)
+    return exact.normal(unit).flatten(1)
+
+
 def test_more_iterations_than_needed_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator: the number of iterations is fixed, converged images stay."""
     A = blurred()
@@ -199,6 +228,25 @@ def test_the_border_of_a_large_picture_is_solved_near_itself(
         assert float(edge.square().mean().sqrt()) < 2e-3 * float(blur.adjoint(y).std())
     exact = blur.svd().solve_normal(blur.adjoint(y), 0.01)
     assert float((x - exact).square().mean().sqrt()) < 2e-3 * float(exact.std())
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel"),
+    [
+        *(((1, 1), (1, 1)), ((1, 40), (1, 1)), ((36, 50), (1, 1))),
+        *(((1, 40), (1, 9)), ((36, 50), (1, 9)), ((36, 50), (9, 1)), ((17, 49), (9, 1))),
+    ],
+)
+def test_kernels_of_one_row_or_column_have_a_border_of_one_strip_or_none(
+    size: tuple[int, int], kernel: tuple[int, int]
+) -> None:
+    values = torch.rand(kernel, generator=torch.Generator().manual_seed(0)).double()
+    blur = Blur((2, *size), values / values.sum(), "valid", dtype=torch.float64)
+    y = torch.randn(blur.codomain.shape, generator=torch.Generator().manual_seed(1)).double()
+    assert blur.valid is not None
+    x = blur.valid.damped_pinv(y, 0.01)
+    right = blur.adjoint(y)
+    assert float((right - blur.normal(x) - 0.01 * x).norm()) < 1e-8 * float(right.norm())
 
 
 def test_a_loose_tolerance_still_solves_the_border() -> None:
