@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 def solve(
     problem: Problem,
     prior: Denoiser,
-    method: str | Method = "ddrm",
+    method: str | Method | type[Method] = "ddrm",
     *,
     seed: int = 0,
     samples: int = 1,
@@ -47,16 +47,17 @@ def solve(
     """Restore each measured picture `samples` times.
 
     Sample i of picture b depends on the seed, i, b and the number type, not on the batches nor on
-    how many samples there are.
+    how many samples there are, but for the rounding of what the libraries of FFT do at once.
 
     Args:
         problem: operator, measurements [B, *codomain.shape] and noise.
         prior: the denoiser.
-        method: a name out of `restore.methods()`, `package.module:Class`, or a method itself.
+        method: a name out of `restore.methods()`, `package.module:Class`, a class, or a method
+            itself.
         seed: any integer from 0.
         samples: how many for each picture.
         batch_size: pictures that are restored at once; by default as many as fill a batch of
-            2¹⁸ pixels (2²¹ on an accelerator).
+            2¹⁸ pixels (2²¹ on an accelerator), particles and imaginary parts counted.
         on_step: called with (step, total, x̂) after each evaluation of the denoiser; over all
             batches step counts from 1 to total. An exception raised in it ends the run.
         noise: makes the random numbers, of the seed and the (sample, picture) of a batch's rows.
@@ -78,7 +79,8 @@ def solve(
     space, y = problem.operator.domain, problem.y
     if batch_size is None:
         pixels = _CPU_PIXELS if y.device.type == "cpu" else _ACCELERATOR_PIXELS
-        batch_size = max(1, pixels * space.shape[0] // space.numel)
+        rows = getattr(chosen, "particles", 1) * (2 if space.dtype.is_complex else 1)
+        batch_size = max(1, pixels * space.shape[0] // (space.numel * rows))
     _check_rows(chosen, problem.batch)
     chains = [(sample, picture) for sample in range(samples) for picture in range(problem.batch)]
     batches = [chains[at : at + batch_size] for at in range(0, len(chains), batch_size)]
@@ -95,12 +97,14 @@ def solve(
     return x.reshape(samples, problem.batch, *space.shape)
 
 
-def made_method(method: str | Method, hyperparameters: dict[str, Any]) -> Method:
+def made_method(method: str | Method | type[Method], hyperparameters: dict[str, Any]) -> Method:
     """The method with its hyperparameters.
 
     Raises:
         ValueError: if the method or a hyperparameter is unknown, of another kind or out of range.
     """
+    if isinstance(method, type):
+        method = method.name
     if not isinstance(method, str):
         if hyperparameters:
             raise ValueError("hyperparameters belong to the method that was given as an object")

@@ -94,7 +94,7 @@ class CCDF(Method):
 
     def __post_init__(self) -> None:
         check_unit(self, "rcond")
-        check_positive(self, "damping", "sigma_max")
+        check_positive(self, "damping", "rcond", "sigma_max")
         if self.consistency not in get_args(Step):
             raise ValueError(
                 f"consistency is {self.consistency!r}; it is one of {', '.join(get_args(Step))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar, Self
@@ -19,6 +20,7 @@ from restore.methods.base import (
     start_from,
 )
 from restore.methods.likelihood import damped_pinv
+from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import karras
@@ -109,21 +111,32 @@ class DAPS(Method):
             raise ValueError(f"sigma_max is {first:g}; expected {last:g} to {prior.sigma_max:g}")
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, first, noise)
+        reach = reachable(problem.operator)
+        last_reach = reachable(problem.operator, LAST_REACH)
         for level, (sigma, lower) in enumerate(pairwise(karras(self.steps, last, first))):
             sigmas = karras(self.ode_steps, prior.sigma_min, sigma)
             clean = descend(prior, x, sigmas, _euler, self._counted(on_step, level))
-            x = self._given(problem, clean, self.spread * sigma, noise)
+            least = reach if lower > 0 else last_reach
+            x = self._given(problem, clean, self.spread * sigma, least, noise)
             if lower > 0:
                 x = x.add_(noise(x), alpha=lower)
         return x
 
-    def _given(self, problem: Problem, clean: Tensor, r: float, noise: Noise) -> Tensor:
+    @staticmethod
+    def _given(
+        problem: Problem,
+        clean: Tensor,
+        r: float,
+        least: Callable[[float], float | Tensor],
+        noise: Noise,
+    ) -> Tensor:
         """A sample of x₀ given y under N(clean, r²I)."""
         y, noise_std = problem.y, problem.noise_std
         if noise_std > 0:
             y = y.add(noise(y), alpha=noise_std)
         x = clean.add(noise(clean), alpha=r)
-        return x + damped_pinv(problem.operator, y - problem.operator(x), (noise_std / r) ** 2)
+        rho = least((noise_std / r) ** 2)
+        return x + damped_pinv(problem.operator, y - problem.operator(x), rho)
 
     def _counted(self, on_step: StepCallback | None, level: int) -> StepCallback | None:
         if on_step is None:

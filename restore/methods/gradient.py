@@ -29,11 +29,15 @@ class Differentiable(Wrapped):
     """
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """E[x₀ | x] of [B, C, H, W] at one level σ."""
+        """E[x₀ | x] of [B, C, H, W] at one level σ.
+
+        Raises:
+            ValueError: if the prior cannot be differentiated.
+        """
         pixels = _CPU_PIXELS if x.device.type == "cpu" else _ACCELERATOR_PIXELS
         rows = max(1, pixels // (x.shape[-2] * x.shape[-1]))
-        with torch.enable_grad():
-            self._x = x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            self._x = x.detach().clone().requires_grad_()
             if x.shape[0] <= rows:
                 self._x_hat = self._prior(self._x, sigma)
             else:
@@ -45,6 +49,8 @@ class Differentiable(Wrapped):
                         for piece in torch.split(self._x, rows)
                     ]
                 )
+        if not self._x_hat.requires_grad:
+            raise ValueError("the prior has no gradient; this method needs one to differentiate")
         return self._x_hat.detach()
 
     def vjp(self, v: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from restore.methods.base import (
     TASKS,
     Method,
     StepCallback,
+    check_start,
     check_unit,
     ddim,
     descend,
@@ -94,6 +95,8 @@ class ILVR(Method):
             raise ValueError("phi is 'resize', which needs a guide (or a start) as its reference")
         if self.phi == "projection" and self.guide is not None:
             raise ValueError("a guide is for phi 'resize'; 'projection' keeps the measurement")
+        if self.phi == "projection" or self.guide is not None:
+            check_start(self.start, self.sigma_max)
 
     @torch.no_grad()
     def __call__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ REACH = 50.0
 # Tolerance that is enough by FFT, where the border alone is not solved exactly: 1e-3 takes half as
 # many iterations again and restores no better, 1e-2 loses up to 0.2 dB of 144 pixels.
 BORDER_TOLERANCE = 3e-3
+# ‖A‖/c of a system that stands for the pseudo-inverse, of a result without noise.
+LAST_REACH = 1000.0
 # Keeps the shift of an operator that measures nothing above 0.
 TINY = 1e-12
 
@@ -29,6 +33,13 @@ def least_damping(operator: LinearOperator) -> Tensor:
     if operator.svd_or_none() is None:
         return norm_of(operator) / REACH
     return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
+
+
+def reachable(operator: LinearOperator, reach: float = REACH) -> Callable[[float], float | Tensor]:
+    """Return what raises a ρ to (‖A‖/reach)² where conjugate gradients have to solve it."""
+    if operator.svd_or_none() is not None:
+        return float
+    return (norm_of(operator) / reach).square().clamp_min
 
 
 def least_pull(operator: LinearOperator) -> Tensor:

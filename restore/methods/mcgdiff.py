@@ -38,11 +38,13 @@ class MCGDiff(Method):
 
         x̄' ~ N(Kȳ + (1 - K) m̄, K v'),   K = u/(u + v'),   w' = w · N(ȳ; m̄, u + v')/N(x̄; ȳ, v),
 
-    and elsewhere as it is. The end weighs N(Uᴴy; s x̄, σ_y²) over the last potential of each
-    direction. Particles are resampled where 1/Σw² < K/2, and one is returned, drawn by its weight.
+    and elsewhere as it is. The end weighs N(Uᴴy; s x̄, σ_y²) over N(x̄; ȳ, v + σ²) with σ and v of
+    each direction's last potential: what that is on average over the noise, given x̄. The potential
+    itself, a draw of it, would be divided by with a variance without bound: at σ near σ_τ all
+    particles lie within √v of ȳ, and y would count twice, however many there are.
+    Particles are resampled where 1/Σw² < K/2, and one is returned, drawn by its weight.
 
-    It is exact in the limit of many particles for the reverse chain of these levels, and for the
-    posterior when there are many levels too; it needs no gradient.
+    It is exact in the limit of many particles and many levels; it needs no gradient.
 
     Attributes:
         particles: K; one step evaluates the denoiser so many times.
@@ -120,20 +122,28 @@ class MCGDiff(Method):
 
 
 class _Chain:
-    """The steps of a run, which keep the logarithm of each direction's last potential."""
+    """The steps of a run, which keep what each direction's last potential was.
+
+    Attributes:
+        log_potential: its logarithm at x.
+        log_average: minus half of 1/(v + σ²), the factor of |ȳ - x̄|² in the logarithm of its mean.
+    """
 
     def __init__(self, cloud: Particles, spectrum: Spectrum) -> None:
         self.cloud, self.spectrum = cloud, spectrum
         self.y_std = spectrum.y_std
         self.log_potential = torch.zeros_like(spectrum.y_bar.real)
+        self.log_average = torch.zeros_like(self.log_potential)
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """Take the particles from σ to σ' = lower."""
         if lower == 0:
+            at = self.spectrum
             rest = self.cloud.problem.y - self.cloud.operator(x_hat)
+            apart = (at.y_bar - at.svd.vt(x_hat)).abs().square()
             self.cloud.weigh(
-                -inner(rest, rest) / (2 * self.spectrum.noise_std**2)
-                - self.log_potential.flatten(1).sum(1)
+                -inner(rest, rest) / (2 * at.noise_std**2)
+                - (self.log_average * apart).flatten(1).sum(1)
             )
             return x_hat
         std = lower * (1 - (lower / sigma) ** 2) ** 0.5
@@ -160,4 +170,5 @@ class _Chain:
         self.log_potential = torch.where(
             is_open, -0.5 * left.abs().square() / potential, self.log_potential
         )
+        self.log_average = torch.where(is_open, -0.5 / (potential + sigma**2), self.log_average)
         return mean.add(z, alpha=std).add_(at.svd.v(moved))

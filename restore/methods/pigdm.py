@@ -20,6 +20,7 @@ from restore.methods.base import (
 )
 from restore.methods.gradient import Differentiable
 from restore.methods.likelihood import damped_pinv
+from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -101,10 +102,12 @@ class PiGDM(Method):
         """
         operator, y = problem.operator, problem.y
         differentiable = Differentiable(prior)
+        reach = reachable(operator)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             variance = 1 / (sigma**-2 + self.data_std**-2)
-            pull = damped_pinv(operator, y - operator(x_hat), problem.noise_std**2 / variance)
+            rho = reach(problem.noise_std**2 / variance)
+            pull = damped_pinv(operator, y - operator(x_hat), rho)
             r2_g = differentiable.vjp(pull)
             if self.variant == "paper":
                 return ddim(x, x_hat, sigma, lower, self.eta, noise).add_(r2_g)
@@ -115,4 +118,6 @@ class PiGDM(Method):
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], noise)
         x = descend(differentiable, x, sigmas, step, on_step)
-        return x + operator.pinv(y - operator(x)) if problem.noise_std == 0 else x
+        if problem.noise_std > 0:
+            return x
+        return x + damped_pinv(operator, y - operator(x), reachable(operator, LAST_REACH)(0))

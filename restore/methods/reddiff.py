@@ -10,6 +10,7 @@ from torch import Tensor
 
 from restore.methods.base import Method, StepCallback, check_positive, descend, start_from
 from restore.methods.likelihood import damped_pinv
+from restore.methods.matrix_free import reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -103,7 +104,8 @@ class REDDiff(Method):
         shape = (problem.batch, *problem.operator.domain.shape)
         grey = problem.y.new_full(shape, centre, dtype=problem.operator.domain.dtype)
         rest = problem.y - problem.operator(grey)
-        return grey + damped_pinv(problem.operator, rest, (2 * problem.noise_std) ** 2)
+        rho = reachable(problem.operator)((2 * problem.noise_std) ** 2)
+        return grey + damped_pinv(problem.operator, rest, rho)
 
 
 class _Adam:

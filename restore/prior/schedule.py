@@ -52,6 +52,8 @@ def sigma_grid(
         raise ValueError(
             f"sigma_max is {first:g}; the prior knows levels up to {prior.sigma_max:g}"
         )
+    if sigma_max is not None and sigma_max <= prior.sigma_min:
+        return [sigma_max, 0.0]
     if grid == "quad":
         return quad([s for s in linear_beta_levels() if prior.sigma_min <= s <= first], steps)
     spaced = geometric if grid == "geometric" else karras
@@ -197,6 +199,7 @@ def _check(steps: int, sigma_min: float, sigma_max: float) -> None:
 
 
 def _closed(steps: int, sigma_min: float, sigma_max: float, inner: list[float]) -> list[float]:
-    # The ends are exact, not rounded by the powers.
-    ends = [float(sigma_max)] if steps == 1 else [float(sigma_max), *inner, float(sigma_min)]
-    return [*ends, 0.0]
+    # The ends are exact, and no level is above the one before by the rounding of the powers.
+    within = [min(max(sigma, sigma_min), sigma_max) for sigma in inner]
+    ends = [sigma_max] if steps == 1 else [sigma_max, *within, sigma_min]
+    return [*map(float, ends), 0.0]

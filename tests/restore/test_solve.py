@@ -108,6 +108,34 @@ def test_takes_a_method_of_ones_own():
         solve(problem, Half(), method, steps=3)
 
 
+def test_takes_the_class_of_a_method():
+    problem = _problem()
+    found = solve(problem, Half(), restore.methods()["ddrm"], steps=3)
+    assert torch.equal(found, solve(problem, Half(), "ddrm", steps=3))
+
+
+def test_particles_fill_a_batch_too():
+    rows = []
+
+    class Counted(Half):
+        def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+            rows.append(x.shape[0])
+            return super().__call__(x, sigma)
+
+    solve(_problem(), Counted(), "mcgdiff", samples=30, steps=2, particles=16)
+    assert 2**17 < max(rows) * 64 * 48 <= 2**18
+
+
+@pytest.mark.parametrize("method", ["ccdf", "ilvr", "scoresde", "ddrm-cg", "pigdm", "daps", "pnp"])
+def test_a_noiseless_measurement_without_svd_is_restored(method):
+    """Conjugate gradients reach what these ask of them, however weak the measured directions."""
+    operator = operators.Blur((3, 24, 20), operators.motion_kernel(5, 0.5))
+    y = operator(torch.rand(1, 3, 24, 20, generator=torch.Generator().manual_seed(0)))
+    prior = GaussianMixture([1.0], torch.full((1, 3, 24, 20), 0.5), 0.2, sigma_max=5.0)
+    x = solve(Problem(operator, y), prior, method, steps=4)[0]
+    assert (operator(x) - y).abs().max() < 5e-3
+
+
 def test_double_precision():
     operator = OPERATORS["blur"]()
     x = torch.rand(1, *SHAPE)

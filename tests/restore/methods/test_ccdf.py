@@ -172,6 +172,7 @@ def test_a_near_start_keeps_to_its_mode_a_far_one_does_not():
         {"consistency": "exact"},
         {"predictor": "heun"},
         {"rcond": 2.0},
+        {"rcond": 0.0},
     ],
 )
 def test_refuses(wrong):

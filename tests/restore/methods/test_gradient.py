@@ -134,3 +134,23 @@ def test_leaves_parameters_and_the_mode_alone(network):
         assert not x_hat.requires_grad
         assert not differentiable.vjp(x_hat).requires_grad
     assert all(p.grad is None and not p.requires_grad for p in network.network.parameters())
+
+
+def test_in_inference_mode(network):
+    x, v = _normal(1, 3, 16, 16), _normal(1, 3, 16, 16, seed=1)
+    with torch.inference_mode():
+        inside = _vjp(network, x.clone(), v.clone())
+    assert torch.equal(inside, _vjp(network, x, v))
+
+
+def test_a_prior_without_a_gradient_is_refused():
+    class Fixed(Denoiser):
+        channels = 3
+        sigma_min, sigma_max = 0.01, 1.0
+
+        def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+            return torch.zeros_like(x)
+
+    problem = Problem(operators.Identity((3, 8, 8)), torch.zeros(1, 3, 8, 8), 0.1)
+    with pytest.raises(ValueError, match="the prior has no gradient"):
+        solve(problem, Fixed(), "dps", steps=2)

@@ -91,6 +91,7 @@ def test_the_last_steps_are_released(stop):
         ({"rcond": 2.0}, "rcond is"),
         ({"phi": "resize"}, "needs a guide"),
         ({"guide": torch.zeros(1, *SHAPE)}, "for phi 'resize'"),
+        ({"start": torch.zeros(1, *SHAPE)}, "start needs sigma_max"),
     ],
 )
 def test_refuses(wrong, match):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from restore.prior.denoiser import Denoiser
+from restore.prior.gaussian_mixture import GaussianMixture
 from restore.prior.schedule import (
     GRIDS,
     geometric,
@@ -109,3 +110,16 @@ def test_quad_grid():
 def test_refuses(wrong):
     with pytest.raises(ValueError, match=r"steps|sigma_m|grid"):
         wrong()
+
+
+@pytest.mark.parametrize("grid", ["karras", "geometric", "quad", "native"])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_first_level_that_is_not_above_the_last_is_the_only_one(grid, share):
+    prior = GaussianMixture([1.0], torch.zeros(1, 1, 2, 2), 0.2, sigma_min=0.002)
+    assert sigma_grid(prior, 4, grid, share * 0.002) == [share * 0.002, 0.0]
+
+
+def test_no_level_is_above_the_one_before_by_rounding():
+    for spaced in (karras, geometric):
+        levels = spaced(50, 0.1234567, 0.1234567)
+        assert max(levels) == levels[0] == min(levels[:-1])
