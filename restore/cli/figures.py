@@ -89,4 +89,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+        # Names of files come back as the bytes that they are.
+        temporary.write_text(
+            text.getvalue(), encoding="utf-8", errors="surrogateescape", newline=""
+        )

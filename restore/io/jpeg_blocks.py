@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from restore.errors import InputError
 from restore.io.atomic import write_bytes
 from restore.io.encode import jpeg_metadata
+from restore.io.jpeg_file import plainly_named
 from restore.io.metadata import Metadata
 from restore.io.orientation import undo_orientation
 from restore.io.picture import Picture, read_picture, write_picture
@@ -123,8 +124,8 @@ def _read(path: Path) -> Any:
     import jpeglib
 
     try:
-        with quiet_stderr():
-            jpeg = jpeglib.read_dct(str(path))
+        with plainly_named(path) as source, quiet_stderr():
+            jpeg = jpeglib.read_dct(str(source))
             jpeg.load()
     except (OSError, ValueError) as error:
         raise _NoCoefficients("jpeglib cannot read its coefficients") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,15 +98,29 @@ def write_jpeg(path: Path, levels: NDArray[Any], quality: int) -> None:
     write_bytes(path, out.getvalue())
 
 
+@contextmanager
+def plainly_named(path: Path, data: bytes | None = None) -> Iterator[Path]:
+    """A path that jpeglib takes, to the same bytes or to `data`: it knows UTF-8 names alone."""
+    try:
+        str(path).encode()
+        plain = True
+    except UnicodeEncodeError:
+        plain = False
+    if plain and data is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "picture.jpg"
+        copy.write_bytes(path.read_bytes() if data is None else data)
+        yield copy
+
+
 def _read(path: Path, data: bytes) -> Any:
     import jpeglib
 
-    with tempfile.TemporaryDirectory() as folder:
-        source = path
-        markers = {marker for marker, _ in _segments(data)}
-        if _SOS in markers and _DHT not in markers:
-            source = Path(folder) / "picture.jpg"
-            source.write_bytes(_with_usual_codes(data))
+    markers = {marker for marker, _ in _segments(data)}
+    codeless = _SOS in markers and _DHT not in markers
+    with plainly_named(path, _with_usual_codes(data) if codeless else None) as source:
         try:
             with quiet_stderr():
                 jpeg = jpeglib.read_dct(str(source))

@@ -42,7 +42,8 @@ def write_report(path: Path, results: Sequence[Result]) -> None:
         f"<style>{STYLE}</style><h1>Restored pictures</h1>{sections}</html>\n"
     )
     with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A name of a file may be no text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _section(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -368,6 +369,21 @@ def test_report_and_csv(restore, photo, second):
         rows = list(csv.DictReader(lines))
     assert [row["method"] for row in rows] == ["ddrm", "snips", "bicubic"] * 2
     assert float(rows[0]["psnr"]) > 0
+
+
+def test_a_name_that_is_not_utf_8(restore, photo, tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    done = _compare(restore, name, "-m", "bicubic", "--csv", "rows.csv", "--report", "page.html")
+    assert done.code == 0, done.err
+    assert b"caf\xe9.png,super-resolve,bicubic" in Path("rows.csv").read_bytes()
+    assert "caf?.png" in Path("page.html").read_text(encoding="utf-8")
+    denoised = restore("denoise", name, "--sigma", "0.1", "--report", "one.html", "--quiet")
+    assert denoised.code == 0, denoised.err
+    assert "caf?.png: denoise" in Path("one.html").read_text(encoding="utf-8")
 
 
 def test_exact(restore):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import jpeglib
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError
+from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.jpeg_file import read_jpeg
 from restore.io.picture import read_picture
 
@@ -61,6 +63,20 @@ def test_a_frame_of_a_video_without_its_codes(tmp_path, smooth):
         data = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
     frame.write_bytes(data)
     assert np.array_equal(coefficients(frame), coefficients(whole))
+
+
+def test_a_name_that_is_not_utf_8(tmp_path, smooth):
+    plain = tmp_path / "a.jpg"
+    Image.fromarray(smooth).save(plain)
+    other = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    try:
+        other.write_bytes(plain.read_bytes())
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    assert np.array_equal(coefficients(other), coefficients(plain))
+    picture, changed = read_picture(other), np.zeros((40, 56), bool)
+    assert write_jpeg_blocks(tmp_path / "b.jpg", picture.pixels, picture, changed) == ()
+    assert np.array_equal(coefficients(tmp_path / "b.jpg"), coefficients(plain))
 
 
 def test_grey_rgb_and_coarse_tables(tmp_path, smooth):
