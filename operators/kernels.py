@@ -64,12 +64,16 @@ def motion_kernel(length: float, angle: float) -> Tensor:
 def disk_kernel(radius: float) -> Tensor:
     """Return a uniform disk (defocus) of `radius` pixels, edge pixels by the part covered.
 
+    Up to half a pixel it is the identity.
+
     Raises:
         ValueError: If the radius is not positive.
     """
     if not radius > 0:
         raise ValueError(f"disk_kernel: the radius is {radius}; it must be positive")
     reach = max(0, math.ceil(radius - 0.5))
+    if reach == 0:  # inside one pixel, where the samples may all miss it
+        return torch.ones(1, 1, dtype=torch.float64)
     size = 2 * reach + 1
     count = size * _SUPERSAMPLING
     position = (torch.arange(count, dtype=torch.float64) + 0.5) / _SUPERSAMPLING - size / 2

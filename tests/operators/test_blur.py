@@ -120,6 +120,9 @@ def test_kernels() -> None:
     assert disk.shape == (7, 7)
     assert float(disk[3, 3]) == pytest.approx(1 / (np.pi * 3.5**2), rel=0.01)
     assert torch.equal(disk, disk.T)
+    for radius in (1e-300, 0.02, 0.5):
+        assert disk_kernel(radius).tolist() == [[1.0]]
+    assert disk_kernel(0.51).shape == (3, 3)
 
 
 @pytest.mark.parametrize(
