@@ -36,6 +36,9 @@ DEEPEST = {"PNG": 16, "JPEG": 8, "TIFF": FLOAT_BITS, "WEBP": 8, "BMP": 8, "NPY":
 WITH_ALPHA = frozenset({"PNG", "TIFF", "WEBP", "NPY"})
 """The formats that hold transparency."""
 
+PLACELESS = {"JPEG": (), "WEBP": ("IPTC",), "BMP": ("EXIF", "ICC", "XMP", "IPTC")}
+"""The metadata that each of these formats has no place for."""
+
 DEFAULT_QUALITY = 95
 _SEGMENT = 65533
 _XMP_SEGMENT = _SEGMENT - 29
@@ -69,6 +72,8 @@ def encode(
     Raises:
         Unwritable: a side too long for the format.
     """
+    if form in ("PNG", "TIFF", "WEBP"):
+        note_profile(metadata, 3 if form == "WEBP" or levels.shape[2] > 2 else 1, notes)
     if form == "PNG":
         return encode_png(levels, metadata)
     if form == "TIFF":
@@ -77,13 +82,24 @@ def encode(
         out = BytesIO()
         np.save(out, levels[..., 0] if levels.shape[2] == 1 else levels, allow_pickle=False)
         return out.getvalue()
-    if metadata.iptc is not None and form != "JPEG":
-        notes.append(f"IPTC is lost: {form} has no place for it")
+    lost = [name for name in PLACELESS[form] if getattr(metadata, name.lower()) is not None]
+    if lost:
+        are, them = ("is", "it") if len(lost) == 1 else ("are", "them")
+        notes.append(f"{', '.join(lost)} {are} lost: {form} has no place for {them}")
     if form == "WEBP":
         return _encode_webp(levels, metadata, quality)
     if form == "BMP":
         return _save(levels, "BMP", {} if metadata.dpi is None else {"dpi": metadata.dpi})
     return _encode_jpeg(levels, metadata, notes, jpeg, quality)
+
+
+def note_profile(metadata: Metadata, channels: int, notes: list[str]) -> None:
+    """Add a line to the notes where the ICC profile describes other colours than there are."""
+    if metadata.icc is not None and metadata.icc_for(channels) is None:
+        space = metadata.icc[16:20].decode("latin-1").strip()
+        space = space if space.isprintable() and space else "unknown colours"
+        kind = "grey" if channels == 1 else "RGB"
+        notes.append(f"the ICC profile is left out: it is of {space}, the picture is {kind}")
 
 
 def jpeg_metadata(metadata: Metadata, channels: int, notes: list[str]) -> dict[str, Any]:
@@ -107,6 +123,7 @@ def jpeg_metadata(metadata: Metadata, channels: int, notes: list[str]) -> dict[s
     if "extra" in options:
         block = options["extra"]
         options["extra"] = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
+    note_profile(metadata, channels, notes)
     if (icc := metadata.icc_for(channels)) is not None:
         options["icc_profile"] = icc
     if metadata.dpi is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -113,6 +114,27 @@ def test_from_every_format_to_every_other(
         assert again.metadata.text == {"comment": "a comment"}
 
 
+def test_what_a_bmp_has_no_place_for_is_said(tmp_path: Path, smooth: np.ndarray) -> None:
+    picture = source(tmp_path / "a.jpg", smooth)
+    notes = write_picture(tmp_path / "b.bmp", picture.pixels, picture)
+    assert notes == ("EXIF, ICC, XMP, IPTC are lost: BMP has no place for them",)
+    plain = dataclasses.replace(picture, metadata=Metadata(icc=ICC))
+    notes = write_picture(tmp_path / "b.bmp", picture.pixels, plain)
+    assert notes == ("ICC is lost: BMP has no place for it",)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_grey_palette_loses_its_profile_of_colours_not_in_silence(
+    tmp_path: Path, smooth: np.ndarray, suffix: str
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(smooth[..., 0]).convert("P").save(path, icc_profile=ICC)
+    picture = read_picture(path)
+    assert picture.channels == 1
+    notes = write_picture(tmp_path / f"b{suffix}", picture.pixels, picture)
+    assert notes == ("the ICC profile is left out: it is of RGB, the picture is grey",)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_nothing_is_invented(tmp_path: Path, smooth: np.ndarray, suffix: str) -> None:
     Image.fromarray(smooth).save(tmp_path / "a.png")
@@ -194,8 +216,10 @@ def test_grey_profile_stays_with_grey_only(tmp_path: Path, smooth: np.ndarray) -
     for channels, expected in ((1, bytes(profile)), (3, None)):
         pixels = np.repeat(picture.pixels, channels, axis=0)
         for suffix in (".png", ".jpg", ".tif"):
-            write_picture(tmp_path / f"b{suffix}", pixels, picture)
+            notes = write_picture(tmp_path / f"b{suffix}", pixels, picture)
             assert read_picture(tmp_path / f"b{suffix}").metadata.icc == expected
+            said = "the ICC profile is left out: it is of GRAY, the picture is RGB"
+            assert notes == (() if expected else (said,))
 
 
 def test_what_is_too_long_for_a_jpeg_is_said(tmp_path: Path, smooth: np.ndarray) -> None:
