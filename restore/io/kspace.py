@@ -54,18 +54,22 @@ def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KS
     Args:
         path: the file; BART's also without suffix.
         key: name of the array where a file holds several.
-        dc: where DC lies in a plain array: `centre`, or `corner` as an FFT leaves it.
+        dc: where DC lies in a plain array: `centre`, or `corner` as an FFT of an image leaves it
+            whose own origin is its first pixel, too.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
+    plain = path.suffix.lower() in ARRAY_SUFFIXES and not is_bart(path)
+    if dc == "corner" and not plain:
+        raise InputError(f"{path}: --dc corner is for arrays, whose files do not say where DC lies")
     if is_bart(path):
         kspace = _from_bart(path)
     elif path.suffix.lower() in (".h5", ".hdf5"):
         from restore.io.mri_hdf5 import read_mri_hdf5
 
         kspace = read_mri_hdf5(path)
-    elif path.suffix.lower() in ARRAY_SUFFIXES:
+    elif plain:
         kspace = _from_array(path, read_array(path, key), dc)
     else:
         raise InputError(
@@ -121,8 +125,22 @@ def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
         )
     data = array.reshape(*(1,) * (4 - array.ndim), *array.shape).astype(np.complex64)
     if dc == "corner":
-        data = np.fft.fftshift(data, (-2, -1))
+        data = _from_corner(data)
     return KSpace(data, sampled(data))
+
+
+def _from_corner(data: Complex) -> Complex:
+    """What `fft2` makes of an image, as the centred transform of the same image has it.
+
+    Of that one the origin is the middle of the image, which is a phase here: -1 to the power of
+    row and column where the sides are even.
+    """
+    for axis in (-2, -1):
+        side = data.shape[axis]
+        turns = np.arange(side) * (side // 2) % side / side
+        phase = np.exp(2j * np.pi * turns).astype(np.complex64)
+        data = np.fft.fftshift(data * (phase[:, None] if axis == -2 else phase), axis)
+    return data
 
 
 def _from_bart(path: Path) -> KSpace:
@@ -132,6 +150,13 @@ def _from_bart(path: Path) -> KSpace:
     notes = []
     if min(space.shape[:3]) > 1:
         # A volume whose first axis is fully sampled is a stack of slices along it.
+        planes = (space != 0).any((3, 4))
+        if (planes.any(0) != planes.all(0)).any():
+            held = int(planes.any((1, 2)).sum())
+            raise InputError(
+                f"{path}: a volume that is not sampled all along its first axis ({held} of "
+                f"{len(planes)} planes hold something), expected images, or all of that axis"
+            )
         shifted = np.fft.ifftshift(space, 0)
         space = np.fft.fftshift(np.fft.ifft(shifted, axis=0, norm="ortho"), 0)
         notes.append("a volume: its slices along the first axis")

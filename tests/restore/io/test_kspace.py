@@ -21,13 +21,13 @@ def draw(*shape: int, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
 
 
-def write_fastmri(path, data, *, header: bool = True, mask=None) -> None:
+def write_fastmri(path, data, *, header=None, mask=None) -> None:
     with h5py.File(path, "w") as file:
         file["kspace"] = data
         if mask is not None:
             file["mask"] = mask
-        if header:
-            file["ismrmrd_header"] = head(recon=(6, 8)).toXML("utf-8")
+        if header is not False:
+            file["ismrmrd_header"] = (header or CUT).toXML("utf-8")
 
 
 def space(x, y, fov_x, fov_y):
@@ -52,6 +52,10 @@ def head(*, encoded=(ROWS, COLUMNS), recon=(ROWS, COLUMNS), fov=(200.0, 160.0), 
     )
 
 
+# Of the same pixels as what was encoded, as fastMRI's files are.
+CUT = head(recon=(6, 8), fov=(120.0, 160.0), encoded_fov=(200.0, 160.0))
+
+
 def write_ismrmrd(path, lines, header) -> None:
     """Lines are (array [coils, samples], fields of the acquisition)."""
     dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)
@@ -62,6 +66,7 @@ def write_ismrmrd(path, lines, header) -> None:
         )
         acquisition.idx.kspace_encode_step_1 = fields.get("step", 0)
         acquisition.idx.slice = fields.get("slice", 0)
+        acquisition.idx.kspace_encode_step_2 = fields.get("partition", 0)
         acquisition.idx.contrast = fields.get("contrast", 0)
         for name in ("position", "read_dir", "phase_dir"):
             getattr(acquisition, name)[:] = fields.get(name, (0, 0, 0))
@@ -69,6 +74,8 @@ def write_ismrmrd(path, lines, header) -> None:
         acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
         for flag in fields.get("flags", ()):
             acquisition.setFlag(flag)
+        for name in ("discard_pre", "discard_post"):
+            setattr(acquisition, name, fields.get(name, 0))
         dataset.append_acquisition(acquisition)
     dataset.close()
 
@@ -91,8 +98,6 @@ def test_arrays_have_their_coils_and_slices(tmp_path, leading):
         assert np.array_equal(
             kspace.mask, np.broadcast_to(np.arange(COLUMNS) != 3, (ROWS, COLUMNS))
         )
-    moved = read_kspace(tmp_path / "k.npy", dc="corner")
-    assert np.array_equal(moved.data.reshape(data.shape), np.fft.fftshift(data, (-2, -1)))
 
 
 def test_fastmri_with_its_header_and_mask(tmp_path):
@@ -102,7 +107,7 @@ def test_fastmri_with_its_header_and_mask(tmp_path):
     kspace = read_kspace(tmp_path / "k.h5")
     assert np.array_equal(kspace.data, data * mask)
     assert kspace.matrix == (6, 8)
-    assert kspace.spacing == pytest.approx((200 / 6, 20, 5))
+    assert kspace.spacing == pytest.approx((20, 20, 5))
     write_fastmri(tmp_path / "single.h5", data[:, 0], header=False)
     single = read_kspace(tmp_path / "single.h5")
     assert single.data.shape == (2, 1, ROWS, COLUMNS)
@@ -229,7 +234,8 @@ def lines_of(data, **fields):
 
 def test_a_matrix_larger_than_what_was_encoded_has_zeros_around_it(tmp_path):
     data = draw(COILS, ROWS, COLUMNS)
-    write_ismrmrd(tmp_path / "k.h5", lines_of(data), head(recon=(6, 13)))
+    header = head(recon=(6, 13), fov=(120.0, 160.0), encoded_fov=(200.0, 160.0))
+    write_fastmri(tmp_path / "k.h5", data[None], header=header)
     kspace = read_kspace(tmp_path / "k.h5")
     assert kspace.data.shape == (1, COILS, ROWS, 13)
     assert kspace.matrix == (6, 13)
@@ -266,6 +272,180 @@ def test_lines_of_other_scans_are_left_out_and_reversed_ones_turned(tmp_path):
     lines += [(draw(COILS, ROWS), {"encoding": 1})]
     write_ismrmrd(tmp_path / "k.h5", lines, head())
     assert np.array_equal(read_kspace(tmp_path / "k.h5").data[0], data)
+
+
+def transformed(image):
+    """The centred orthonormal transform of [..., rows, columns]."""
+    axes = (-2, -1)
+    return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image, axes), norm="ortho"), axes)
+
+
+def bump(rows: int, columns: int, fov: tuple[float, float]) -> np.ndarray:
+    """A smooth image of 1 coil over so many mm, with nothing beyond 100 mm."""
+    y, x = (
+        (np.arange(side) - side // 2) * length / side
+        for side, length in zip((rows, columns), fov, strict=True)
+    )
+    return np.exp(-((y[:, None] / 30) ** 2) - ((x - 20) / 20) ** 2)[None]
+
+
+@pytest.mark.parametrize("layout", ["fastmri", "ismrmrd"])
+def test_phase_oversampling_at_less_resolution_keeps_the_shape(tmp_path, layout):
+    """120 lines over 320 mm are 160 pixels of 2 mm, of which 128 are written."""
+    data = transformed(bump(64, 30, (512.0, 320.0))).astype(np.complex64)
+    header = head(encoded=(64, 30), encoded_fov=(512.0, 320.0), recon=(32, 32), fov=(256.0, 256.0))
+    if layout == "fastmri":
+        write_fastmri(tmp_path / "k.h5", data[None], header=header)
+    else:
+        write_ismrmrd(tmp_path / "k.h5", lines_of(data), header)
+    kspace = read_kspace(tmp_path / "k.h5")
+    rows = 64 if layout == "fastmri" else 32
+    assert kspace.data.shape[-2:] == (rows, 40)
+    assert kspace.matrix == (32, 32)
+    expected = transformed(bump(rows, 40, (8.0 * rows, 320.0)))
+    # The image has more pixels by 40 to 30, and an orthonormal transform their root in each.
+    assert np.allclose(kspace.data[0] * (40 / 30) ** 0.5, expected, atol=2e-3)
+
+
+def test_a_coarser_image_has_the_whole_field_of_view(tmp_path):
+    data = transformed(bump(32, 32, (256.0, 256.0))).astype(np.complex64)
+    header = head(encoded=(32, 32), encoded_fov=(256.0, 256.0), recon=(16, 16), fov=(256.0, 256.0))
+    write_ismrmrd(tmp_path / "k.h5", lines_of(data), header)
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert kspace.matrix is None
+    assert np.array_equal(kspace.data[0], data[:, 8:24, 8:24])
+
+
+def test_fastmri_pixels_that_rounding_makes_unequal_are_equal(tmp_path):
+    """As in knees: 368 lines over 161.42 mm, of which 320 pixels over 140 mm."""
+    data = draw(1, 1, 64, 368)
+    header = head(
+        encoded=(64, 368), encoded_fov=(280.0, 161.42), recon=(32, 320), fov=(140.0, 140.0)
+    )
+    write_fastmri(tmp_path / "k.h5", data, header=header)
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.data, data)
+    assert kspace.matrix == (32, 320)
+
+
+@pytest.mark.parametrize("missing", ["not taken", "discarded"])
+def test_an_asymmetric_echo_stays_one_without_oversampling(tmp_path, missing):
+    data = transformed(bump(64, 32, (512.0, 256.0))).astype(np.complex64)
+    lines, fields = data[:, 16:], {"center_sample": 16}
+    if missing == "discarded":
+        lines, fields = np.where(np.arange(64)[:, None] < 16, 9, data), {"discard_pre": 16}
+    header = head(encoded=(64, 32), encoded_fov=(512.0, 256.0), recon=(32, 32), fov=(256.0, 256.0))
+    write_ismrmrd(tmp_path / "k.h5", lines_of(lines.astype(np.complex64), **fields), header)
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.mask, np.broadcast_to(np.arange(32)[:, None] >= 8, (32, 32)))
+    assert not kspace.data[:, :, ~kspace.mask].any()
+    # What was sampled next to what was not has lost what its neighbour would have given.
+    expected = transformed(bump(32, 32, (256.0, 256.0)))
+    assert np.allclose(kspace.data[0, :, 8:], expected[:, 8:], atol=0.02 * np.abs(expected).max())
+
+
+def test_a_sample_that_is_discarded_once_is_no_part_of_its_average(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    lines = lines_of(data, discard_post=3) + lines_of(3 * data)
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    found = read_kspace(tmp_path / "k.h5").data[0]
+    assert np.allclose(found[:, :-3], 2 * data[:, :-3])
+    assert np.allclose(found[:, -3:], 3 * data[:, -3:])
+
+
+def test_samples_along_a_trajectory_keep_their_places(tmp_path):
+    """Discarded ones have none, and reversed ones keep the one beside them."""
+    places = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 20, 2)).astype(np.float32)
+    data = draw(4, COILS, 20)
+    lines = [
+        (data[i], {"trajectory": places[i], "discard_pre": 2, "discard_post": i, "step": i}
+         | ({"flags": [ismrmrd.ACQ_IS_REVERSE]} if i % 2 else {})
+         | {"position": (10, 20, 30), "read_dir": (0, 0, -1), "phase_dir": (0, 1, 0)})
+        for i in range(4)
+    ]  # fmt: skip
+    write_ismrmrd(tmp_path / "k.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
+    kspace = read_kspace(tmp_path / "k.h5")
+    kept = [slice(2, 20 - i) for i in range(4)]
+    assert np.allclose(kspace.trajectory, np.concatenate([places[i, kept[i]] for i in range(4)]))
+    assert np.array_equal(
+        kspace.data[0], np.concatenate([data[i][:, kept[i]] for i in range(4)], axis=1)
+    )
+    assert kspace.placement is not None
+    assert np.allclose(kspace.placement.first, [[10, -60, 130]])
+
+
+@pytest.mark.parametrize("trajectory", ["CARTESIAN", "RADIAL"])
+def test_slices_are_in_the_order_in_which_they_lie(tmp_path, trajectory):
+    """Taken every second one first; the last two are further apart."""
+    places = np.random.default_rng(0).uniform(-0.5, 0.5, (ROWS, 2)).astype(np.float32)
+    data = draw(4, COILS, ROWS, COLUMNS)
+    where = {"read_dir": (0, 1, 0), "phase_dir": (1, 0, 0), "trajectory": places}
+    if trajectory == "CARTESIAN":
+        del where["trajectory"]
+    lines = [
+        line
+        for s, z in enumerate((0, 10, 5, 20))
+        for line in lines_of(data[s], slice=s, position=(0, 0, z), **where)
+    ]
+    header = head(trajectory=xsd.trajectoryType[trajectory])
+    write_ismrmrd(tmp_path / "k.h5", lines, header)
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.allclose(kspace.placement.first[:, 2], [0, 5, 10, 20])
+    for at, taken in enumerate((0, 2, 1, 3)):
+        expected = data[taken] if trajectory == "CARTESIAN" else data[taken].swapaxes(1, 2)
+        assert np.array_equal(kspace.data[at].ravel(), expected.ravel())
+    assert kspace.notes == [
+        "slices are written in the order in which they lie",
+        "uneven spacing of the slices: 5.00 to 10.00 mm",
+    ]
+
+
+def test_slices_that_run_against_the_normal_stay_as_they_are(tmp_path):
+    data = draw(3, COILS, ROWS, COLUMNS)
+    lines = [
+        line
+        for s in range(3)
+        for line in lines_of(
+            data[s], slice=s, position=(0, 0, -5 * s), read_dir=(0, 1, 0), phase_dir=(1, 0, 0)
+        )
+    ]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    kspace = read_kspace(tmp_path / "k.h5")
+    assert np.array_equal(kspace.data, data)
+    assert kspace.notes == []
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (5, 8), (7, 9)])
+def test_what_an_fft_of_an_image_leaves_is_that_image(tmp_path, shape):
+    image = draw(COILS, *shape)
+    np.save(tmp_path / "k.npy", np.fft.fft2(image, norm="ortho"))
+    kspace = read_kspace(tmp_path / "k.npy", dc="corner")
+    assert np.allclose(kspace.data[0], transformed(image), atol=1e-5)
+    # What was not sampled is not there after it, either.
+    np.save(tmp_path / "k.npy", np.fft.fft2(image) * (np.arange(shape[1]) % 3 != 1))
+    mask = read_kspace(tmp_path / "k.npy", dc="corner").mask
+    assert np.array_equal(mask[0], np.fft.fftshift(np.arange(shape[1]) % 3 != 1))
+
+
+def test_dc_in_the_corner_is_for_arrays(tmp_path):
+    write_bart(tmp_path / "k", draw(1, ROWS, COLUMNS))
+    write_fastmri(tmp_path / "k.h5", draw(1, ROWS, COLUMNS))
+    for name in ("k.cfl", "k.h5"):
+        with pytest.raises(InputError, match="--dc corner is for arrays"):
+            read_kspace(tmp_path / name, dc="corner")
+
+
+def test_a_volume_of_bart_is_sampled_all_along_its_first_axis(tmp_path):
+    volume = draw(6, ROWS, COLUMNS, COILS)
+    volume[:, :, 2] = 0
+    write_bart(tmp_path / "whole", volume)
+    kspace = read_kspace(tmp_path / "whole")
+    assert kspace.data.shape == (6, COILS, ROWS, COLUMNS)
+    assert not kspace.mask[:, 2].any()
+    volume[:2] = 0
+    write_bart(tmp_path / "part", volume)
+    with pytest.raises(InputError, match=r"its first axis \(4 of 6 planes hold something\)"):
+        read_kspace(tmp_path / "part")
 
 
 def bad_files(tmp_path):
@@ -318,6 +498,15 @@ def bad_files(tmp_path):
         tmp_path / "radians.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL, recon=(40, 40))
     )
     yield "radians.h5", r"reaches 3.142, expected ±0.5 \(cycles per pixel\) or ±20"
+    fields = {"trajectory": np.zeros((ROWS, 2), np.float32)}
+    for name, shape in (("CARTESIAN", {}), ("RADIAL", fields)):
+        lines = [(draw(2, ROWS), {"partition": p} | shape) for p in range(2)]
+        header = head(trajectory=xsd.trajectoryType[name])
+        write_ismrmrd(tmp_path / f"{name}.h5", lines, header)
+        yield f"{name}.h5", r"a volume \(partitions\), expected images slice by slice"
+    lines = [(draw(2, ROWS), {"trajectory": np.full((ROWS, 3), -0.1, np.float32)})]
+    write_ismrmrd(tmp_path / "ball.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
+    yield "ball.h5", "a trajectory through a volume, expected one in a plane"
     (tmp_path / "notes.txt").write_text("k")
     yield "notes.txt", "the suffix is .txt, expected k-space"
     write_ismrmrd(tmp_path / "floats.h5", lines_of(draw(2, ROWS, COLUMNS)), head())
