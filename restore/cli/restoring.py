@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,19 @@ from restore.cli.console import (
     without_bar,
 )
 from restore.cli.options import CommonOptions
+from restore.cli.outputs import (
+    Job,
+    check_files,
+    files_of_options,
+    jobs_to_do,
+    whole_or_nothing,
+)
 from restore.errors import InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from restore.io.files import InputFile
     from restore.tasks.run import Result
     from restore.tasks.settings import RunSettings
 
@@ -110,67 +119,64 @@ def _pictures(verb: str) -> Kind:
     return Kind(Settings, opened, output_format, PICTURE_SUFFIXES, degraded)
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    output: Path
-
-
 def _run(
     verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any], kind: Kind
 ) -> int:
-    from restore.io.files import expand_inputs, plan_outputs
+    from restore.io.files import plan_outputs
     from restore.tasks.settings import resolve_settings
 
     given = common.given() | {name: value for name, value in own.items() if value is not None}
     settings = resolve_settings(given, common.config, verb, kind.settings)
     suffix = f"_{verb}" if common.suffix is None else common.suffix
+    beside = partial(_beside, suffix=suffix, kind=kind)
+    read = files_of_options(settings, common.config)
     made = (suffix, "_degraded") if settings.simulate else (suffix,)
-    sources = expand_inputs(
-        inputs, recursive=common.recursive, suffixes=kind.suffixes, made_suffixes=made,
-        whole=kind.whole,
-    )  # fmt: skip
+    sources = _sources(inputs, kind, made, read, recursive=common.recursive)
     ext = kind.extension if not common.ext or common.ext == "auto" else common.ext
     outputs = plan_outputs(sources, verb, output=common.output, suffix=suffix, ext=ext)
-    jobs = [_Job(source.path, output) for source, output in zip(sources, outputs, strict=True)]
-    jobs = _wanted(jobs, settings, suffix, common, kind)
+    jobs = [
+        Job(source.path, output, tuple(beside(output, settings)))
+        for source, output in zip(sources, outputs, strict=True)
+    ]
+    for job in jobs:
+        kind.check_output(job.output)
+    check_files(jobs, read, common.report, common.config)
+    alone = len(jobs) == 1
+    jobs = jobs_to_do(
+        jobs, verb, kind.settings, beside, report=common.report, overwrite=common.overwrite,
+        skip_existing=common.skip_existing, quiet=common.quiet,
+    )  # fmt: skip
     if common.dry_run:
         for job in jobs:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
             settled = settings.model_dump(mode="json", exclude_none=True)
             typer.echo(json.dumps(plan | {"settings": settled}))
         return 0
-    return _run_jobs(jobs, kind.open(settings), suffix, common, alone=len(sources) == 1)
+    return _run_jobs(jobs, kind.open(settings), suffix, common, alone=alone)
 
 
-def _wanted(
-    jobs: list[_Job], settings: RunSettings, suffix: str, common: CommonOptions, kind: Kind
-) -> list[_Job]:
-    """The jobs whose output is to be made; a file that may not be written is refused here."""
-    from restore.io.files import check_place, check_written, may_write
-    from restore.tasks.sidecar import is_sidecar
+def _sources(
+    inputs: Sequence[Path],
+    kind: Kind,
+    made: Sequence[str],
+    read: Sequence[Path],
+    *,
+    recursive: bool,
+) -> list[InputFile]:
+    """The inputs, and of folders the files but those that options name."""
+    from restore.io.files import expand_inputs
 
-    read = [job.source for job in jobs]
-    read += [value for _, value in settings if isinstance(value, Path)]
-    files = {job: [job.output, *_beside(job.output, settings, suffix, kind)] for job in jobs}
-    written: list[tuple[Path | str, Path]] = [
-        (job.source, file) for job in jobs for file in files[job]
-    ]
-    if common.report is not None:
-        written.append(("--report", common.report))
-    check_written(written, read)
-    for job in jobs:
-        kind.check_output(job.output)
-        check_place(job.output)
-    if common.report is not None:
-        check_place(common.report)
-    may = partial(may_write, overwrite=common.overwrite, skip_existing=common.skip_existing)
-    wanted = [job for job in jobs if may(job.output)]
-    # What --skip-existing finds beside an output that is missing is of a run that did not end.
-    also = [file for job in wanted for file in files[job][1:] if not is_sidecar(file)]
-    for file in (*also, *([common.report] if common.report else [])):
-        may(file)
-    return wanted
+    found = expand_inputs(
+        inputs, recursive=recursive, suffixes=kind.suffixes, made_suffixes=made, whole=kind.whole
+    )
+    named = {os.path.realpath(file) for file in read}
+    sources = [s for s in found if s.folder is None or os.path.realpath(s.path) not in named]
+    if not sources:
+        raise InputError(
+            f"{found[0].folder}: no picture in this folder but those of options, expected at "
+            "least one"
+        )
+    return sources
 
 
 def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) -> None:
@@ -208,7 +214,7 @@ def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> lis
 
 
 def _run_jobs(
-    jobs: list[_Job], restorer: Restores, suffix: str, common: CommonOptions, *, alone: bool
+    jobs: list[Job], restorer: Restores, suffix: str, common: CommonOptions, *, alone: bool
 ) -> int:
     failed: list[str] = []
     results: list[Result] = []
@@ -217,9 +223,10 @@ def _run_jobs(
         for job in jobs:
             bar = progress.add_task(job.source.name, total=None, note="")
             try:
-                result = restorer.restore(
-                    job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
-                )
+                with whole_or_nothing(job):
+                    result = restorer.restore(
+                        job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
+                    )
             except InputError as error:
                 if common.json:
                     typer.echo(json.dumps({"input": str(job.source), "error": str(error)}))

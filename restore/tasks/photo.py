@@ -125,12 +125,13 @@ class Restorer:
         best = x[0] if len(x) == 1 else x.mean(dim=0)
         problem, scale = case.measurement.written, case.picture.scale
         write = self._writer(case, source)
+        # The output comes after what lies beside it: where it is, a run has come to its end.
+        further, spread = self._write_samples(output, x, write)
         notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
         written = read_back(output, best, problem, scale)
         if (instead := mended(best, case.measurement, written)) is not None:
             write(output, instead)
             written = read_back(output, instead, problem, scale)
-        further, spread = self._write_samples(output, x, write)
         files = [output, *further]
         if self.settings.simulate:
             files.insert(0, degraded)

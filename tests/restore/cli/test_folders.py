@@ -125,3 +125,26 @@ def test_what_simulate_wrote_into_a_folder_is_no_input(restore, tmp_path, photo)
     assert restore(*command).code == 0
     (record,) = restore(*command, "--overwrite").records
     assert record["input"] == str(photo)
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "more"),
+    [("inpaint", "--mask", ("-m", "biharmonic")), ("denoise", "--reference", ("--sigma", 0.05)),
+     ("denoise", "--init", ("--sigma", 0.05)), ("deblur", "--kernel", ("-m", "wiener")),
+     ("colorize", "--hints", ("-m", "grey"))],
+)  # fmt: skip
+def test_a_file_of_an_option_is_no_input(restore, tmp_path, photo, mask, verb, option, more):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(photo, folder / "a.png")
+    shutil.copy(mask if option == "--mask" else photo, folder / "b.png")
+    if option == "--kernel":
+        Image.new("L", (3, 3), 255).save(folder / "b.png")
+    if option == "--hints":
+        Image.new("RGBA", (40, 30), (200, 0, 0, 255)).save(folder / "b.png")
+    done = restore(verb, "in", option, "in/b.png", *more, "-o", "out", "--json")
+    assert (done.code, [record["input"] for record in done.records]) == (0, ["in/a.png"])
+    (folder / "a.png").unlink()
+    done = restore(verb, "in", option, "in/b.png", *more, "-o", "out", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "in: no picture in this folder but those of options" in done.err
