@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from restore.errors import InputError, expected_one_of
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
-from restore.methods.base import StepCallback
+from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
@@ -27,22 +26,13 @@ from restore.tasks.choice import check_method
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
+from restore.tasks.parts import solve_parts
 from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of
 from restore.tasks.settings import Scalar, Settings
+from restore.tasks.summary import FIGURES, summarised
 from restore.tasks.task import Task
 
-FIGURES = (
-    "psnr",
-    "psnr_sample",
-    "ssim",
-    "haarpsi",
-    "residual",
-    "calibration",
-    "evaluations",
-    "seconds",
-    "memory",
-)
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
 _PICTURES = ("mask", "hints")
 _FILES = (*_PICTURES, "reference")
@@ -156,37 +146,11 @@ class Comparison:
         return self._record.rows(inputs, self.plan.names)
 
     def summary(self, inputs: Sequence[Path]) -> list[Row]:
-        """A row for each method, the best first: means over inputs and their standard errors.
-
-        A mean is over the inputs for which every method has the figure, of the methods that have
-        it at all; `inputs` is the number of those of the PSNR (of the residual where no truth is
-        known). A picture equal to the truth has no PSNR: `equal` counts them, None where there are
-        none, and a method with no other picture comes first.
-        """
-        rows = self.rows(inputs)
-        truth_known = self.plan.settings.simulate or self.plan.settings.reference is not None
-        good = {
-            method: {
-                row["input"]: row for row in rows if row["method"] == method and "error" not in row
-            }
-            for method in self.plan.names
-        }
-        shared = {name: _shared(good.values(), name) for name in FIGURES}
-        summaries = []
-        for method, mine in good.items():
-            summary: Row = {"input": "*", "task": self.task.name, "method": method}
-            for name in FIGURES:
-                values = [row[name] for source, row in mine.items() if source in shared[name]]
-                summary |= _mean(name, [value for value in values if value is not None])
-            errors = [row["error"] for row in rows if row["method"] == method and "error" in row]
-            equal = sum(row["psnr"] is None for row in mine.values()) if truth_known else 0
-            summary["samples"] = next(iter(mine.values()))["samples"] if mine else None
-            summary["inputs"] = len(shared["psnr"] or shared["residual"]) if mine else None
-            summary |= {"equal": equal or None, "count": len(mine), "failed": len(errors)}
-            if errors and not mine:
-                summary["error"] = errors[0]
-            summaries.append(summary)
-        return sorted(summaries, key=_rank)
+        """A row for each method, the best first: see `restore.tasks.summary`."""
+        settings = self.plan.settings
+        truth_known = settings.simulate or settings.reference is not None
+        rows = summarised(self.rows(inputs), self.plan.names, truth_known=truth_known)
+        return [{"input": "*", "task": self.task.name} | row for row in rows]
 
     def picture(self, source: Path, method: str) -> Path:
         """Where the picture is that a method made of an input."""
@@ -255,22 +219,31 @@ class Comparison:
         reason = misfit(cls, measurement.problem)
         if reason is not None:
             raise InputError(f"needs {reason}")
+        settings, count = self.plan.settings, self.plan.samples if cls.samples else 1
         prior = Counted(self.restorer.fitted_prior(source, measurement))
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
-        method = made_method(name, parameters | dict(self.plan.parameters.get(name, {})))
-        if self.plan.nfe is not None:
-            method = method.within(self.plan.nfe)
-        count = self.plan.samples if cls.samples else 1
-        x = solve(
-            measurement.problem,
-            prior,
-            method,
-            seed=self.plan.settings.seed,
-            samples=count,
-            batch_size=self.plan.settings.batch_size,
-            on_step=on_step,
-        )[:, 0]
-        return measurement.finish(x), prior.calls // count
+        parameters |= self.plan.parameters.get(name, {})
+
+        def method(start: Tensor) -> Method:
+            started = {"start": start} if "start" in parameters else {}
+            made = made_method(name, parameters | started)
+            return made if self.plan.nfe is None else made.within(self.plan.nfe)
+
+        run: dict[str, Any] = {
+            "seed": settings.seed, "samples": count, "batch_size": settings.batch_size,
+            "on_step": on_step,
+        }  # fmt: skip
+        if measurement.parts:
+            x, calls = solve_parts(
+                measurement,
+                lambda part: method(part.start),
+                lambda part: self.restorer.fitted_prior(source, measurement, part),
+                **run,
+            )
+        else:
+            x = solve(measurement.problem, prior, method(measurement.start), **run)[:, 0]
+            calls = prior.calls
+        return measurement.finish(x), calls // count
 
     def _case(self, source: Path) -> Case:
         clean, settings = self._clean(source), self.plan.settings
@@ -358,27 +331,6 @@ def said(error: Exception) -> str:
     """An error in one line, with its kind where the message alone may not tell."""
     text = " ".join(str(error).split())
     return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"
-
-
-def _shared(rows: Iterable[Mapping[str, Row]], name: str) -> set[str]:
-    """The inputs for which all methods have a figure that have it for any; `rows` by input."""
-    having = [{source for source, row in of.items() if row[name] is not None} for of in rows]
-    having = [sources for sources in having if sources]
-    return set.intersection(*having) if having else set()
-
-
-def _mean(name: str, values: Sequence[float]) -> Row:
-    several = len(values) > 1
-    error = statistics.stdev(values) / math.sqrt(len(values)) if several else None
-    return {name: statistics.fmean(values) if values else None, f"{name}_se": error}
-
-
-def _rank(summary: Row) -> tuple[bool, float, int]:
-    """Sorts infinite PSNR first and none last."""
-    level, equal = summary["psnr"], summary["equal"] or 0
-    if level is None and equal and equal == summary["count"]:
-        level = math.inf
-    return (level is None, -(level or 0.0), -equal)
 
 
 def _scores(

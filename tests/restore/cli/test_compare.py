@@ -63,6 +63,19 @@ def test_scores_what_the_verb_writes(restore, tmp_path, photo):
     assert row["residual"] == pytest.approx(verb["residual"])
 
 
+def test_windows_are_filled_as_the_verb_fills_them(restore, tmp_path):
+    rng, hole = np.random.default_rng(3), np.zeros((32, 320), np.uint8)
+    hole[10:14, 5:30] = hole[10:14, 290:300] = 255
+    Image.fromarray(hole).save("hole.png")
+    Image.fromarray(rng.integers(90, 160, (32, 320), dtype=np.uint8)).save("wide.png")
+    run = ("wide.png", "--simulate", "-m", "ddrm", "--samples", "2", "--seed", "3", "--json",
+           "--mask", "hole.png")  # fmt: skip
+    verb = restore("inpaint", *run, "--steps", "3", "-o", "out.png").records[0]
+    row = restore("compare", *run, "--task", "inpaint", "--nfe", "3").records[0]
+    assert row["psnr"] == pytest.approx(verb["metrics"]["psnr"], abs=1e-6)
+    assert row["evaluations"] == 3
+
+
 @pytest.mark.parametrize("name", ["deep.png", "float.npy", "bilevel.png"])
 def test_the_file_that_is_kept_has_the_figures(restore, photo, tmp_path, name):
     levels = np.asarray(Image.open(photo).convert("L"), np.float32)

@@ -18,6 +18,6 @@ def test_columns_without_values_are_left_out():
 
 
 def test_there_is_a_column_for_each_figure():
-    from restore.tasks.compare import FIGURES
+    from restore.tasks.summary import FIGURES
 
     assert tuple(COLUMNS) == ("inputs", "equal", *FIGURES)
