@@ -15,6 +15,7 @@ import typer
 
 from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
+from restore.cli.outputs import files_of_options
 from restore.errors import InputError, expected_one_of
 from restore.report.columns import COLUMNS, Column
 from restore.tasks.settings import parse_scale, resolve_settings, scalar
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from restore.io.files import InputFile
     from restore.tasks.compare import Comparison
     from restore.tasks.record import Row
+    from restore.tasks.settings import Settings
     from restore.tasks.task import Task
 
 FAILED = Column("failed", "{:.0f}")
@@ -79,9 +81,8 @@ def compare_pictures(
         )
     if "scale" in values:
         values["scale"] = parse_scale(values["scale"])
-    read = [value for value in values.values() if isinstance(value, Path)]
-    if Path(values.get("kernel", "")).is_file():
-        read.append(Path(values["kernel"]))
+    settings: Settings = resolve_settings(values, None, task.name)
+    read = files_of_options(settings, None)
     sources = _pictures(expand_inputs(inputs, recursive=recursive), read, folder)[:count]
     written = [("--report", shown.report), ("--csv", shown.csv)]
     if folder is not None:
@@ -93,7 +94,7 @@ def compare_pictures(
         raise InputError("--crop: only of clean pictures, not with --reference or --measured")
     plan = Plan(
         names=tuple(dict.fromkeys(names)) or fitting(task),
-        settings=resolve_settings(values, None, task.name),
+        settings=settings,
         nfe=evaluations_of(nfe),
         samples=samples or 1,
         crop=crop,

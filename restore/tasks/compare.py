@@ -31,7 +31,8 @@ from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.summary import FIGURES, summarised
-from restore.tasks.task import Task
+from restore.tasks.task import Task, in_units_of
+from restore.tasks.written import Written, mended, read_back
 
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
 _PICTURES = ("mask", "hints")
@@ -167,7 +168,10 @@ class Comparison:
         settings = self.plan.settings
         simulated = (self._measured(source), self._clean(source))
         measured, truth = simulated if settings.simulate else (source, settings.reference)
-        return read_picture(measured).pixels, None if truth is None else read_picture(truth).pixels
+        picture = read_picture(measured)
+        if truth is None:
+            return picture.pixels, None
+        return picture.pixels, in_units_of(picture, read_picture(truth))
 
     def _measured(self, source: Path) -> Path:
         return self._record.place(source) / f"measured{self.task.degraded_suffix}"
@@ -185,23 +189,28 @@ class Comparison:
         except Exception as error:  # whatever it is, the other methods go on
             return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
+        best, problem = x.mean(dim=0), case.measurement.written
         # As deep as a PNG of the picture is: the figures are those of the file that is kept.
-        best, bits = x.mean(dim=0), 8 if case.picture.bits <= 8 else 16
-        written = as_written(as_array(best), bits)
-        write_picture(self.picture(source, method), written, bits=bits)
+        bits = 8 if case.picture.bits <= 8 else 16
+        path = self.picture(source, method)
+
+        def kept(pixels: Tensor) -> Written:
+            write_picture(path, as_array(pixels), bits=bits)
+            return read_back(path, pixels, problem, 1.0)
+
+        written = kept(best)
+        if (instead := mended(best, case.measurement, written)) is not None:
+            written = kept(instead)
         spread = None
         if len(x) > 1:
             with atomic_path(self.spread(source, method)) as temporary:
                 np.save(temporary, as_array(x.std(dim=0)), allow_pickle=False)
             spread = as_array(x)
-        problem = case.measurement.written
-        pixels = torch.from_numpy(written)[None].to(problem.y.device)
-        residual = (problem.operator(pixels) - problem.y).square().mean().sqrt()
         return self._row(
             source,
             method,
-            **_scores(written, as_written(as_array(x[0]), bits), spread, case.truth),
-            residual=float(residual),
+            **_scores(written.pixels, as_written(as_array(x[0]), bits), spread, case.truth),
+            residual=written.certificate.residual,
             samples=len(x),
             evaluations=evaluations,
             seconds=round(seconds, 3),

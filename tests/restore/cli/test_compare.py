@@ -63,6 +63,46 @@ def test_scores_what_the_verb_writes(restore, tmp_path, photo):
     assert row["residual"] == pytest.approx(verb["residual"])
 
 
+def test_a_jpeg_is_mended_as_by_the_verb(restore, photo, monkeypatch):
+    """Strips of one pixel, most of whose results are not consistent once they are rounded."""
+    from restore.tasks import dejpeg
+
+    strips = [f"{left}.png" for left in (0, 8, 16, 20, 32, 36)]
+    for name in strips:
+        left = int(Path(name).stem)
+        Image.open(photo).crop((left, 0, left + 1, 16)).save(name)
+    mended, original = [], dejpeg._mended
+    monkeypatch.setattr(dejpeg, "_mended", lambda *a: mended.append(1) or original(*a))
+    run = (*strips, "--simulate", "--quality", "95", "-m", "pnp-interval", "--json")
+    verb = restore("dejpeg", *run, "-o", "out").records
+    count = len(mended)
+    rows = restore("compare", *run, "--task", "dejpeg", "--nfe", "2").records[:-1]
+    assert len(mended) == 2 * count > 0
+    for row, record in zip(rows, verb, strict=True):
+        assert row["psnr"] == pytest.approx(record["metrics"]["psnr"], abs=1e-9)
+        assert row["residual"] == pytest.approx(record["residual"])
+
+
+def test_the_truth_is_in_the_units_of_a_float_picture(restore, tmp_path):
+    """White of the one is 1, of the other 2: the same values, read as they are."""
+    from restore.tasks.compare import Comparison, Plan
+    from restore.tasks.registry import TASKS
+    from restore.tasks.settings import Settings
+
+    truth = np.linspace(0, 1.04, 16 * 24, dtype=np.float32).reshape(16, 24)
+    np.save("measured.npy", truth.clip(0, 1))
+    truth[0, 0] = 1.5
+    np.save("truth.npy", truth)
+    run = ("--task", "denoise", "--sigma", "0", "-m", "non-local-means", "--json")
+    row = restore("compare", "measured.npy", "--reference", "truth.npy", *run).records[0]
+    assert row["psnr"] > 20
+    settings = Settings(sigma=0.0, reference=Path("truth.npy"))
+    comparison = Comparison(TASKS["denoise"], Plan(("non-local-means",), settings), tmp_path / "c")
+    list(comparison.run([Path("measured.npy")]))
+    shown = comparison.shown(Path("measured.npy"))
+    assert np.allclose(shown[1][0], truth, atol=1e-6)
+
+
 def test_windows_are_filled_as_the_verb_fills_them(restore, tmp_path):
     rng, hole = np.random.default_rng(3), np.zeros((32, 320), np.uint8)
     hole[10:14, 5:30] = hole[10:14, 290:300] = 255
