@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+# Of the largest sum of squares, below which maps see nothing.
+_BLIND = 1e-4
+
 
 def compress_coils(kspace: Tensor, count: int) -> Tensor:
     """Return k-space [..., count, H, W] of the virtual coils that hold most of the signal.
@@ -49,6 +52,25 @@ def prewhiten(kspace: Tensor, covariance: Tensor) -> Tensor:
         factor, torch.eye(coils, dtype=factor.dtype, device=factor.device), upper=False
     )
     return torch.einsum("dc,...chw->...dhw", whitening.to(kspace.dtype), kspace)
+
+
+def combined(images: Tensor, maps: Tensor) -> Tensor:
+    """Return argmin Σ_c |Σ_s S_sc x_s − v_c|² [..., sets, H, W], pixel by pixel.
+
+    0 where no coil sees. Of maps whose squares sum to 1 that is Σ_c S̄_c v_c.
+
+    Args:
+        images: v, [..., coils, H, W].
+        maps: S, [..., sets, coils, H, W].
+    """
+    back = torch.einsum("...schw,...chw->...shw", maps.conj(), images)
+    gram = torch.einsum("...schw,...tchw->...hwst", maps.conj(), maps)
+    floor = _BLIND * gram.abs().max()
+    if gram.shape[-1] == 1:
+        seen: Tensor = gram[..., 0, 0].real.unsqueeze(-3)
+        return torch.where(seen > floor, back / seen.clamp_min(floor), 0)
+    inverse = torch.linalg.pinv(gram, atol=floor, rtol=0.0, hermitian=True)
+    return torch.einsum("...hwst,...thw->...shw", inverse, back)
 
 
 def simulated_coils(

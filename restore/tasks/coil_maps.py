@@ -46,12 +46,22 @@ def estimated_maps(
     content = np.ascontiguousarray(middle(kspace, size).numpy()).tobytes()
     key = f"{_VERSION} {size} {list(kspace.shape)} ".encode() + content
     path = cache_folder() / f"maps-{hashlib.sha256(key).hexdigest()[:24]}.npy"
-    if path.exists():
-        maps = torch.from_numpy(read_array(path))
-    else:
+    maps = _read(path, kspace)
+    if maps is None:
         found = espirit(kspace, calib_size=size, sets=2)
-        maps = found.maps if folds(found) else found.maps[:1]
+        # Laid out as they are read again: the last bit of a sum depends on it.
+        maps = (found.maps if folds(found) else found.maps[:1]).contiguous()
         # A home that cannot be written to: the maps are made every time.
         with contextlib.suppress(InputError):
             write_array(path, maps.numpy())
     return maps, ["the image folds: two sets of coil maps"] if len(maps) == 2 else []
+
+
+def _read(path: Path, kspace: Tensor) -> Tensor | None:
+    """What was kept; None where nothing was, or the file is damaged."""
+    try:
+        kept = read_array(path)
+    except InputError:
+        return None
+    whole = kept.dtype == np.complex64 and kept.shape[1:] == tuple(kspace.shape)
+    return torch.from_numpy(kept) if whole else None

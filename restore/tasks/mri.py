@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, density_compensation
-from operators.fourier import centred_fft
+from operators.fourier import centred_fft, centred_ifft
 from restore.errors import InputError
 from restore.io.arrays import write_array
 from restore.io.display import write_shown
 from restore.io.images import write_images
 from restore.io.placement import Placement
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
-from restore.mri.coils import compress_coils, prewhiten
+from restore.mri.coils import combined, compress_coils, prewhiten
 from restore.mri.masks import KINDS
 from restore.mri.noise import kspace_noise, trajectory_noise
 from restore.problem import Problem
@@ -138,7 +138,7 @@ class Mri(ScanTask[MriSettings]):
             and not bool(mask.all())
         ):
             whole = CartesianMRI(had, (1, *had.shape)) if maps is None else SenseMRI(maps, had)
-            truth = _magnitude(whole.adjoint(full)[None])[0].numpy()
+            truth = _magnitude(_direct(whole, full, settings)[None])[0].numpy()
         noise = kspace_noise(y, mask) if measured.noise is None else measured.noise
         return self._scan(
             source, settings, device, measured, operator, y, noise, None, truth, notes,
@@ -172,7 +172,7 @@ class Mri(ScanTask[MriSettings]):
         if data.shape[1] > 1:
             images = torch.cat([plain.adjoint(density * coil) for coil in data[0][:, None, None]])
             if settings.maps is not None:
-                maps = given_maps(settings, data.shape[1], size)[0, 0]
+                maps = given_maps(settings, kspace, size)[0, 0]
             else:
                 gridded = centred_fft(images[:, 0])
                 everything = torch.ones(size, dtype=torch.bool)
@@ -205,7 +205,7 @@ class Mri(ScanTask[MriSettings]):
         if measured.maps is not None:
             return measured.maps, []
         if settings.maps is not None:
-            maps = given_maps(settings, data.shape[1], tuple(mask.shape))
+            maps = given_maps(settings, measured.kspace, tuple(mask.shape))
             if maps.shape[0] not in (1, data.shape[0]):
                 raise InputError(
                     f"{settings.maps}: maps of {maps.shape[0]} slices, the scan has "
@@ -240,7 +240,7 @@ class Mri(ScanTask[MriSettings]):
     ) -> Scan:
         """The problem of an image scaled to about 1, with its classical reconstructions."""
         matrix = None if density is not None else measured.kspace.matrix
-        back = zero_filled(operator, y, density)
+        back = _direct(operator, y, settings, density)
         scale = float(np.quantile(back.abs().numpy(), 0.99))
         if not scale > 0:
             raise InputError(f"{source}: the zero-filled image is empty, expected k-space")
@@ -262,7 +262,7 @@ class Mri(ScanTask[MriSettings]):
             size = tuple(image(operator.adjoint(y)[None]).shape[1:])
             check_truth(truth, size, settings.reference or source)
         classical: dict[str, Callable[[], Tensor]] = {
-            "zero-filled": lambda: zero_filled(operator, y, weights),
+            "zero-filled": lambda: _direct(operator, y, settings, weights),
             "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),
             "l1-wavelet": lambda: l1_wavelet(operator, y),
             "tv": lambda: total_variation(operator, y, weight_of(problem)),
@@ -343,6 +343,15 @@ def _matrix_of(trajectory: Tensor) -> tuple[int, int]:
     return min(side, 512), min(side, 512)
 
 
+def _direct(
+    operator: LinearOperator, y: Tensor, settings: MriSettings, density: Tensor | None = None
+) -> Tensor:
+    """The image without any iteration; maps that were given may have squares of any sum."""
+    if settings.maps is not None and isinstance(operator, SenseMRI):
+        return combined(centred_ifft(y), operator.coil_maps)
+    return zero_filled(operator, y, density)
+
+
 def _support(operator: LinearOperator) -> Tensor:
     """1 where any coil sees, 0 elsewhere."""
     if isinstance(operator, SenseMRI):
@@ -359,7 +368,8 @@ def _magnitude(x: Tensor) -> Tensor:
 def _cropped(images: Tensor, matrix: tuple[int, int] | None) -> Tensor:
     if matrix is None:
         return images
-    top, left = ((side - m) // 2 for side, m in zip(images.shape[-2:], matrix, strict=True))
+    # The middle of either is at side // 2.
+    top, left = (side // 2 - m // 2 for side, m in zip(images.shape[-2:], matrix, strict=True))
     return images[..., top : top + matrix[0], left : left + matrix[1]]
 
 

@@ -24,7 +24,7 @@ from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
 from restore.io.picture import read_picture
 from restore.io.placement import Placement
 from restore.io.trajectory import read_density, read_samples, read_trajectory
-from restore.mri.coils import simulated_coils
+from restore.mri.coils import prewhiten, simulated_coils
 from restore.mri.masks import KINDS, make_mask
 from restore.mri.phase import smooth_phase
 from restore.tasks.scan import slices_of
@@ -91,6 +91,7 @@ class _Source(NamedTuple):
     spacing: tuple[float, float, float] | None = None
     header: Any = None
     placement: Placement | None = None
+    notes: tuple[str, ...] = ()
 
 
 def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
@@ -113,7 +114,7 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
     placement = None if kspace.placement is None else kspace.placement.taken(chosen)
     kspace = replace(kspace, data=data, placement=placement)
     if along:
-        return kspace
+        return kspace if settings.size is None else _of_size(kspace, settings.size)
     mask = sampled(data)
     for number, one in zip(chosen, data, strict=True):
         if not np.array_equal(sampled(one[None]), mask):
@@ -124,11 +125,23 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
     return replace(kspace, mask=mask)
 
 
+def _of_size(kspace: KSpace, size: tuple[int, int]) -> KSpace:
+    """The same for an image of another matrix, whose pixels and middle stay where they are."""
+    place, spacing, was = kspace.placement, kspace.spacing, kspace.matrix
+    if place is not None and spacing is not None and was is not None:
+        rows, columns = (old // 2 - new // 2 for old, new in zip(was, size, strict=True))
+        moved = rows * spacing[0] * place.down + columns * spacing[1] * place.across
+        place = replace(place, first=place.first + moved)
+    return replace(kspace, matrix=size, placement=place)
+
+
 def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
     """Refuse an option that would change nothing."""
     for name in ("maps", "traj") if settings.simulate else ():
         if getattr(settings, name) is not None:
             raise InputError(f"{source}: --{name} with --simulate, which makes the scan itself")
+    if settings.dc == "corner" and (settings.simulate or settings.traj is not None):
+        raise InputError(f"{source}: --dc corner, expected an array of k-space on a grid")
     if settings.dcf is not None and settings.traj is None:
         raise InputError(f"{source}: --dcf without a trajectory, expected --traj too")
     if along and (settings.mask or settings.acceleration):
@@ -142,7 +155,7 @@ def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
 def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Measured:
     """k-space of a magnitude image with simulated coils, phase and noise; written too."""
     _refuse_unused(source, settings, along=False)
-    magnitude, spacing, header, placement = _magnitudes(source, settings)
+    magnitude, spacing, header, placement, notes = _magnitudes(source, settings)
     count = settings.coils or SIMULATED_COILS
     images = torch.stack(
         [
@@ -164,7 +177,7 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     mask, _ = chosen_mask(source, settings, had)
     data = data * mask
     write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
-    kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing)
+    kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing, notes=[*notes])
     full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
     return Measured(kspace, magnitude, full, noise, header, placement)
 
@@ -177,7 +190,8 @@ def _magnitudes(source: Path, settings: MriSettings) -> _Source:
         found = _Source(volume.values, volume.spacing, None, volume.placement)
     elif source.is_dir() or name.endswith(DICOM_SUFFIXES):
         image = read_dicom(source)
-        found = _Source(image.values, image.spacing, image.header, image.placement)
+        notes = tuple(image.notes)
+        found = _Source(image.values, image.spacing, image.header, image.placement, notes)
     elif name.endswith(ARRAY_SUFFIXES):
         found = _Source(_array_images(source, settings.key))
     else:
@@ -215,14 +229,15 @@ def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tenso
         except ValueError as error:
             raise InputError(f"--mask {error}") from error
     else:
-        made, kind = _mask_file(Path(kind), size), "file"
+        made, kind = _mask_file(Path(kind), size, settings.dc), "file"
     both = made & had
     if not bool(both.any()):
         raise InputError(f"{source}: the mask keeps nothing of it, expected some samples")
     return both, kind
 
 
-def _mask_file(path: Path, size: tuple[int, int]) -> Tensor:
+def _mask_file(path: Path, size: tuple[int, int], dc: str) -> Tensor:
+    """A mask [H, W] that lies as the k-space it is for."""
     if is_bart(path):
         values = read_bart(path) != 0
     elif not path.exists():
@@ -240,12 +255,14 @@ def _mask_file(path: Path, size: tuple[int, int]) -> Tensor:
         )
     if not values.any():
         raise InputError(f"{path}: the mask is all zero, expected some samples")
+    values = np.fft.fftshift(values) if dc == "corner" else values
     return torch.from_numpy(values.copy())
 
 
-def given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tensor:
-    """Maps of a file as [slices, sets, coils, H, W]."""
+def given_maps(settings: MriSettings, kspace: KSpace, size: tuple[int, ...]) -> Tensor:
+    """Maps of a file as [slices, sets, coils, H, W], of the coils that whitening leaves."""
     assert settings.maps is not None
+    coils = kspace.data.shape[1]
     maps = torch.from_numpy(read_coil_maps(settings.maps))
     maps = maps[None] if maps.ndim == 4 else maps
     if maps.shape[2] != coils or tuple(maps.shape[3:]) != tuple(size):
@@ -253,7 +270,9 @@ def given_maps(settings: MriSettings, coils: int, size: tuple[int, ...]) -> Tens
             f"{settings.maps}: maps of {maps.shape[2]} coils, {list(maps.shape[3:])}; the scan has "
             f"{coils} coils, {list(size)}, expected the same"
         )
-    return maps
+    if kspace.noise_covariance is None:
+        return maps
+    return prewhiten(maps, torch.from_numpy(kspace.noise_covariance))
 
 
 def reference_images(path: Path) -> Magnitudes:

@@ -234,6 +234,10 @@ def test_a_spiral_of_matlab(tmp_path: Path, weights: str) -> None:
     # Whatever the scale of the weights, the image inside is about 1.
     scale = json.loads((tmp_path / "out.json").read_text())["scale"]
     assert scale == pytest.approx(np.quantile(head(), 0.99), rel=0.2)
+    # The maps that were kept are those that were made, to the last bit of what follows.
+    again = tmp_path / "again.npy"
+    assert run(path, "--config", tmp_path / "out.json", "-o", again).exit_code == 0
+    assert np.array_equal(np.load(again), np.load(tmp_path / "out.npy"))
 
 
 def test_a_trajectory_of_bart(tmp_path: Path) -> None:

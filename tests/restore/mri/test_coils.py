@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from operators.fourier import centred_fft
-from restore.mri.coils import compress_coils, prewhiten, simulated_coils
+from restore.mri.coils import combined, compress_coils, prewhiten, simulated_coils
 from restore.mri.noise import covariance_of, kspace_noise
 from restore.mri.phase import smooth_phase
 
@@ -66,3 +66,12 @@ def test_the_phase_is_smooth_and_the_seed_decides():
     assert float(torch.angle(phase[1:] / phase[:-1]).abs().max()) < math.pi / 4
     assert torch.equal(phase, smooth_phase((30, 40), 1))
     assert not torch.equal(phase, smooth_phase((30, 40), 2))
+
+
+@pytest.mark.parametrize("sets", [1, 2])
+def test_coil_images_are_combined_by_least_squares(sets):
+    maps, images = draw(sets, 4, 6, 5), draw(3, sets, 6, 5, seed=1)
+    maps[..., 0, 0] = 0
+    images[..., 0, 0] = 0
+    seen = torch.einsum("schw,bshw->bchw", maps, images)
+    assert torch.allclose(combined(seen, maps), images, atol=1e-4)

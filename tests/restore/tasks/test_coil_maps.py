@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,6 +49,28 @@ def test_maps_are_kept_by_what_they_are_made_of(kspace, monkeypatch):
         estimated_maps(2 * kspace, 24, whole, FILE)
     with pytest.raises(AssertionError, match="estimated again"):
         estimated_maps(kspace, 20, whole, FILE)
+
+
+def test_maps_are_laid_out_as_they_are_read_again(kspace):
+    whole = torch.ones(SHAPE, dtype=torch.bool)
+    fresh, _ = estimated_maps(kspace, 24, whole, FILE)
+    kept, _ = estimated_maps(kspace, 24, whole, FILE)
+    assert fresh.stride() == kept.stride()
+    assert torch.equal(fresh, kept)
+
+
+@pytest.mark.parametrize("damaged", ["cut", "empty", "other"])
+def test_a_damaged_file_is_made_again(kspace, damaged):
+    whole = torch.ones(SHAPE, dtype=torch.bool)
+    maps, _ = estimated_maps(kspace, 24, whole, FILE)
+    (path,) = cache_folder().iterdir()
+    content = path.read_bytes()
+    if damaged == "other":
+        np.save(path, np.zeros((1, 5, 3, 3), np.complex64))
+    else:
+        path.write_bytes(content[: len(content) // 2 if damaged == "cut" else 0])
+    assert torch.equal(estimated_maps(kspace, 24, whole, FILE)[0], maps)
+    assert path.read_bytes() == content
 
 
 def test_a_home_that_cannot_be_written_to_costs_only_time(kspace, tmp_path, monkeypatch):

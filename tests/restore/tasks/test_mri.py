@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from operators import NonCartesianMRI
 from operators.fourier import centred_fft
 from restore.errors import InputError
+from restore.io.dicom import write_dicom
+from restore.io.kspace import KSpace
+from restore.io.placement import Placement
 from restore.mri.coils import simulated_coils
+from restore.tasks import mri_input
 from restore.tasks.mri import MRI
 from restore.tasks.mri_input import MriSettings
 from restore.tasks.scan import Scan
@@ -99,3 +104,103 @@ def test_maps_of_one_slice_serve_all(tmp_path: Path) -> None:
     assert np.allclose(both.truth[1], 2 * both.truth[0], rtol=1e-3)
     estimated = measured(tmp_path / "k.npy", mask="random", center_fraction=0.25)
     assert estimated.problem.operator.batch_shape == (2,)
+
+
+@pytest.mark.parametrize("along", [False, True])
+def test_given_maps_are_whitened_as_the_data_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, along: bool
+) -> None:
+    image = torch.from_numpy(picture(40, 36)).to(torch.complex64)
+    mixing = np.diag([1.0, 3, 1, 6]) @ (np.eye(4) + 0.4 * np.triu(np.ones((4, 4)), 1))
+    maps = torch.einsum(
+        "dc,chw->dhw",
+        torch.from_numpy(mixing).to(torch.complex64),
+        simulated_coils(4, (40, 36)),
+    )
+    np.save(tmp_path / "maps.npy", maps.numpy())
+    covariance = (mixing @ mixing.T).astype(np.complex64)
+    if along:
+        places = torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, (3000, 2)))
+        y = NonCartesianMRI(places, (1, 40, 36), maps)(image[None, None])
+        kspace = KSpace(
+            y.numpy(), None, trajectory=places.numpy(), noise_covariance=covariance,
+            matrix=(40, 36),
+        )  # fmt: skip
+    else:
+        y = centred_fft(maps * image)[None]
+        kspace = KSpace(y.numpy(), np.ones((40, 36), bool), noise_covariance=covariance)
+    monkeypatch.setattr(mri_input, "read_kspace", lambda *_, **__: kspace)
+    mask = {} if along else {"mask": "random", "acceleration": 2.0}
+    scan = measured(tmp_path / "k.h5", maps=tmp_path / "maps.npy", **mask)
+    if not along:
+        assert scan.truth is not None
+        assert np.allclose(scan.truth[0], picture(40, 36), atol=1e-3)
+    # The true image explains what was measured.
+    true = torch.from_numpy(picture(40, 36))[None, None].to(torch.complex64) / scan.scale
+    y = scan.problem.y
+    assert float((scan.problem.operator(true) - y).norm() / y.norm()) < 1e-3
+    # Inside it is about 1, however large the squares of the maps are.
+    assert float(true.abs().flatten().quantile(0.99)) == pytest.approx(1, rel=0.35)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_mask_lies_as_the_array_does(tmp_path: Path, flat: bool) -> None:
+    image = picture(40, 36)
+    kept = np.broadcast_to(np.minimum(np.arange(36), 36 - np.arange(36)) < 12, (40, 36))
+    np.save(tmp_path / "k.npy", np.fft.fft2(image))
+    np.save(tmp_path / "mask.npy", kept[0] if flat else kept)
+    scan = measured(tmp_path / "k.npy", dc="corner", mask=str(tmp_path / "mask.npy"))
+    middle = (np.abs(np.arange(36) - 18) < 12).nonzero()[0]
+    found = scan.problem.y[0, 0].abs().sum(0).nonzero()[:, 0]
+    assert np.array_equal(found.numpy(), middle)
+    assert scan.truth is not None
+    assert np.allclose(scan.truth[0], image * (40 * 36) ** 0.5, rtol=1e-4, atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["simulate", "traj"])
+def test_dc_in_the_corner_is_for_grids(tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "k.npy", np.fft.fft2(picture(40, 36)))
+    np.save(tmp_path / "t.npy", np.zeros((40, 36, 2)))
+    settings = {name: True if name == "simulate" else tmp_path / "t.npy"}
+    with pytest.raises(InputError, match="--dc corner, expected an array of k-space on a grid"):
+        measured(tmp_path / "k.npy", dc="corner", **settings)
+
+
+def test_an_odd_matrix_is_cut_around_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture(40, 36)
+    data = centred_fft(torch.from_numpy(image))[None, None].numpy()
+    kspace = KSpace(data, np.ones((40, 36), bool), matrix=(25, 21))
+    monkeypatch.setattr(mri_input, "read_kspace", lambda *_, **__: kspace)
+    scan = measured(tmp_path / "k.h5", save_complex=True)
+    cut = image[20 - 12 : 20 + 13, 18 - 10 : 18 + 11]
+    found = scan.image(scan.classical["zero-filled"]()[None])[0, 0]
+    assert np.allclose(found.numpy(), cut, atol=1e-3)
+
+
+def test_another_size_leaves_the_pixels_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Placement(np.array([[-18.0, -20, 7]]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]))
+    kspace = KSpace(
+        np.ones((1, 1, 50), np.complex64), None, trajectory=np.linspace(0, 0.4, 100).reshape(50, 2),
+        matrix=(20, 18), spacing=(2.0, 2.0, 5.0), placement=place,
+    )  # fmt: skip
+    monkeypatch.setattr(mri_input, "read_kspace", lambda *_, **__: kspace)
+    about = measured(tmp_path / "k.h5").about
+    assert np.array_equal(about.placement.first, [[-18, -20, 7]])
+    about = measured(tmp_path / "k.h5", size=(30, 20)).about
+    assert np.array_equal(about.placement.first, [[-20, -30, 7]])
+
+
+def test_what_is_known_of_a_series_is_said(tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    images = np.stack([picture(40, 36)] * 3)
+    places = np.array([[0, 0, 0], [0, 0, 5.0], [0, 0, 15]])
+    write_dicom(
+        tmp_path / "series" / "s.dcm", images, "MR", spacing=(1.5, 1.5, 5.0),
+        placement=Placement(places, np.array([1.0, 0, 0]), np.array([0, 1.0, 0])),
+    )  # fmt: skip
+    scan = measured(tmp_path / "series", simulate=True)
+    assert "uneven spacing of the slices: 5.00 to 10.00 mm" in scan.notes
