@@ -12,6 +12,7 @@ from torch import Tensor
 
 from operators import ParallelBeamCT
 from restore.ct.fbp import parallel_fbp
+from restore.ct.redundancy import Arc
 
 # Cells and views of the scan on which candidates are compared.
 _CELLS, _VIEWS = 100, 48
@@ -20,6 +21,10 @@ _NEAR = math.radians(3)
 _UPSAMPLED = 50
 # How many such pairs are registered.
 _PAIRS = 5
+# Views are cut off where an end of them is brighter than this share of their largest values.
+_CUT = 0.05
+# Parts of the detector between which the axis is looked for first, and cells at the last.
+_COARSE, _FINE = 20, 0.05
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,13 @@ class Center:
         index: detector index, the centre of the first cell being 0.
         residual: of a quick reconstruction with it, relative to the scan.
         before: the same with the middle of the detector.
+        cut: whether views that are cut off leave it less sure.
     """
 
     index: float
     residual: float
     before: float
+    cut: bool = False
 
     @property
     def improved(self) -> bool:
@@ -48,18 +55,23 @@ def find_center(sinogram: Tensor, angles: Tensor) -> Center:
     Candidates are the registration of views with the mirror image of those half a turn later
     (`skimage.registration.phase_cross_correlation`), and the fit of u = c + a cos t + b sin t to
     the centroids of the views (the first moment of a parallel-beam scan; Helgason, Ludwig). The one
-    whose reconstruction explains the scan best is taken.
+    whose reconstruction explains the scan best is taken. Views that are cut off, as with an axis
+    near one end of the detector, have other centroids: of a whole turn of them the axis that
+    explains the scan best is looked for all over the detector.
     """
     detectors = sinogram.shape[-1]
     middle = (detectors - 1) / 2
     residual = _Residual(sinogram, angles)
     before = residual(middle)
-    centroid = _centroid(sinogram, angles)
+    cut, closed = _is_cut(sinogram), Arc.of(angles.double()).closed
+    centroid = None if cut and closed else _centroid(sinogram, angles)
     candidates = [] if centroid is None else [centroid[0]]
     candidates += _by_mirror(sinogram, angles, (0, 0) if centroid is None else centroid[1:])
+    if cut and closed:
+        candidates.append(_by_search(residual, detectors))
     inside = [c for c in candidates if 0.1 * detectors < c < 0.9 * detectors]
     best = min([*inside, middle], key=residual)
-    return Center(best, residual(best), before)
+    return Center(best, residual(best), before, cut and not closed)
 
 
 def center_residuals(sinogram: Tensor, angles: Tensor, candidates: Sequence[float]) -> list[float]:
@@ -94,6 +106,22 @@ class _Residual:
         # The reconstruction of few views is too dark or too bright by one factor.
         gain = (again * self.line).sum() / again.square().sum().clamp_min(1e-30)
         return float((gain * again - self.line).norm() / self.line.norm().clamp_min(1e-30))
+
+
+def _is_cut(sinogram: Tensor) -> bool:
+    """Whether the object is seen at an end of the detector."""
+    ends = sinogram[..., [0, -1]].mean((0, 1)).max()
+    return bool(ends > _CUT * sinogram.amax(-1).mean())
+
+
+def _by_search(residual: _Residual, detectors: int) -> float:
+    """The axis of least residual, of places all over the detector and then nearer and nearer."""
+    step = detectors / _COARSE
+    best = min((k * step for k in range(2, _COARSE - 1)), key=residual)
+    while step > _FINE * residual.factor:
+        step /= 2
+        best = min((best - step, best, best + step), key=residual)
+    return best
 
 
 def _by_mirror(sinogram: Tensor, angles: Tensor, place: tuple[float, float]) -> list[float]:

@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 
 from restore.ct.fbp import filtered_lines
-
-# Widest taper at the two ends of an arc of views.
-_TAPER = math.radians(10)
-# A turn is closed if its widest gap is no wider than this many steps.
-_CLOSED = 1.5
+from restore.ct.redundancy import Arc, centred, ray_weights
 
 
 def fan_fbp(
@@ -70,10 +66,12 @@ def fan_fbp(
     step = detector_spacing / source_detector
     gamma = cells / source_detector if curved else torch.atan(cells / source_detector)
     turn = angles.detach().double().cpu()
-    weights = ray_weights(turn, gamma) * gamma.cos()
+    arc = Arc.of(turn)
+    weights = ray_weights(arc, turn, gamma, detectors, middle) * gamma.cos()
     if curved:
         weights = weights * source_origin
-    scaled = sinogram * weights.to(sinogram)
+    scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
+    detectors = scaled.shape[-1]
     lines = filtered_lines(scaled, window, cutoff, step if curved else 0.0)
     lines = lines / (step if curved else step * source_origin)
 
@@ -96,44 +94,3 @@ def fan_fbp(
         seen = line[..., index] * (1 - share) + line[..., index + 1] * share
         image += seen * closeness.to(sinogram)
     return image.reshape(*sinogram.shape[:-2], height, width)
-
-
-def ray_weights(angles: Tensor, gamma: Tensor) -> Tensor:
-    """Return Δt w `[views, detectors]`: the share of each ray among those along its line.
-
-    w = c(t)/(c(t) + c(t')), with t' = t − 2γ + π the view that sees the line from the other side,
-    and c a window that falls to 0 at the ends of the arc of views, 1 for a closed turn: w is ½
-    throughout a full turn, and 1 where a line is seen once.
-
-    Args:
-        angles: `[views]` in radians, in any order.
-        gamma: `[detectors]`, angles of the rays to the central one.
-
-    Source: Noo, Defrise, Clackdoyle, Kudo, "Image reconstruction from fan-beam projections on
-    less than a short scan", Physics in Medicine and Biology 2002; Parker 1982 for the purpose.
-    """
-    full = 2 * math.pi
-    order = angles.remainder(full).argsort()
-    sorted_angles = angles.remainder(full)[order]
-    gaps = torch.cat([sorted_angles.diff(), sorted_angles[:1] + full - sorted_angles[-1:]])
-    step = float(gaps.median())
-    closed = float(gaps.max()) <= _CLOSED * step
-    widest = int(gaps.argmax())
-    start = float(sorted_angles[(widest + 1) % len(gaps)]) - step / 2
-    if not closed:
-        gaps[widest] = step
-    spans = torch.empty_like(gaps)
-    spans[order] = (gaps + gaps.roll(1)) / 2
-    if closed:
-        return (spans / 2)[:, None].expand(-1, len(gamma))
-    arc = float(gaps.sum())
-    taper = min(_TAPER, arc / 4)
-
-    def window(t: Tensor) -> Tensor:
-        place = (t - start).remainder(full)
-        end = torch.minimum(place, arc - place).clamp(0, taper)
-        return (math.pi / 2 * end / taper).sin().square()
-
-    own = window(angles)[:, None]
-    other = window(angles[:, None] - 2 * gamma + math.pi)
-    return spans[:, None] * own / (own + other)

@@ -1,4 +1,4 @@
-"""Filtered back-projection of parallel-beam scans whose views are spread evenly over π or 2π."""
+"""Filtered back-projection of parallel-beam scans over half a turn, a turn, or less."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from restore.ct.redundancy import Arc, centred, ray_weights
 
 FILTERS = ("ramp", "shepp-logan", "cosine", "hann")
 
@@ -68,9 +70,12 @@ def parallel_fbp(
 ) -> Tensor:
     """Return the image `[*batch, H, W]` of line integrals `[*batch, views, detectors]`.
 
+    The views are in any order, and as dense here and there as they are. What less than π of them
+    see is taken for the rest: the weights then have the sum π, too.
+
     Args:
         sinogram: As `operators.ParallelBeamCT` measures it.
-        angles: `[views]` in radians, evenly over π or 2π.
+        angles: `[views]` in radians.
         size: (H, W).
         detector_spacing: Between the centres of cells.
         pixel_size: Side of a pixel.
@@ -86,19 +91,23 @@ def parallel_fbp(
     views, detectors = sinogram.shape[-2:]
     if angles.shape != (views,):
         raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
-    filtered = filtered_lines(sinogram, window, cutoff)
+    middle = (detectors - 1) / 2 if center is None else center
+    turn = angles.detach().double().cpu()
+    arc = Arc.of(turn)
+    weights = ray_weights(arc, turn, turn.new_zeros(detectors), detectors, middle)
+    weights = weights * max(1.0, math.pi / arc.length) / detector_spacing
+    scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
+    filtered, detectors = filtered_lines(scaled, window, cutoff), scaled.shape[-1]
     height, width = size
 
     x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size
     y = ((height - 1) / 2 - torch.arange(height, dtype=torch.float64))[:, None] * pixel_size
-    middle = (detectors - 1) / 2 if center is None else center
     image = sinogram.new_zeros(*sinogram.shape[:-2], height * width)
-    for view, t in enumerate(angles.tolist()):
+    for view, t in enumerate(turn.tolist()):
         place = (x * math.cos(t) + y * math.sin(t)).flatten() / detector_spacing + middle + 1
         place = place.clamp(0, detectors + 1)
         low = place.floor().clamp_max(detectors)
         share, index = (place - low).to(sinogram), low.long().to(sinogram.device)
         line = filtered[..., view, :]
         image += line[..., index] * (1 - share) + line[..., index + 1] * share
-    scale = math.pi / (views * detector_spacing)
-    return image.reshape(*sinogram.shape[:-2], height, width) * scale
+    return image.reshape(*sinogram.shape[:-2], height, width)

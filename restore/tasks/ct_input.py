@@ -216,7 +216,7 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         exact=settings.photons is None and not settings.sigma, angles=settings.angles,
         notes=[*image.notes],
     )  # fmt: skip
-    return replace(lines, truth=lines.per_pixel * truth.numpy())
+    return replace(lines, truth=(lines.per_pixel * truth).numpy())
 
 
 def refuse_unused(source: Path, settings: CtSettings) -> None:
@@ -314,6 +314,8 @@ def _center(
     note = f"center of rotation: {found.index:.2f} (the middle of the detector is {middle:g})"
     if not found.improved:
         note += "; WARNING: no other fits better than the middle, see --center try:START:STOP:STEP"
+    elif found.cut:
+        note += "; WARNING: the views are cut off at an end, see --center try:START:STOP:STEP"
     return found.index, [], [note]
 
 

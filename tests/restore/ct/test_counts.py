@@ -97,6 +97,23 @@ def test_the_axis_is_found_over_a_limited_angle() -> None:
     assert found.index == pytest.approx(33, abs=0.5)
 
 
+@pytest.mark.parametrize(("cells", "center"), [(40, 8.0), (40, 31.0), (48, 12.3)])
+def test_the_axis_near_an_end_of_the_detector_is_found_over_a_turn(
+    cells: int, center: float
+) -> None:
+    """Centroids of the views, which are cut off, and mirrored ones have it two cells away."""
+    turn = torch.arange(90) * 2 * math.pi / 90
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 40), torch.linspace(-1, 1, 40), indexing="ij")
+    image = ((x / 0.8) ** 2 + (y / 0.6) ** 2 < 1).float()
+    image[10:16, 22:30] = 2
+    lines = ParallelBeamCT((1, 40, 40), turn, cells, center=center)(image[None])
+    found = find_center(lines, turn)
+    assert found.index == pytest.approx(center, abs=0.2)
+    assert found.improved
+    assert not found.cut
+    assert find_center(lines[:, :45], turn[:45]).cut
+
+
 def test_the_best_candidate_has_the_least_residual() -> None:
     residuals = center_residuals(scan(32.0), angles(), [28.0, 30.0, 32.0, 34.0])
     assert residuals.index(min(residuals)) == 2

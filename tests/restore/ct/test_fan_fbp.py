@@ -11,7 +11,7 @@ from torch import Tensor
 
 from operators import FanBeamCT
 from restore.ct import FILTERS, fan_fbp
-from restore.ct.fan_fbp import ray_weights
+from restore.ct.redundancy import Arc, ray_weights
 
 ROW, COLUMN = torch.arange(40).double()[:, None], torch.arange(48).double()
 IMAGE = torch.exp(-((ROW - 15).square() + (COLUMN - 28).square()) / 50)
@@ -27,6 +27,8 @@ ARCS = {
     "three quarters": torch.linspace(5, 5 + 1.5 * math.pi, 140, dtype=torch.float64),
     "any order": FULL[torch.randperm(180, generator=torch.Generator().manual_seed(0))],
     "two turns": torch.cat([FULL, FULL + 2 * math.pi + 0.01]),
+    "a turn twice": torch.cat([FULL, FULL]),
+    "denser here": torch.cat([FULL[:90], FULL[:90] / 2, FULL[90:]]),
 }
 
 
@@ -45,6 +47,18 @@ def test_arcs(arc: str, curved: bool) -> None:
     assert error(ARCS[arc], curved) < 0.02
 
 
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize(("cells", "center"), [(54, 9.0), (54, 44.0), (70, 20.5)])
+def test_a_turn_whose_axis_is_near_an_end_of_the_detector(
+    cells: int, center: float, curved: bool
+) -> None:
+    A = FanBeamCT(
+        (1, 40, 48), FULL, cells, 1.3, 1.0, center, **FAN, curved=curved, dtype=torch.float64
+    )
+    x = fan_fbp(A(IMAGE[None]), FULL, (40, 48), 1.3, 1.0, center, **FAN, curved=curved)
+    assert float((x[0] - IMAGE).norm() / IMAGE.norm()) < 0.03
+
+
 @pytest.mark.parametrize("window", FILTERS)
 def test_filters(window: str) -> None:
     assert error(FULL, False, window=window, cutoff=0.9) < 0.05
@@ -58,7 +72,7 @@ def test_weights_of_a_line_sum_to_one() -> None:
     gamma = torch.linspace(-0.4, 0.4, 41, dtype=torch.float64)
     step = 0.005
     angles = torch.arange(0, math.pi + 0.85, step, dtype=torch.float64)
-    weights = ray_weights(angles, gamma) / step
+    weights = ray_weights(Arc.of(angles), angles, gamma, 41, 20.0) / step
     for view, t in enumerate(angles.tolist()):
         for cell in (5, 20, 32):
             place = (t - 2 * float(gamma[cell]) + math.pi) / step

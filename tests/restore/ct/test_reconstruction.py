@@ -9,6 +9,7 @@ import torch
 
 from operators import ParallelBeamCT
 from restore.ct import FILTERS, parallel_fbp, sirt
+from restore.ct.redundancy import Arc, ray_weights
 
 ANGLES = torch.arange(90).double() * (math.pi / 90)
 ROW, COLUMN = torch.arange(40).double()[:, None], torch.arange(48).double()
@@ -24,6 +25,58 @@ def error(x: torch.Tensor) -> float:
 def test_fbp(window: str) -> None:
     x = parallel_fbp(A(IMAGE[None]), ANGLES, (40, 48), 0.8, 1.0, 38.7, window=window)
     assert error(x[0]) < 0.05
+
+
+DEGREE = math.pi / 180
+SCANS = {
+    "denser here": torch.cat([torch.arange(60) * 1.5, 90 + torch.arange(30) * 3.0]),
+    "denser here, any order": torch.cat(
+        [90 + torch.arange(30) * 3.0, torch.arange(60) * -1.5 - 90]
+    ),
+    "both ends": torch.linspace(0, 180, 61),
+    "more than half a turn": torch.arange(100) * 2.0,
+    "three quarters": torch.arange(135) * 2.0,
+    "a turn": torch.arange(180) * 2.0,
+    "an odd turn": torch.arange(91) * 360 / 91,
+    "two turns": torch.arange(360) * 2.0,
+    "golden": torch.arange(100) * 111.246,
+}
+
+
+@pytest.mark.parametrize("scan", SCANS)
+def test_views_count_as_much_as_the_angles_that_they_stand_for(scan: str) -> None:
+    angles = SCANS[scan].double() * DEGREE
+    operator = ParallelBeamCT((1, 40, 48), angles, 80, 0.8, 1.0, 38.7, dtype=torch.float64)
+    assert error(parallel_fbp(operator(IMAGE[None]), angles, (40, 48), 0.8, 1.0, 38.7)[0]) < 0.03
+
+
+@pytest.mark.parametrize("turn", [120, 180, 360])
+@pytest.mark.parametrize("views", [1, 2, 45])
+def test_even_views_count_as_much_as_each_other(turn: int, views: int) -> None:
+    angles = torch.arange(views).double() * turn / views * DEGREE
+    arc = Arc.of(angles)
+    weights = ray_weights(arc, angles, torch.zeros(9).double(), 9, 4.0)
+    expected = torch.full((views, 9), math.pi / views, dtype=torch.float64)
+    torch.testing.assert_close(weights * max(1, math.pi / arc.length), expected)
+
+
+@pytest.mark.parametrize(("cells", "center"), [(50, 9.0), (50, 40.0), (60, 0.0), (90, 30.5)])
+def test_a_turn_whose_axis_is_near_an_end_of_the_detector(cells: int, center: float) -> None:
+    """Most lines are seen once: the blob reaches some 25 cells from the axis."""
+    angles = torch.arange(180).double() * 2 * DEGREE
+    operator = ParallelBeamCT((1, 40, 48), angles, cells, 0.8, 1.0, center, dtype=torch.float64)
+    assert error(parallel_fbp(operator(IMAGE[None]), angles, (40, 48), 0.8, 1.0, center)[0]) < 0.03
+
+
+@pytest.mark.parametrize("middle", [-2.0, 0.0, 3.0, 4.0, 5.5, 8.0])
+def test_a_line_of_a_turn_is_counted_once(middle: float) -> None:
+    """Views half a turn apart see it, in cells that are mirror images, where there are both."""
+    angles = torch.arange(40).double() * 9 * DEGREE
+    weights = ray_weights(Arc.of(angles), angles, torch.zeros(9).double(), 9, middle)
+    for cell in range(9):
+        mirror = round(2 * middle) - cell
+        other = float(weights[20, mirror]) if 0 <= mirror < 9 else 0.0
+        assert float(weights[0, cell]) + other == pytest.approx(2 * math.pi / 40)
 
 
 def test_sirt() -> None:

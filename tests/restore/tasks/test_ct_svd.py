@@ -57,13 +57,15 @@ def test_too_little_memory_is_refused_before(cache: Path, monkeypatch: pytest.Mo
     assert not cache.exists()
 
 
+VIEWS: dict[str, Any] = {"views": 16, "sigma": 0.01}
+
+
 def solved(folder: Path, seen: list[tuple[int, int]], **settings: Any) -> dict[str, Any]:
     y, x = np.mgrid[-1:1:16j, -1:1:16j]
     disc = (0.02 * (x**2 + y**2 < 0.6)).astype(np.float32)
     np.save(folder / "disc.npy", disc)
     chosen = CtSettings(
-        method="ddrm", simulate=True, sigma=0.01, views=16, device="cpu",
-        parameters={"steps": 4}, **settings,
+        method="ddrm", simulate=True, device="cpu", parameters={"steps": 4}, **settings
     )  # fmt: skip
     result = Scanner(CT, chosen).restore(
         folder / "disc.npy", folder / "out.npy", suffix="",
@@ -74,7 +76,7 @@ def solved(folder: Path, seen: list[tuple[int, int]], **settings: Any) -> dict[s
 
 def test_a_method_that_needs_it_has_it_made(cache: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    record = solved(tmp_path, seen)
+    record = solved(tmp_path, seen, **VIEWS)
     assert seen[:5] == [(block, 5) for block in range(1, 6)]
     assert record["method"] == "ddrm"
     assert record["metrics"]["psnr"] > record["baseline"]["psnr"]
@@ -83,6 +85,6 @@ def test_a_method_that_needs_it_has_it_made(cache: Path, tmp_path: Path) -> None
 
 def test_what_has_none_is_refused(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ddrm-cg needs none"):
-        solved(tmp_path, [], photons=1e5)
+        solved(tmp_path, [], views=16, photons=1e5)
     with pytest.raises(InputError, match="not symmetric"):
-        solved(tmp_path, [], angles="0:120:16")
+        solved(tmp_path, [], sigma=0.01, angles="0:120:16")
