@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ _KEPT = (
     "PatientPosition", "PositionReferenceIndicator",
 )  # fmt: skip
 _STORED = 2**16 - 1
+# Differences of unit vectors of one orientation, and mm between slices that lie in one.
+_PARALLEL, _SAME_PLACE = 1e-3, 1e-4
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class DicomImage:
 
     Attributes:
         values: [slices, rows, columns], rescaled (HU for CT).
-        spacing: mm of (rows, columns, slices).
+        spacing: mm of (rows, columns, slices), the last from slice to slice if there are several.
         modality: as the file says.
         header: the first slice's dataset, without its pixels.
         placement: where the slices lie; None where a file does not say.
@@ -85,7 +88,13 @@ def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]
             )
         if dataset.get("SeriesInstanceUID") != first.get("SeriesInstanceUID"):
             raise InputError(f"{file}: of another series than {files[0].name}, expected one series")
+        if not np.allclose(_axes(dataset), _axes(first), atol=_PARALLEL):
+            raise InputError(
+                f"{file}: ImageOrientationPatient is {_numbers(_axes(dataset))}, of "
+                f"{files[0].name} {_numbers(_axes(first))}, expected slices of one orientation"
+            )
     slices.sort(key=lambda one: _position(one[1]))
+    _refuse_repeated(slices)
     rows, columns = (float(s) for s in first.get("PixelSpacing", (1.0, 1.0)))
     if not (rows > 0 and columns > 0):
         raise InputError(
@@ -94,10 +103,10 @@ def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]
     positions = np.array([_position(dataset) for _, dataset, _ in slices])
     steps = np.diff(positions)
     notes = []
-    thickness = float(first.get("SliceThickness") or 1.0)
+    step = float(first.get("SliceThickness") or 1.0)
     if len(steps):
-        thickness = float(np.median(steps)) or thickness
-        if np.ptp(steps) > 0.01 * max(abs(thickness), 1e-6):
+        step = float(np.median(steps)) or step
+        if np.ptp(steps) > 0.01 * max(abs(step), 1e-6):
             notes.append(f"uneven spacing of the slices: {steps.min():.2f} to {steps.max():.2f} mm")
     tilt = float(first.get("GantryDetectorTilt") or 0.0)
     if abs(tilt) > 0.1:
@@ -106,12 +115,35 @@ def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]
         notes.append("no spacing in the file: pixels are taken as 1 mm")
     return DicomImage(
         np.stack([values for _, _, values in slices]),
-        (rows, columns, thickness),
+        (rows, columns, step),
         str(first.get("Modality", "")),
         first,
         _placement([dataset for _, dataset, _ in slices]),
         notes,
     )
+
+
+def _refuse_repeated(slices: Sequence[tuple[Path, Any, Any]]) -> None:
+    """Refuse two slices, in the order of their positions, at one of them."""
+    for (one, before, _), (other, after, _) in pairwise(slices):
+        place = after.get("ImagePositionPatient")
+        if place is None or abs(_position(after) - _position(before)) > _SAME_PLACE:
+            continue
+        echoes = before.get("EchoNumbers"), after.get("EchoNumbers")
+        said = "" if echoes[0] == echoes[1] else f" (EchoNumbers {echoes[1]} and {echoes[0]})"
+        raise InputError(
+            f"{other}: ImagePositionPatient {_numbers(place)} is in the slice of {one.name}, too"
+            f"{said}, expected one volume"
+        )
+
+
+def _axes(dataset: Any) -> list[float]:
+    """Directions of rows and columns; of nothing where the file does not say."""
+    return [float(a) for a in dataset.get("ImageOrientationPatient") or (0.0,) * 6]
+
+
+def _numbers(values: Sequence[Any]) -> str:
+    return ", ".join(f"{float(value):g}" for value in values)
 
 
 def _placement(datasets: Sequence[Any]) -> Placement | None:
@@ -120,7 +152,9 @@ def _placement(datasets: Sequence[Any]) -> Placement | None:
     if axes is None or len(axes) != 6 or any(p is None or len(p) != 3 for p in places):
         return None
     across, down = np.array([float(a) for a in axes]).reshape(2, 3)
-    return placed(np.array([[float(p) for p in place] for place in places]), across, down)
+    found = placed(np.array([[float(p) for p in place] for place in places]), across, down)
+    thickness = np.array([float(dataset.get("SliceThickness") or 0) for dataset in datasets])
+    return found and replace(found, thickness=thickness if (thickness > 0).all() else None)
 
 
 def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
@@ -199,7 +233,8 @@ def write_dicom(
         path: of the first slice.
         volume: HU for CT; anything from 0 for MR.
         modality: CT or MR.
-        spacing: mm of (rows, columns, slices); the source's, or 1, if not given.
+        spacing: mm of (rows, columns, slices); the source's, or 1, if not given. The last is their
+            thickness, too, where the place does not say it.
         source: header of the scan that this was made of.
         placement: where the slices lie; from the source's place on, or from 0, if not given.
         description: of the series.
@@ -254,9 +289,10 @@ def _derived(
     for name in _KEPT if source is not None else ():
         if name in source:
             setattr(dataset, name, source.get(name))
-    rows, columns, thickness = spacing
+    rows, columns, step = spacing
     dataset.PixelSpacing = [f"{rows:.6g}", f"{columns:.6g}"]
-    dataset.SliceThickness = f"{thickness:.6g}"
+    thickness = placement.thickness
+    dataset.SliceThickness = f"{step if thickness is None else thickness[number]:.6g}"
     axes = [*placement.across, *placement.down]
     dataset.ImageOrientationPatient = [f"{a:.8g}" for a in axes]
     dataset.ImagePositionPatient = [f"{p + 0.0:.8g}" for p in placement.first[number]]
@@ -304,7 +340,8 @@ def _following(source: Any, slices: int, thickness: float) -> Placement:
     if known is None:
         return standard_placement(slices, thickness)
     steps = np.arange(slices)[:, None] * thickness
-    return Placement(known.first + steps * known.normal, known.across, known.down)
+    own = None if known.thickness is None else known.thickness.repeat(slices)
+    return Placement(known.first + steps * known.normal, known.across, known.down, own)
 
 
 def _spacing_of(source: Any) -> tuple[float, float, float]:

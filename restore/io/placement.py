@@ -22,11 +22,13 @@ class Placement:
         first: [slices, 3], centre of the first pixel of each slice, mm.
         across: (3,), unit vector from a pixel to that of the next column.
         down: (3,), likewise to that of the next row.
+        thickness: [slices] in mm, which need not be their distances; None where nothing says it.
     """
 
     first: Vectors
     across: Vectors
     down: Vectors
+    thickness: Vectors | None = None
 
     @property
     def normal(self) -> Vectors:
@@ -35,7 +37,9 @@ class Placement:
 
     def taken(self, slices: Sequence[int]) -> Placement:
         """Of some of the slices, by number."""
-        return replace(self, first=self.first[list(slices)])
+        chosen = list(slices)
+        thickness = None if self.thickness is None else self.thickness[chosen]
+        return replace(self, first=self.first[chosen], thickness=thickness)
 
     def resized(
         self, was: tuple[float, float], size: tuple[int, int], new_size: tuple[int, int]

@@ -173,6 +173,64 @@ def test_several_slices_are_shown_side_by_side(tmp_path):
     assert shown[7, 9] == 0
 
 
+def test_slices_of_one_place_or_of_several_orientations_are_one_line(tmp_path):
+    files = write_dicom(tmp_path / "a.dcm", np.abs(volume(4, 8, 8)), "MR", spacing=SPACING)
+
+    def change(number: int, **tags: object) -> None:
+        dataset = pydicom.dcmread(files[number])
+        for tag, value in tags.items():
+            setattr(dataset, tag, value)
+        dataset.save_as(files[number])
+
+    for number in range(4):
+        change(number, EchoNumbers=number % 2 + 1, ImagePositionPatient=[0, 0, 5 * (number // 2)])
+    with pytest.raises(InputError) as said:
+        read_dicom(tmp_path)
+    assert str(said.value) == (
+        f"{files[1]}: ImagePositionPatient 0, 0, 0 is in the slice of a.dcm, too (EchoNumbers 2 "
+        "and 1), expected one volume"
+    )
+    for number in range(4):
+        change(number, EchoNumbers=1, ImagePositionPatient=[0, 0, 5 * min(number, 2)])
+    with pytest.raises(
+        InputError, match=r"slice3.dcm: .* 0, 0, 10 is in the slice of a_slice2.dcm"
+    ):
+        read_dicom(tmp_path)
+    change(3, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    with pytest.raises(
+        InputError, match=r"slice3.dcm: ImageOrientationPatient is 1, 0, 0, 0, 0, -1, of a.dcm 1, 0"
+    ):
+        read_dicom(tmp_path)
+
+
+def test_slices_without_a_place_are_in_their_order(tmp_path):
+    values = np.abs(volume(3, 8, 8))
+    for file in write_dicom(tmp_path / "a.dcm", values, "MR"):
+        dataset = pydicom.dcmread(file)
+        del dataset.ImagePositionPatient
+        dataset.save_as(file)
+    assert np.allclose(read_dicom(tmp_path).values, values, atol=0.1)
+
+
+def test_a_slice_keeps_its_thickness_which_is_not_the_step(tmp_path):
+    files = write_dicom(tmp_path / "a" / "a.dcm", volume(4, 8, 8), "CT", spacing=SPACING)
+    thickness = [4.0, 4.0, 7.0, 7.0]
+    for file, mm in zip(files, thickness, strict=True):
+        dataset = pydicom.dcmread(file)
+        dataset.SliceThickness = mm
+        dataset.save_as(file)
+    image = read_dicom(tmp_path / "a")
+    assert image.spacing == pytest.approx(SPACING)
+    again = write_dicom(
+        tmp_path / "b" / "b.dcm", image.values[1:3], "CT", spacing=image.spacing,
+        source=image.header, placement=image.placement.taken([1, 2]),
+    )  # fmt: skip
+    assert [float(pydicom.dcmread(file).SliceThickness) for file in again] == [4, 7]
+    assert np.ptp(positions(tmp_path / "b")[:, 2]) == pytest.approx(SPACING[2])
+    (one,) = write_dicom(tmp_path / "c.dcm", image.values[:1], "CT", source=image.header)
+    assert float(pydicom.dcmread(one).SliceThickness) == 4
+
+
 def positions(folder: Path) -> np.ndarray:
     found = [pydicom.dcmread(file).ImagePositionPatient for file in sorted(folder.glob("*.dcm"))]
     return np.array(found, dtype=float)
