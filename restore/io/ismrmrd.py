@@ -158,7 +158,7 @@ def _along(
     if not len(trajectory):
         raise InputError(f"{path}: every sample is discarded, expected some of an image")
     reach, most = float(np.abs(trajectory).max()), max(matrix) / 2
-    if reach > 0.5 * (1 + _SLACK):
+    if not reach <= 0.5 * (1 + _SLACK):
         trajectory = trajectory / np.asarray(matrix)
         if not np.abs(trajectory).max() <= 0.5 * (1 + _SLACK) or math.isclose(
             reach, math.pi, rel_tol=0.02
@@ -249,7 +249,8 @@ def _line(path: Path, row: Any) -> _Line:
     before, after = int(head["discard_pre"]), int(head["discard_post"])
     kept = np.zeros(length, dtype=bool)
     kept[before : max(length - after, 0)] = True
-    return _Line(values.view(np.complex64).reshape(coils, length) * kept, kept)
+    line = values.view(np.complex64).reshape(coils, length)
+    return _Line(np.where(kept, line, np.complex64(0)), kept)
 
 
 def _noise_covariance(

@@ -59,6 +59,8 @@ class MriHeader:
             numbers = tuple(float(text) for text in found if text is not None)
         except ValueError:
             numbers = (0.0,)
-        if not all(0 < number < 1e6 for number in numbers):
+        # Half a pixel is none.
+        least = 0.5 if where.endswith("matrixSize") else 0.0
+        if not all(least < number < 1e6 for number in numbers):
             raise InputError(f"{self._path}: {where} is {found} in the header, expected numbers")
         return numbers

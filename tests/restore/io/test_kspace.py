@@ -333,7 +333,7 @@ def test_an_asymmetric_echo_stays_one_without_oversampling(tmp_path, missing):
     data = transformed(bump(64, 32, (512.0, 256.0))).astype(np.complex64)
     lines, fields = data[:, 16:], {"center_sample": 16}
     if missing == "discarded":
-        lines, fields = np.where(np.arange(64)[:, None] < 16, 9, data), {"discard_pre": 16}
+        lines, fields = np.where(np.arange(64)[:, None] < 16, np.inf, data), {"discard_pre": 16}
     header = head(encoded=(64, 32), encoded_fov=(512.0, 256.0), recon=(32, 32), fov=(256.0, 256.0))
     write_ismrmrd(tmp_path / "k.h5", lines_of(lines.astype(np.complex64), **fields), header)
     kspace = read_kspace(tmp_path / "k.h5")
@@ -504,6 +504,11 @@ def bad_files(tmp_path):
         header = head(trajectory=xsd.trajectoryType[name])
         write_ismrmrd(tmp_path / f"{name}.h5", lines, header)
         yield f"{name}.h5", r"a volume \(partitions\), expected images slice by slice"
+    lines = [(draw(2, ROWS), {"trajectory": np.full((ROWS, 2), np.nan, np.float32)})]
+    write_ismrmrd(tmp_path / "nowhere.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
+    yield "nowhere.h5", "the trajectory reaches nan, expected"
+    write_ismrmrd(tmp_path / "no-matrix.h5", lines_of(draw(2, ROWS, COLUMNS)), head(recon=(10, 0)))
+    yield "no-matrix.h5", "reconSpace/matrixSize is .* in the header, expected numbers"
     lines = [(draw(2, ROWS), {"trajectory": np.full((ROWS, 3), -0.1, np.float32)})]
     write_ismrmrd(tmp_path / "ball.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
     yield "ball.h5", "a trajectory through a volume, expected one in a plane"
