@@ -123,7 +123,9 @@ class CommonOptions:
             help="Options from a file: a sidecar (repeats its run) or JSON of option names.",
         ),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, or fail.")] = (
+        False
+    )
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace outputs that exist."),

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from restore.tasks.settings import RunSettings
 
 
+# Options of a config file that are no settings of the run: they name its outputs.
+NAMING = ("ext", "suffix")
+
+
 def run_verb(
     verb: str,
     inputs: Sequence[Path],
@@ -88,6 +92,7 @@ class Kind:
         extension: of an output that nobody named, as `--ext` has it.
         whole: tells a folder that is one input.
         besides: gives what a run writes that those of pictures do not.
+        check_input: refuses an input that cannot be opened; done by a dry run.
     """
 
     settings: type[RunSettings]
@@ -98,11 +103,12 @@ class Kind:
     extension: str = "auto"
     whole: Callable[[Path], bool] | None = None
     besides: Callable[[Path, Any], list[Path]] = lambda _output, _settings: []
+    check_input: Callable[[Path], object] = lambda _source: None
 
 
 def _pictures(verb: str) -> Kind:
     from restore.io.files import PICTURE_SUFFIXES
-    from restore.io.picture import output_format
+    from restore.io.picture import open_input, output_format
     from restore.tasks.settings import Settings
 
     def opened(settings: Settings) -> Restores:
@@ -116,23 +122,31 @@ def _pictures(verb: str) -> Kind:
 
         return TASKS[verb].degraded_suffix
 
-    return Kind(Settings, opened, output_format, PICTURE_SUFFIXES, degraded)
+    def check_input(path: Path) -> None:
+        with open_input(path):
+            pass
+
+    return Kind(
+        Settings, opened, output_format, PICTURE_SUFFIXES, degraded, check_input=check_input
+    )
 
 
 def _run(
     verb: str, inputs: Sequence[Path], common: CommonOptions, own: dict[str, Any], kind: Kind
 ) -> int:
     from restore.io.files import plan_outputs
-    from restore.tasks.settings import resolve_settings
+    from restore.tasks.settings import options_of, resolve_settings
 
     given = common.given() | {name: value for name, value in own.items() if value is not None}
-    settings = resolve_settings(given, common.config, verb, kind.settings)
-    suffix = f"_{verb}" if common.suffix is None else common.suffix
+    settings = resolve_settings(given, common.config, verb, kind.settings, NAMING)
+    naming = options_of(common.config, verb, NAMING)
+    ext = common.ext or naming.get("ext", "auto")
+    suffix = naming.get("suffix", f"_{verb}") if common.suffix is None else common.suffix
     beside = partial(_beside, suffix=suffix, kind=kind)
     read = files_of_options(settings, common.config)
     made = (suffix, "_degraded") if settings.simulate else (suffix,)
     sources = _sources(inputs, kind, made, read, recursive=common.recursive)
-    ext = kind.extension if not common.ext or common.ext == "auto" else common.ext
+    ext = kind.extension if ext == "auto" else ext
     outputs = plan_outputs(sources, verb, output=common.output, suffix=suffix, ext=ext)
     jobs = [
         Job(source.path, output, tuple(beside(output, settings)))
@@ -146,13 +160,36 @@ def _run(
         jobs, verb, kind.settings, beside, report=common.report, overwrite=common.overwrite,
         skip_existing=common.skip_existing, quiet=common.quiet,
     )  # fmt: skip
+    restorer = kind.open(settings)
     if common.dry_run:
-        for job in jobs:
+        return _show_plan(jobs, verb, settings, kind.check_input, alone=alone)
+    return _run_jobs(jobs, restorer, suffix, common, alone=alone)
+
+
+def _show_plan(
+    jobs: Sequence[Job],
+    verb: str,
+    settings: RunSettings,
+    check: Callable[[Path], object],
+    *,
+    alone: bool,
+) -> int:
+    """Say what would be done, and what would fail at once."""
+    settled = settings.model_dump(mode="json", exclude_none=True)
+    failed = []
+    for job in jobs:
+        try:
+            check(job.source)
+        except InputError as error:
+            if alone:
+                raise
+            failed.append(str(error))
+        else:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
-            settled = settings.model_dump(mode="json", exclude_none=True)
             typer.echo(json.dumps(plan | {"settings": settled}))
-        return 0
-    return _run_jobs(jobs, kind.open(settings), suffix, common, alone=alone)
+    for message in failed:
+        print_error(message)
+    return SOME_FAILED if failed else 0
 
 
 def _sources(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -49,6 +51,14 @@ class RunSettings(BaseModel):
     tile: int | None = Field(default=None, ge=64)
     reference: Path | None = None
     simulate: bool = False
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _only_switches_are_true_or_false(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind is not bool:
+            raise ValueError(f"{str(value).lower()} is no value; expected one")
+        return value
 
     @field_validator("sigma")
     @classmethod
@@ -90,14 +100,23 @@ PARAMETERS = ("steps", "eta", "particles")
 
 OPTION_NAMES = {"parameters": "set", "preset": "fast"}
 
+SIZES = ("size", "grid")
+"""Settings that are typed as WIDTHxHEIGHT."""
+
+OF_METHOD = ("method", "parameters", "average")
+"""What the sidecar of a run with the verb's defaults has resolved."""
+
 
 def resolve_settings(
     given: dict[str, Any],
     config: Path | None,
     task: str,
     kind: type[S] = Settings,  # type: ignore[assignment]
+    others: Collection[str] = (),
 ) -> S:
     """Merge the command line over a config file over the defaults.
+
+    Another method, `--fast` or `--best` over a sidecar takes away what its method had resolved.
 
     Args:
         given: options of the command line by name, as typed: `set` a list of NAME=VALUE, `sigma`
@@ -105,49 +124,93 @@ def resolve_settings(
         config: JSON of option names, or a sidecar, whose run is then repeated.
         task: the verb; a sidecar of another one is refused.
         kind: the settings that the verb has.
+        others: options of the file that are no settings (`options_of`).
 
     Raises:
         InputError: one line that names the option or the file.
     """
-    values = _read_config(config, task) if config else {}
-    parameters = values.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise InputError(f"{config}: parameters: {parameters}; expected values by name")
-    parameters = parameters | {name: values.pop(name) for name in PARAMETERS if name in values}
-    for name in PARAMETERS:
-        if name in given:
-            parameters[name] = given[name]
-    for pair in given.get("set", []):
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set {pair}: expected NAME=VALUE")
-        parameters[name.replace("-", "_")] = scalar(text)
-    fields = {n: v for n, v in given.items() if n in kind.model_fields}
-    if "sigma" in fields:
-        units = given.get("sigma_range", "0-1")
-        fields["sigma"] = parse_sigma(given["sigma"], units, kind.most_noise)
-    if given.get("fast") and given.get("best"):
-        raise InputError("--fast and --best: expected one of them")
-    for preset in ("fast", "best"):
-        if given.get(preset):
-            fields["preset"] = preset
+    options, values = _read_config(config, task) if config else ({}, {})
+    options = {name: value for name, value in options.items() if name not in others}
+    if given.get("fast") or given.get("best"):
+        options = {n: v for n, v in options.items() if n not in ("fast", "best", "preset")}
+        values = {n: v for n, v in values.items() if n not in OF_METHOD}
+    elif given.get("method") not in (None, values.get("method")):
+        values = {n: v for n, v in values.items() if n not in OF_METHOD}
+    if "sigma" in given:
+        options.pop("sigma", None)
+    units = str((options | given).get("sigma_range", "0-1"))
     where = f"{config}: " if config else ""
     try:
-        settings = kind.model_validate({**values, **fields, "parameters": parameters})
+        kept = _named(values.pop("parameters", {}))
+        filed = _as_settings(options, units, kind)
+    except InputError as error:
+        raise InputError(f"{where}{error}") from None
+    typed = _as_settings(given, units, kind)
+    typed = {n: v for n, v in typed.items() if n in kind.model_fields}
+    parameters = kept | filed.pop("parameters") | typed.pop("parameters")
+    try:
+        settings = kind.model_validate({**values, **filed, **typed, "parameters": parameters})
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
         reason = first["msg"].removeprefix("Value error, ")
         reason = re.sub("^Input should be", "expected", reason)
-        if field not in fields:
+        if field not in typed:
             raise InputError(f"{where}{field}: {reason}") from None
         option = OPTION_NAMES.get(field, field).replace("_", "-")
-        raise InputError(f"--{option} {fields[field]}: {reason}") from None
+        raise InputError(f"--{option} {typed[field]}: {reason}") from None
     if settings.save_std and not settings.samples:
         raise InputError("--save-std: the spread of samples; expected --samples N")
     if settings.simulate and settings.reference:
         raise InputError("--reference: not with --simulate, whose input is the true picture")
     return settings
+
+
+def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[str, str]:
+    """Those options of a config file that are words; none of a sidecar.
+
+    Raises:
+        InputError: one line that names the file.
+    """
+    options, _ = _read_config(config, task) if config else ({}, {})
+    found = {name: options[name] for name in names if name in options}
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise InputError(f"{config}: {name}: {value}; expected a word")
+    return found
+
+
+def _as_settings(options: Mapping[str, Any], units: str, kind: type[RunSettings]) -> dict[str, Any]:
+    """Options by name, as typed, by the names of settings, and `parameters`."""
+    fields = dict(options)
+    fields.pop("sigma_range", None)
+    presets = [name for name in ("fast", "best") if fields.pop(name, False)]
+    if len(presets) > 1:
+        raise InputError("--fast and --best: expected one of them")
+    if presets:
+        fields["preset"] = presets[0]
+    if "sigma" in fields:
+        fields["sigma"] = parse_sigma(str(fields["sigma"]), units, kind.most_noise)
+    for name in SIZES:
+        if isinstance(fields.get(name), str):
+            fields[name] = parse_size(fields[name], f"--{name}")
+    parameters = _named(fields.pop("parameters", {}))
+    parameters |= {name: fields.pop(name) for name in PARAMETERS if name in fields}
+    pairs = fields.pop("set", [])
+    if not isinstance(pairs, list):
+        raise InputError(f"set: {pairs}; expected a list of NAME=VALUE")
+    for pair in map(str, pairs):
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {pair}: expected NAME=VALUE")
+        parameters[name.replace("-", "_")] = scalar(text)
+    return fields | {"parameters": parameters}
+
+
+def _named(parameters: Any) -> dict[str, Any]:
+    if not isinstance(parameters, dict):
+        raise InputError(f"parameters: {parameters}; expected values by name")
+    return dict(parameters)
 
 
 def parse_sigma(text: str, units: str, most: float = 1.0) -> float | Literal["auto"]:
@@ -205,7 +268,8 @@ def parse_size(
     return int(height), int(width)
 
 
-def _read_config(path: Path, task: str) -> dict[str, Any]:
+def _read_config(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of a file by name, or the settings that a sidecar holds; the other is empty."""
     try:
         content = json.loads(path.read_text())
     except OSError as error:
@@ -215,24 +279,15 @@ def _read_config(path: Path, task: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
     if "config" not in content:
-        return _by_setting(content)
+        named = {name.replace("-", "_"): value for name, value in content.items()}
+        return {name: value for name, value in named.items() if value is not None}, {}
     if content.get("task") != task:
         raise InputError(
             f"{path}: the sidecar of a run of {content.get('task')}; expected one of {task}"
         )
     if not isinstance(content["config"], dict):
         raise InputError(f'{path}: its "config" holds no options; expected a sidecar')
-    config: dict[str, Any] = content["config"]
-    return config
-
-
-def _by_setting(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of a file, which has the names of the command line, by the names of settings."""
-    values = {name.replace("-", "_"): value for name, value in options.items()}
-    for preset in ("fast", "best"):
-        if values.pop(preset, False):
-            values["preset"] = preset
-    return values
+    return {}, dict(content["config"])
 
 
 def scalar(text: str) -> Scalar:

@@ -231,12 +231,43 @@ def test_disk_full(restore, photo, monkeypatch):
     [("{", "not JSON"), ("[1]", "a JSON list"), ('{"sigmaa": 1}', "sigmaa"),
      ('{"task": "inpaint", "config": {}}', "sidecar of a run of inpaint"),
      ('{"task": "denoise", "config": 3}', "holds no options"), ('{"parameters": 3}', "by name"),
-     ('{"steps": 1, "parameters": 3}', "by name"), ('{"sigma": 25}', "expected 0 to 1"),
+     ('{"steps": 1, "parameters": 3}', "by name"), ('{"sigma": 25}', "expected a value in 0 to 1"),
+     ('{"sigma": true}', "sigma True: expected"), ('{"sigma": [1]}', "sigma [1]: expected"),
+     ('{"sigma": 25, "sigma-range": 3}', "sigma-range 3: expected"),
+     ('{"set": "eta=1"}', "a list of NAME=VALUE"), ('{"set": ["eta"]}', "set eta: expected"),
+     ('{"size": "64"}', "size 64: expected"), ('{"samples": true}', "samples: true is no value"),
+     ('{"seed": false}', "seed: false is no value"), ('{"ext": 3}', "ext: 3; expected a word"),
+     ('{"fast": true, "best": true}', "--fast and --best"),
      ('{"samples": 0}', "samples"), ('{"batch-size": 0}', "batch_size"), ('{"tile": 1}', "tile")],
 )  # fmt: skip
 def test_bad_config(restore, tmp_path, photo, content, part):
     (tmp_path / "c.json").write_text(content)
     refused(restore("denoise", photo, "--config", "c.json"), "c.json", part)
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [(("denoise", "absent.png"), "absent.png: no such file"),
+     (("denoise", "."), "no picture in this folder"),
+     (("denoise", "photo.png", "-m", "drdm"), "--method drdm"),
+     (("denoise", "photo.png", "-n", "photos"), "photos: no such model"),
+     (("denoise", "photo.png", "--device", "cuda:7"), "--device cuda:7"),
+     (("denoise", "photo.png", "-m", "pnp", "--samples", 2), "gives one estimate"),
+     (("deblur", "photo.png"), "--kernel: missing"),
+     (("deblur", "photo.png", "--kernel", "absent.png"), "--kernel absent.png: no such kernel")],
+)  # fmt: skip
+def test_a_dry_run_refuses_what_fails_at_once(restore, photo, command, part):
+    if "." in command:
+        photo.unlink()
+    done = restore(*command, "--dry-run")
+    refused(done, part)
+    assert done.out == ""
+
+
+def test_a_dry_run_over_several_lists_those_that_fail(restore, photo):
+    done = restore("denoise", "photo.png", "absent.png", "--dry-run")
+    assert (done.code, len(done.records), len(done.err.splitlines())) == (1, 1, 1)
+    assert "absent.png: no such file" in done.err
 
 
 def test_a_recipe_that_is_no_text(restore, tmp_path, photo):

@@ -320,6 +320,48 @@ def test_a_file_of_options_has_the_names_of_the_command_line(restore, tmp_path, 
     assert plan["settings"]["preset"] == "fast"
 
 
+def test_a_file_of_options_is_read_as_the_command_line(restore, tmp_path, photo):
+    options = tmp_path / "options.json"
+
+    def record(verb, content, *more):
+        options.write_text(json.dumps(content))
+        done = restore(verb, photo, "--config", "options.json", "--overwrite", "--json", *more)
+        assert done.code == 0, done.err
+        sidecar = json.loads((tmp_path / done.records[0]["sidecar"]).read_text())
+        return done.records[0] | {"parameters": sidecar["parameters"]}
+
+    made = record("denoise", {"sigma": 25, "sigma-range": "0-255", "ext": "tif", "suffix": "_d"})
+    assert made["noise_std"] == pytest.approx(25 / 255)
+    assert made["output"].endswith("photo_d.tif")
+    made = record("denoise", {"sigma": "auto", "sigma-range": "0-255"}, "--sigma", 51)
+    assert made["noise_std"] == pytest.approx(0.2)
+    assert record("denoise", {"ext": "tif"}, "--ext", "png")["output"].endswith(".png")
+    made = record("denoise", {"set": ["steps=3", "eta=0.5"]}, "-m", "ddrm", "--set", "eta=1")
+    assert (made["parameters"]["steps"], made["parameters"]["eta"]) == (3, 1)
+    made = record("super-resolve", {"size": "80x61", "steps": 1, "fast": True}, "--best")
+    assert (made["width"], made["height"], made["steps"]) == (80, 61, 1)
+
+
+def test_a_sidecar_gives_way_to_another_preset_or_method(restore, tmp_path, photo):
+    command = ("super-resolve", photo, "--scale", 2)
+    assert restore(*command, "--seed", 3, "-o", "a.png").code == 0
+
+    def sidecar(name, *options):
+        done = restore(*options, "-o", f"{name}.png", "--overwrite")
+        assert done.code == 0, done.err
+        return json.loads((tmp_path / f"{name}.json").read_text())
+
+    for option in (("--fast",), ("-m", "ddrm", "--steps", 2), ("-m", "bicubic")):
+        again = sidecar("b", "super-resolve", photo, "--config", "a.json", *option)
+        anew = sidecar("c", *command, "--seed", 3, *option)
+        assert again["parameters"] == anew["parameters"]
+        assert again["config"] == anew["config"]
+    # The same method by name is no other one.
+    first = json.loads((tmp_path / "a.json").read_text())
+    again = sidecar("b", "super-resolve", photo, "--config", "a.json", "-m", first["method"])
+    assert again["parameters"] == first["parameters"]
+
+
 def test_dry_run_writes_nothing(restore, tmp_path, photo):
     done = restore("denoise", photo, "--dry-run")
     assert done.code == 0
