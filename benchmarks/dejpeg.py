@@ -184,7 +184,7 @@ by `dejpeg`: gains over the decoded file, means over the pictures with their sta
 PSNR-B counts visible block borders (Yim and Bovik 2011); SSIM is the Gaussian one of 11 taps. The
 model is named by the start of its hash. Evaluations are those of the network for one picture.
 
-Made by `python -m benchmarks.dejpeg PICTURES --crop 128 --count 6` and its options; what is missing
+Made by `python -m benchmarks.dejpeg PICTURES --crop 256` and its options; what is missing
 in a table has not been run.
 
 {page(json.loads(STORE.read_text()))}
