@@ -45,7 +45,9 @@ def common_controls(
             0, precision=0, minimum=0, maximum=1000, label="Steps", elem_id=f"{verb}-steps",
             info="0: the method's own",
         )  # fmt: skip
-        sigma = gr.Textbox("", label="Noise", info="Standard deviation, or auto")
+        sigma = gr.Textbox(
+            "", label="Noise", info="Standard deviation, or auto", elem_id=f"{verb}-sigma"
+        )
     return [preset, method, model, steps, seed, samples, sigma]
 
 

@@ -130,6 +130,7 @@ def slow(visit: Visit, verb: str) -> None:
     visit.page.locator(f"#{verb}-method input").fill("ddrm")
     visit.page.locator(f"#{verb}-method input").press("Enter")
     visit.page.locator(f"#{verb}-steps input").fill("1000")
+    visit.page.locator(f"#{verb}-sigma :is(input, textarea)").fill("0.1")
 
 
 def test_a_hole_is_drawn_and_filled_as_the_command_line_fills_it(visit, photo, tmp_path):
