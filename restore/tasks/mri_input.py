@@ -169,7 +169,7 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     level = float(np.quantile(magnitude, 0.99))
     noise = LEAST_NOISE * level
     if isinstance(settings.sigma, float):
-        generator = torch.Generator().manual_seed(settings.seed + 2**40)
+        generator = torch.Generator().manual_seed((settings.seed + 2**40) % 2**64)
         noise = max(noise, settings.sigma * level)
         real, imaginary = torch.randn((2, *data.shape), generator=generator)
         data = data + settings.sigma * level * torch.complex(real, imaginary)
