@@ -271,9 +271,9 @@ but their own levels, and start in noise. A crop of 64×64 has less to go by tha
 
 - At 20 evaluations the methods of Langevin steps (ScoreSDE, SNIPS, DAPS) are far below what they
   need: they take the start's noise off too slowly.
-- Where the measurement is noisier than x, DDRM adds the same residual at each step. From an estimate
-  all its steps lie below σ = 0.2: behind a noisy blur 100 of them are 6 dB worse than 20. Over all
-  levels, as deepinv's run, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
+- Where the measurement is noisier than x, DDRM adds the same residual at each step. From an
+  estimate all its steps lie below σ = 0.2: behind a noisy blur 100 of them are 6 dB worse than 20.
+  Over all levels, as deepinv's run, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
 - deepinv's DDRM needs singular vectors of the null space, and so does half of the problems only.
 
 On half of the pixels the mean of eight DDRM samples of 20 evaluations is {ddrm:.2f} dB above
