@@ -65,7 +65,8 @@ def ct(
         ),
     ] = None,
     det_spacing: Annotated[
-        float | None, typer.Option(help="Between detector cells, mm. [default: 1 pixel]")
+        float | None,
+        typer.Option(help="Between detector cells, mm. [default: a pixel, seen from the source]"),
     ] = None,
     center: Annotated[
         str | None,
@@ -77,7 +78,9 @@ def ct(
     ] = None,
     photons: Annotated[
         float | None,
-        typer.Option(help="Photons of a ray that meets nothing: weights each ray by its noise."),
+        typer.Option(
+            help="Photons of a ray, before --bin, that meets nothing: rays are weighted by noise."
+        ),
     ] = None,
     slice_: Annotated[
         str | None, typer.Option("--slice", metavar="N|A:B|all", help="[default: all]")

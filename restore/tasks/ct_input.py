@@ -204,7 +204,7 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         settings.detector == "curved",
     )  # fmt: skip
     values = geometry.operator()(truth[:, None])[:, 0]
-    generator = torch.Generator().manual_seed(settings.seed + 2**40)
+    generator = torch.Generator().manual_seed((settings.seed + 2**40) % 2**64)
     if settings.photons is not None:
         values = poisson_sinogram(values, settings.photons, generator)
     elif isinstance(settings.sigma, float):
