@@ -182,7 +182,6 @@ class Scanner(Generic[S]):
         output: Path,
         *,
         suffix: str,
-        quality: int | None = None,  # noqa: ARG002
         on_step: StepCallback | None = None,
     ) -> Result:
         """Reconstruct one file; the arguments are those of `restore.tasks.photo.Restorer`.
