@@ -17,6 +17,14 @@ CELL = 32
 _WORKERS = 8
 
 
+def simulation_generator(seed: int) -> torch.Generator:
+    """Return the random numbers of a measurement that is simulated.
+
+    They are a stream of its own: the sampler's noise must not be the measurement's.
+    """
+    return torch.Generator().manual_seed((seed + 2**40) % 2**64)
+
+
 class Noise(Protocol):
     """Anything that yields standard normal noise for a batch."""
 

@@ -15,7 +15,7 @@ import typer
 
 from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
-from restore.cli.outputs import files_of_options
+from restore.cli.outputs import files_of_options, unnamed
 from restore.errors import InputError, expected_one_of
 from restore.report.columns import COLUMNS, Column
 from restore.tasks.settings import parse_scale, resolve_settings, scalar
@@ -123,17 +123,14 @@ def _pictures(found: Sequence[InputFile], read: Sequence[Path], folder: Path | N
     Raises:
         InputError: if there are none.
     """
-    options = {os.path.realpath(path) for path in read}
     results = None if folder is None else Path(os.path.realpath(folder))
 
-    def is_input(one: InputFile) -> bool:
-        if one.folder is None:
-            return True
-        real, inside = os.path.realpath(one.path), Path(os.path.realpath(one.folder))
-        made = results is not None and results != inside and results in Path(real).parents
-        return real not in options and not made
+    def is_result(one: InputFile) -> bool:
+        if one.folder is None or results is None or results == Path(os.path.realpath(one.folder)):
+            return False
+        return results in Path(os.path.realpath(one.path)).parents
 
-    sources = [one.path for one in found if is_input(one)]
+    sources = [one.path for one in unnamed(found, read) if not is_result(one)]
     if not sources:
         raise InputError(
             f"{found[0].folder}: no picture but an option's file or an earlier result; "

@@ -16,6 +16,7 @@ import typer
 from restore.errors import InputError
 
 if TYPE_CHECKING:
+    from restore.io.files import InputFile
     from restore.tasks.settings import RunSettings
 
 Beside = Callable[[Path, Any], list[Path]]
@@ -49,6 +50,12 @@ def files_of_options(settings: RunSettings, config: Path | None) -> list[Path]:
     # A kernel, a mask of k-space or angles may be a file or a word.
     files += [Path(value) for value in values if isinstance(value, str) and os.path.lexists(value)]
     return files if config is None else [*files, config]
+
+
+def unnamed(found: Sequence[InputFile], read: Sequence[Path]) -> list[InputFile]:
+    """The inputs: what the user named, and of folders all but the files that options name."""
+    named = {os.path.realpath(file) for file in read}
+    return [s for s in found if s.folder is None or os.path.realpath(s.path) not in named]
 
 
 def check_files(

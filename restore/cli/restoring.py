@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from restore.cli.outputs import (
     check_files,
     files_of_options,
     jobs_to_do,
+    unnamed,
     whole_or_nothing,
 )
 from restore.errors import InputError
@@ -206,8 +206,7 @@ def _sources(
     found = expand_inputs(
         inputs, recursive=recursive, suffixes=kind.suffixes, made_suffixes=made, whole=kind.whole
     )
-    named = {os.path.realpath(file) for file in read}
-    sources = [s for s in found if s.folder is None or os.path.realpath(s.path) not in named]
+    sources = unnamed(found, read)
     if not sources:
         raise InputError(
             f"{found[0].folder}: no picture in this folder but those of options, expected at "

@@ -270,9 +270,7 @@ def _normalised(
     path: Path, stored: NDArray[Any], notes: list[str]
 ) -> tuple[NDArray[np.float32], float]:
     """Floating-point values in [0, 1] and what they were divided by, a power of two."""
-    values = stored.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise InputError(f"{path}: NaN or infinity among the values, expected numbers")
+    values = _finite(path, stored, "among the values")
     low, high = float(values.min()), float(values.max())
     if high > _LARGEST:
         raise InputError(f"{path}: values up to {high:g}, expected at most {_LARGEST:g}")
@@ -291,14 +289,19 @@ def _normalised_alpha(
     path: Path, stored: NDArray[Any], notes: list[str]
 ) -> tuple[NDArray[np.float32], float]:
     """Floating-point opacity in [0, 1] and the stored value that is opaque."""
-    values = stored.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise InputError(f"{path}: NaN or infinity in its transparency, expected numbers")
+    values = _finite(path, stored, "in its transparency")
     high, scale = float(values.max()), 1.0
     if high > _MOST_OPAQUE:
         scale = next((opaque for opaque in _OPAQUE if high <= opaque), high)
         notes.append(f"transparency in values up to {high:g}: {scale:g} is taken as opaque")
     return np.clip(values / np.float32(scale), 0.0, 1.0), scale
+
+
+def _finite(path: Path, stored: NDArray[Any], where: str) -> NDArray[np.float32]:
+    values = stored.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: NaN or infinity {where}, expected numbers")
+    return values
 
 
 def _as_notes(caught: list[warnings.WarningMessage]) -> list[str]:

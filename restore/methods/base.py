@@ -38,6 +38,7 @@ class Method(ABC):
         noise: whether it takes noise_std > 0.
         noiseless: whether it takes noise_std = 0.
         samples: whether it draws samples; otherwise it gives one estimate.
+        varies: whether such estimates differ from seed to seed.
         tasks: verbs of the command line that it serves.
     """
 
@@ -48,6 +49,7 @@ class Method(ABC):
     noise: ClassVar[bool] = True
     noiseless: ClassVar[bool] = True
     samples: ClassVar[bool] = True
+    varies: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...]] = TASKS
 
     @abstractmethod

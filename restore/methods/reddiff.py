@@ -59,6 +59,7 @@ class REDDiff(Method):
     reference: ClassVar[str] = "Mardani, Song, Kautz, Vahdat, ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
     samples: ClassVar[bool] = False
+    varies: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive(self, "weight", "rate")

@@ -12,9 +12,6 @@ from restore.methods.registry import find_method, methods
 from restore.own import is_own
 from restore.tasks.settings import RunSettings
 
-# They draw no samples, but begin at random, so that their estimates differ from seed to seed.
-VARYING = frozenset({"reddiff"})
-
 
 def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
     """Refuse a method that is unknown or does not serve the verb, naming those that do.
@@ -67,7 +64,7 @@ def check_samples(settings: RunSettings, sampler: str) -> None:
     name = settings.method
     if name is None or not wants_several(settings) or not (name in methods() or is_own(name)):
         return
-    if not _found(name).samples and name not in VARYING:
+    if not (_found(name).samples or _found(name).varies):
         raise InputError(
             f"--method {name}: gives one estimate; expected no --samples or --average, or a "
             f"method that draws samples, such as {sampler}"

@@ -23,6 +23,7 @@ def solve_parts(
     *,
     seed: int,
     samples: int,
+    mean: bool = False,
     batch_size: int | None = None,
     on_step: StepCallback | None = None,
 ) -> tuple[Tensor, int]:
@@ -37,16 +38,18 @@ def solve_parts(
         prior: of a window.
         seed: of the noise.
         samples: how many.
+        mean: keep their mean alone, window by window, as one sample.
         batch_size: samples at a time.
         on_step: called after each evaluation, counted over all windows.
 
     Returns:
-        [samples, C, H, W], not yet finished, and the number.
+        [samples or 1, C, H, W], not yet finished, and the number.
     """
-    x, calls, parts = measurement.start.repeat(samples, 1, 1, 1), 0, measurement.parts
+    x = measurement.start.repeat(1 if mean else samples, 1, 1, 1)
+    calls, parts = 0, measurement.parts
     for number, part in enumerate(parts):
         counted = Counted(prior(part))
-        x[(..., *part.window)] = solve(
+        solved = solve(
             part.problem,
             counted,
             method(part),
@@ -56,5 +59,6 @@ def solve_parts(
             on_step=on_step and part_of_steps(on_step, number, len(parts)),
             noise=partial(PlacedNoise, origin=part.window.origin),
         )[:, 0].clamp_(0, 1)
+        x[(..., *part.window)] = solved.mean(dim=0, keepdim=True) if mean else solved
         calls += counted.calls
     return x, calls // len(parts)

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,27 @@ from restore.io.files import degraded_path, numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
-from restore.methods.base import StepCallback
+from restore.methods.base import Method, StepCallback
 from restore.methods.diffpir import LEAST_NOISE
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
-from restore.noise import PlacedNoise
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
-from restore.solve import misfit, solve
+from restore.solve import made_method, misfit, solve
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
+from restore.tasks.parts import solve_parts
 from restore.tasks.run import (
     TILE,
     TILE_PIXELS,
     Result,
     choose_preset,
     memory_errors,
-    part_of_steps,
 )
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
@@ -191,32 +189,28 @@ class Restorer:
         """
         if method in CLASSICAL:
             return CLASSICAL[method].estimate(measurement), 0
-        run = partial(
-            solve, method=method, samples=count,
-            seed=self.settings.seed, batch_size=self.settings.batch_size,
-        )  # fmt: skip
+        run: dict[str, Any] = {
+            "samples": count, "seed": self.settings.seed, "batch_size": self.settings.batch_size,
+            "on_step": on_step,
+        }  # fmt: skip
         if not measurement.parts:
             counted = Counted(self.fitted_prior(source, measurement))
-            x = run(measurement.problem, counted, on_step=on_step, **parameters)[:, 0]
+            x = solve(measurement.problem, counted, method, **run, **parameters)[:, 0]
             finished = [measurement.finish(one[None]) for one in x]
             return finished[0] if count == 1 else torch.cat(finished), counted.calls
-        kept = self.settings.samples or 1
-        x = measurement.start.repeat(kept, 1, 1, 1)
-        calls = 0
-        for number, part in enumerate(measurement.parts):
-            counted = Counted(self.fitted_prior(source, measurement, part))
-            started = {"start": part.start} if "start" in parameters else {}
-            solved = run(
-                part.problem,
-                counted,
-                on_step=on_step and part_of_steps(on_step, number, len(measurement.parts)),
-                noise=partial(PlacedNoise, origin=part.window.origin),
-                **parameters | started,
-            )[:, 0].clamp_(0, 1)
-            x[(..., *part.window)] = solved if kept > 1 else solved.mean(dim=0, keepdim=True)
-            calls += counted.calls
-        # All windows once are one evaluation of the picture.
-        return measurement.finish(x), calls // len(measurement.parts)
+
+        def started(part: Part) -> Method:
+            start = {"start": part.start} if "start" in parameters else {}
+            return made_method(method, parameters | start)
+
+        x, calls = solve_parts(
+            measurement,
+            started,
+            lambda part: self.fitted_prior(source, measurement, part),
+            mean=not self.settings.samples,
+            **run,
+        )
+        return measurement.finish(x), calls
 
     def case(self, source: Path, degraded: Path, settings: Settings | None = None) -> Case:
         """Read a file and measure it; with `--simulate`, degrade it to a file before.

@@ -17,6 +17,7 @@ from restore.io.levels import FLOAT_BITS
 from restore.io.picture import Picture, write_picture
 from restore.methods.likelihood import damped_pinv
 from restore.metrics import estimate_noise
+from restore.noise import simulation_generator
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.settings import Settings
@@ -214,8 +215,7 @@ def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
     """Noise of the settings' σ for `--simulate`, in an order that depends on the seed alone."""
     if settings.sigma in (None, "auto"):
         return pixels
-    # A stream of its own: the sampler's noise must not be the measurement's.
-    generator = torch.Generator().manual_seed((settings.seed + 2**40) % 2**64)
+    generator = simulation_generator(settings.seed)
     return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)
 
 

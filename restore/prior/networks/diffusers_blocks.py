@@ -146,15 +146,7 @@ class DownLevel(_Level):
         if not self.resamples:
             return
         if self.skip:
-            self.resnet_down = _Block(
-                config,
-                width,
-                width,
-                groups=_pair(width, width),
-                scale=scale,
-                resampling="down",
-                fir=True,
-            )
+            self.resnet_down = _resampling(config, width, scale, "down")
             self.filter = Resample()
             self.skip_conv = nn.Conv2d(config.in_channels, width, 1)
         elif kind == "ResnetDownsampleBlock2D" or (
@@ -226,15 +218,7 @@ class UpLevel(_Level):
         if not self.resamples:
             return
         if self.skip:
-            self.resnet_up = _Block(
-                config,
-                width,
-                width,
-                groups=_pair(width, width),
-                scale=scale,
-                resampling="up",
-                fir=True,
-            )
+            self.resnet_up = _resampling(config, width, scale, "up")
             self.skip_conv = nn.Conv2d(width, config.out_channels, 3, padding=1)
             self.skip_norm = nn.GroupNorm(min(width // 4, 32), width, eps=config.norm_eps)
         elif kind == "ResnetUpsampleBlock2D" or (
@@ -284,6 +268,14 @@ class Middle(_Level):
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         """h of the same size."""
         return self.step(1, self.step(0, h, embedding), embedding)
+
+
+def _resampling(
+    config: UNet2DConfig, width: int, scale: float, way: Literal["up", "down"]
+) -> _Block:
+    """The block of a "Skip" level that resamples with a filter."""
+    groups = _pair(width, width)
+    return _Block(config, width, width, groups=groups, scale=scale, resampling=way, fir=True)
 
 
 def _pair(channels: int, width: int) -> tuple[int, int]:

@@ -106,7 +106,7 @@ def test_memory_that_runs_out_elsewhere_is_one_line(
     def full(*_: object, **__: object) -> Tensor:
         raise MemoryError
 
-    monkeypatch.setattr("restore.tasks.photo.solve", full)
+    monkeypatch.setattr("restore.tasks.parts.solve", full)
     with pytest.raises(Exception, match=r"p\.png: out of memory at 640x500") as caught:
         restored(large)
     assert type(caught.value).__name__ == "InputError"
