@@ -43,7 +43,7 @@ from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
 from restore.tasks.baselines import bicubic, biharmonic
-from restore.tasks.run import DTYPES
+from restore.tasks.device import DTYPES
 
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
 BUDGETS = (20, 100)

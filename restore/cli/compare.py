@@ -94,7 +94,7 @@ def compare(
         str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]")
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(metavar="fp32|fp16|bf16", help="[default: fp32]")
+        str | None, typer.Option(metavar="auto|fp32|fp16|bf16", help="[default: auto]")
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Folders at any depth.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in --output.")] = False,

@@ -33,7 +33,7 @@ def interpolate(
         float, typer.Option(min=1e-9, max=0.1, help="Of the solver: the error of a step.")
     ] = 1e-4,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
-    dtype: Annotated[str, typer.Option(metavar="fp32|fp16|bf16")] = "fp32",
+    dtype: Annotated[str, typer.Option(metavar="auto|fp32|fp16|bf16")] = "fp32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object on stdout.")] = False,

@@ -48,7 +48,7 @@ def likelihood(
 
         if trace not in ("rademacher", "gaussian", "exact"):
             raise InputError(f"--trace {trace}: expected rademacher, gaussian or exact")
-        opened = OpenModel.load(model, device)
+        opened = OpenModel.load(model, device, "fp32")
         failed: list[str] = []
         with progress_bar(visible=not (quiet or as_json)) as progress:
             for source in files:

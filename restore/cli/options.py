@@ -106,8 +106,9 @@ class CommonOptions:
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="fp32|fp16|bf16",
-            help="Precision of the network. [default: fp32]",
+            metavar="auto|fp32|fp16|bf16",
+            help="Precision of the network; auto is bf16 on processors that multiply in it, "
+            "else fp32. [default: auto]",
         ),
     ] = None
     tile: Annotated[

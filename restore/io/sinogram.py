@@ -21,6 +21,8 @@ SINOGRAM_SUFFIXES = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES, *TIFF_SUFFIXES)
 # What a sinogram and its angles are called where a file holds more than one array.
 _NAMES = ("sinogram", "data", "projections", "proj")
 _ANGLES = ("angles", "theta")
+# Of half a turn, or one, within which a span of angles is taken for it.
+_TURN = 0.02
 # More numbers than any scan has.
 _MOST = 2**31
 
@@ -40,6 +42,7 @@ class Sinogram:
         source_origin: mm from the source to the axis, where the file says (a fan).
         source_detector: mm from the source to the detector, likewise.
         spacing: mm between the centres of detector cells, likewise.
+        rows: of the detector in the file, of which `data` has those that were chosen.
         notes: what the user should know.
     """
 
@@ -50,6 +53,7 @@ class Sinogram:
     source_origin: float | None = None
     source_detector: float | None = None
     spacing: float | None = None
+    rows: int = 1
     notes: list[str] = field(default_factory=list)
 
 
@@ -67,7 +71,8 @@ def read_sinogram(
 
     Args:
         path: the file.
-        key: name of the array where a file holds several.
+        key: name of the array where a file holds several; one of the group `exchange` has that
+            group's fields and angles.
         angles: [views] in radians; the file's own, if not given.
         unit: of the file's angles, `deg` or `rad`; what it says, or degrees, if not given.
         flat: counts without an object, instead of the file's own.
@@ -90,11 +95,11 @@ def read_sinogram(
             f"({', '.join(SINOGRAM_SUFFIXES)}), or --simulate for an image"
         )
     if flat is not None:
-        found = replace(found, flat=_field(flat, found.data, choose))
+        found = replace(found, flat=_field(flat, found, choose))
     if dark is not None:
         if found.flat is None:
             raise InputError(f"{dark}: a dark field without a flat field, expected --flat too")
-        found = replace(found, dark=_field(dark, found.data, choose))
+        found = replace(found, dark=_field(dark, found, choose))
     return _checked(path, found)
 
 
@@ -102,7 +107,7 @@ def parse_angles(text: str, unit: str | None) -> NDArray[np.float64]:
     """`--angles`, in radians: a file of one number a view, or start:stop:n without stop.
 
     Raises:
-        InputError: if it is neither.
+        InputError: if it is neither, or its unit has to be said.
     """
     parts = text.split(":")
     if len(parts) == 3 and not Path(text).exists():
@@ -115,6 +120,22 @@ def parse_angles(text: str, unit: str | None) -> NDArray[np.float64]:
         values = np.linspace(start, stop, count, endpoint=False)
     else:
         values = _angles_of(Path(text))
+    return _in_radians(f"--angles {text}", values, unit)
+
+
+def _in_radians(where: object, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
+    """Angles [views] in a unit, degrees where nothing says which, and nothing else is likelier."""
+    values = np.asarray(values, np.float64).ravel()
+    if unit is None and len(values) > 1:
+        span = float(np.ptp(values))
+        spans = span, span * len(values) / (len(values) - 1)  # with and without the stop
+        if any(
+            math.isclose(s, turn, rel_tol=_TURN) for s in spans for turn in (math.pi, math.tau)
+        ):
+            raise InputError(
+                f"{where}: angles span {span:.3g}, as half a turn or one in radians; expected "
+                "--angle-unit rad, or deg where degrees are meant"
+            )
     return values if unit == "rad" else np.deg2rad(values)
 
 
@@ -147,36 +168,36 @@ def _from_hdf5(
     choose: Choose,
 ) -> Sinogram:
     with open_hdf5(path) as file:
-        if key is not None:
-            return _stacked(path, read_dataset(path, file, key), angles, choose, projections=False)
-        _need(path, file, "data")
-        shape = file["exchange/data"].shape
+        name = "exchange/data" if key is None else key.strip("/")
+        if not name.startswith("exchange/"):
+            return _stacked(path, read_dataset(path, file, name), angles, choose, projections=False)
+        _need(path, file, name)
+        shape = getattr(file[name], "shape", None)
         if shape is None or len(shape) != 3 or min(shape) < 1:
             raise InputError(
-                f"{path}: exchange/data is {list(shape or ())}, expected [views, rows, detectors]"
+                f"{path}: {name} is {list(shape or ())}, expected [views, rows, detectors]"
             )
         rows = choose(shape[1])
         part = (slice(None), slice(rows[0], rows[-1] + 1))
-        data = read_dataset(path, file, "exchange/data", part)
+        data = read_dataset(path, file, name, part)
         white = dark = None
         if not has_flat:
-            _need(path, file, "data_white", "; or --flat")
+            _need(path, file, "exchange/data_white", "; or --flat")
             white = _mean_field(path, file, "exchange/data_white", shape, part)
             if "exchange/data_dark" in file:
                 dark = _mean_field(path, file, "exchange/data_dark", shape, part)
         if angles is None:
-            _need(path, file, "theta", "; or --angles")
-            theta = np.asarray(read_dataset(path, file, "exchange/theta"), np.float64).ravel()
-            said = str(file["exchange/theta"].attrs.get("units", ""))
-            radians = unit == "rad" if unit else "rad" in said.lower()
-            angles = theta if radians else np.deg2rad(theta)
+            _need(path, file, "exchange/theta", "; or --angles")
+            said = str(file["exchange/theta"].attrs.get("units", "")).lower()
+            own = ("rad" if "rad" in said else "deg") if said else None
+            angles = _in_radians(path, read_dataset(path, file, "exchange/theta"), unit or own)
     _match(path, shape[0], angles)
-    return Sinogram(_real(path, data).transpose(1, 0, 2), white, dark, angles)
+    return Sinogram(_real(path, data).transpose(1, 0, 2), white, dark, angles, rows=shape[1])
 
 
 def _need(path: Path, file: Any, name: str, otherwise: str = "") -> None:
-    if f"exchange/{name}" not in file:
-        raise InputError(f"{path}: no dataset exchange/{name}, expected DataExchange{otherwise}")
+    if name not in file:
+        raise InputError(f"{path}: no dataset {name}, expected DataExchange{otherwise}")
 
 
 def _mean_field(
@@ -203,8 +224,7 @@ def _from_arrays(
     array = read_array(path, key) if key is not None or not named else arrays[named[0]]
     own = [name for name in arrays if _last(name) in _ANGLES]
     if angles is None and own:
-        values = np.asarray(arrays[own[0]], np.float64).ravel()
-        angles = values if unit == "rad" else np.deg2rad(values)
+        angles = _in_radians(path, arrays[own[0]], unit)
     found = _stacked(path, array, angles, choose, projections=False)
     # The parameters of the Helsinki Tomography Challenge 2022.
     lengths = {_last(name): float(a.ravel()[0]) for name, a in arrays.items() if a.size == 1}
@@ -255,7 +275,7 @@ def _stacked(
             f"{path}: {array.shape[2]} detector cells, expected [views, detectors] with at least 2"
         )
     rows = choose(array.shape[0])
-    return Sinogram(array[rows[0] : rows[-1] + 1], angles=angles)
+    return Sinogram(array[rows[0] : rows[-1] + 1], angles=angles, rows=len(array))
 
 
 def _match(path: Path, views: int, angles: NDArray[np.float64]) -> None:
@@ -263,27 +283,35 @@ def _match(path: Path, views: int, angles: NDArray[np.float64]) -> None:
         raise InputError(f"{path}: {views} views and {len(angles)} angles, expected as many")
 
 
-def _field(path: Path, data: NDArray[np.float32], choose: Choose) -> NDArray[np.float32]:
-    """A flat or dark field [slices, detectors], the mean of what the file holds."""
+def _field(path: Path, found: Sinogram, choose: Choose) -> NDArray[np.float32]:
+    """A flat or dark field [slices, detectors], the mean of what the file holds.
+
+    Two axes are one frame of a detector with so many rows, and exposures of one row otherwise.
+    """
+    slices, _, detectors = found.data.shape
     is_tiff = path.suffix.lower() in TIFF_SUFFIXES
     array = _real(path, read_tiff_stack(path) if is_tiff else read_array(path))
-    if array.ndim == 0 or array.shape[-1] != data.shape[2] or array.ndim > 3:
+    if array.ndim == 0 or array.shape[-1] != detectors or array.ndim > 3:
         raise InputError(
-            f"{path}: the field is {list(array.shape)}, the scan has {data.shape[2]} detector "
-            "cells, expected [detectors], [n, detectors] or [n, rows, detectors]"
+            f"{path}: the field is {list(array.shape)}, the scan has {detectors} detector "
+            "cells, expected [detectors], [n, detectors], [rows, detectors] or "
+            "[n, rows, detectors]"
         )
     if not np.isfinite(array).all() or bool((array < 0).any()):
         raise InputError(f"{path}: values that are negative or not finite, expected counts")
-    if array.ndim == 3:
-        rows = choose(array.shape[1]) if array.shape[1] > 1 else range(1)
-        mean = array.mean(0)[rows[0] : rows[-1] + 1]
-        if len(array) == len(data) == 1 != len(mean):
-            mean = mean.mean(0, keepdims=True)  # a page of a TIFF for one slice: exposures
-    else:
-        mean = array.reshape(-1, array.shape[-1]).mean(0, keepdims=True)
-    if len(mean) not in (1, len(data)):
-        raise InputError(f"{path}: {len(mean)} rows, the scan has {len(data)}, expected as many")
-    return np.broadcast_to(mean, (len(data), data.shape[2])).copy()
+    if found.rows == 1 == len(array):
+        array = array[0]  # a page of a TIFF
+    if array.ndim == 2 and len(array) == found.rows:
+        array = array[None]
+    elif array.ndim < 3:
+        array = array.reshape(-1, 1, detectors)
+    mean = array.mean(0)
+    if len(mean) not in (1, found.rows):
+        raise InputError(f"{path}: {len(mean)} rows, the scan has {found.rows}, expected as many")
+    if len(mean) > 1:
+        rows = choose(found.rows)
+        mean = mean[rows[0] : rows[-1] + 1]
+    return np.broadcast_to(mean, (slices, detectors)).copy()
 
 
 def _real(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,6 +10,9 @@ from restore.methods.base import start_from
 from restore.noise import Noise
 from restore.problem import Problem
 
+# By how much a level may miss σ_y/s and still be it.
+ROUNDING = 1e-6
+
 
 class Spectrum:
     """The measurement seen by A = U S Vᴴ, computed once before a run.
@@ -43,7 +46,8 @@ class Spectrum:
     def begin(self, start: Tensor | float, sigma: float, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return x at level σ and Vᴴx, with the measurement in it where it is cleaner than that.
 
-        x̄ ~ N(ȳ, σ² - σ_y²/s²) where sσ > σ_y and x ~ N(start, σ²) elsewhere.
+        x̄ ~ N(ȳ, σ² - σ_y²/s²) where sσ ≥ σ_y and x ~ N(start, σ²) elsewhere. At sσ = σ_y, where
+        denoising begins, ȳ itself is the state.
 
         Args:
             start: an estimate [B or 1, *domain.shape], or one value for all pixels.
@@ -55,7 +59,7 @@ class Spectrum:
         """
         x, z = start_from(self.problem, start, sigma, noise)
         known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
-        where = self.s * sigma > self.noise_std
+        where = self.measured & (self.s * sigma >= self.noise_std * (1 - ROUNDING))
         # A copy, since Vᴴx is x itself for V = I.
         return self.replaced(x, self.svd.vt(x).clone(), known, where)
 

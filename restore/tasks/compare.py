@@ -106,6 +106,7 @@ class Comparison:
             },
             "model_sha256": model.sha256,
             "device": str(self.restorer.device),
+            "dtype": model.dtype,
         }
 
     def run(

@@ -95,13 +95,15 @@ class GridSampler:
         plain = {n: v for n, v in values.items() if isinstance(v, str) or math.isfinite(v)}
         config = self.settings.model_copy(
             update={
-                "model": self.model.path, "device": str(self.model.device), "parameters": plain,
+                "model": self.model.path, "device": str(self.model.device),
+                "dtype": self.model.dtype, "parameters": plain,
             }
         )  # fmt: skip
         details = {
             "parameters": plain,
             "model_sha256": self.model.sha256,
             "device": str(self.model.device),
+            "dtype": self.model.dtype,
             "notes": list(notes),
             "versions": software(),
             "config": config.model_dump(mode="json", exclude_none=True),

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from restore.errors import InputError
 from restore.own import is_own
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, lasting_name, load_prior
-from restore.tasks.device import choose_device
-from restore.tasks.run import DTYPES
+from restore.tasks.device import DTYPES, choose_device, choose_dtype
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class OpenModel:
         path: what finds it again: a bundled name, one's own, or an absolute path.
         sha256: of its weights, where there is a card.
         device: where it runs.
+        dtype: its precision: fp32, fp16 or bf16.
     """
 
     prior: Denoiser
@@ -31,19 +30,19 @@ class OpenModel:
     path: str
     sha256: str | None
     device: torch.device
+    dtype: str
 
     @classmethod
-    def load(cls, model: str, device: str = "auto", dtype: str = "fp32") -> OpenModel:
+    def load(cls, model: str, device: str = "auto", dtype: str = "auto") -> OpenModel:
         """Load a model by name or path.
 
         Raises:
-            InputError: if there is none, or the device is not here.
+            InputError: if there is none, the device is not here or the precision is unknown.
         """
-        if dtype not in DTYPES:
-            raise InputError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
         chosen = choose_device(device)
-        prior = load_prior(model, chosen, DTYPES[dtype])
+        precision = choose_dtype(dtype, chosen)
+        prior = load_prior(model, chosen, DTYPES[precision])
         if is_own(model):
-            return cls(prior, model, model, None, chosen)
+            return cls(prior, model, model, None, chosen, precision)
         card = find_model(model).card
-        return cls(prior, card.name, lasting_name(model), card.sha256, chosen)
+        return cls(prior, card.name, lasting_name(model), card.sha256, chosen, precision)

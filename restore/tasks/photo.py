@@ -164,7 +164,7 @@ class Restorer:
             "std": spread,
             "model_sha256": self.model.sha256,
             "device": str(self.device),
-            "dtype": self.settings.dtype,
+            "dtype": self.model.dtype,
             "certificate": certificate.as_dict(),
             "notes": notes,
             "versions": software(),
@@ -361,6 +361,7 @@ class Restorer:
         resolved = {
             **measurement.resolved,
             "device": str(self.device),
+            "dtype": self.model.dtype,
             "model": self.model.path,
             "mask": settings.mask and settings.mask.absolute(),
             "hints": settings.hints and settings.hints.absolute(),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from restore.errors import InputError
@@ -20,7 +19,6 @@ from restore.tasks.choice import check_samples
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
 TILE_PIXELS = 2**21
 TILE = 768

@@ -257,7 +257,7 @@ class Scanner(Generic[S]):
             "std": spread,
             "model_sha256": self.model.sha256,
             "device": str(self.device),
-            "dtype": self.settings.dtype,
+            "dtype": self.model.dtype,
             "certificate": certificate.as_dict() | _in_units(certificate, scan.unit),
             "notes": scan.notes,
             "versions": software(),
@@ -324,6 +324,7 @@ class Scanner(Generic[S]):
         settings = self.settings
         resolved: dict[str, Any] = {
             "device": str(self.device),
+            "dtype": self.model.dtype,
             "model": self.model.path,
         }
         resolved |= scan.resolved

@@ -47,7 +47,7 @@ class RunSettings(BaseModel):
     save_std: bool = False
     batch_size: int | None = Field(default=None, ge=1)
     device: str = "auto"
-    dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     tile: int | None = Field(default=None, ge=64)
     reference: Path | None = None
     simulate: bool = False

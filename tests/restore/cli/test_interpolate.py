@@ -65,7 +65,7 @@ def test_default_output_and_size_with_the_bundled_model(restore, pair):
         (("a.png", "b.png", "-o", "strip.txt"), "strip.txt: the suffix .txt"),
         (("a.png", "b.png", "-o", "b.png"), "its output b.png is an input"),
         (("a.png", "b.png", "--size", "3"), "--size 3: expected WIDTHxHEIGHT"),
-        (("a.png", "b.png", "--dtype", "int"), "--dtype int: expected one of fp32"),
+        (("a.png", "b.png", "--dtype", "int"), "--dtype int: expected one of auto, fp32"),
         (("a.png", "b.png", "--frames", "1"), "--frames"),
     ],
 )

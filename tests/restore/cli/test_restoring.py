@@ -436,10 +436,24 @@ def test_tiles_change_almost_nothing(restore, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_half_precision_is_close(restore, photo, dtype):
-    restore("denoise", photo, "--sigma", 0.1, "-o", "full.png")
+    restore("denoise", photo, "--sigma", 0.1, "--dtype", "fp32", "-o", "full.png")
     restore("denoise", photo, "--sigma", 0.1, "--dtype", dtype, "-o", "half.png")
     difference = pixels("full.png").astype(int) - pixels("half.png")
     assert np.abs(difference).max() <= 3
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_precision_of_the_processor_is_kept_in_the_sidecar(
+    restore, tmp_path, photo, monkeypatch, fast
+):
+    capabilities = {"avx512_bf16": fast, "amx_bf16": False}
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    restore("denoise", photo, "--sigma", 0.1, "-o", "auto.png")
+    sidecar = json.loads((tmp_path / "auto.json").read_text())
+    assert sidecar["dtype"] == sidecar["config"]["dtype"] == ("bf16" if fast else "fp32")
+    capabilities["avx512_bf16"] = not fast
+    restore("denoise", photo, "--config", "auto.json", "-o", "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "auto.png").read_bytes()
 
 
 def test_super_resolve_undoes_a_blur_before_the_shrink(restore, tmp_path, photo):

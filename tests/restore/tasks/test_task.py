@@ -7,7 +7,7 @@ from operators import Downsample, Identity
 from restore.errors import InputError
 from restore.methods.registry import methods
 from restore.problem import Problem
-from restore.tasks.device import choose_device
+from restore.tasks.device import choose_device, choose_dtype
 from restore.tasks.registry import TASKS
 from restore.tasks.task import consistent
 
@@ -49,3 +49,14 @@ def test_an_absent_device_is_refused():
     with pytest.raises(InputError, match=r"--device xpu: not here; expected one of auto, cpu"):
         choose_device("xpu")
     assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_the_precision_is_float32_where_nothing_speaks_for_another(monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
+    assert choose_dtype("auto", torch.device("cpu")) == "bf16"
+    assert choose_dtype("auto", torch.device("cuda")) == "fp32"
+    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    assert choose_dtype("auto", torch.device("cpu")) == "fp32"
+    assert choose_dtype("fp16", torch.device("cpu")) == "fp16"
+    monkeypatch.delattr("torch.cpu.get_capabilities")
+    assert choose_dtype("auto", torch.device("cpu")) == "fp32"
