@@ -124,16 +124,19 @@ def parse_angles(text: str, unit: str | None) -> NDArray[np.float64]:
 
 
 def _in_radians(where: object, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
-    """Angles [views] in a unit, degrees where nothing says which, and nothing else is likelier."""
+    """Angles [views] in a unit; in degrees where nothing says which.
+
+    Raises:
+        InputError: where nothing does and they span half a turn or one in radians.
+    """
     values = np.asarray(values, np.float64).ravel()
-    if unit is None and len(values) > 1:
+    if unit is None and len(values) > 1 and np.isfinite(values).all():
         span = float(np.ptp(values))
         spans = span, span * len(values) / (len(values) - 1)  # with and without the stop
-        if any(
-            math.isclose(s, turn, rel_tol=_TURN) for s in spans for turn in (math.pi, math.tau)
-        ):
+        turns = math.pi, math.tau
+        if any(math.isclose(span, turn, rel_tol=_TURN) for span in spans for turn in turns):
             raise InputError(
-                f"{where}: angles span {span:.3g}, as half a turn or one in radians; expected "
+                f"{where}: the angles span {span:.3g}, in radians half a turn or one, expected "
                 "--angle-unit rad, or deg where degrees are meant"
             )
     return values if unit == "rad" else np.deg2rad(values)

@@ -34,6 +34,11 @@ def trajectory_noise(samples: Tensor, trajectory: Tensor) -> float:
     return _outer(samples, trajectory.norm(dim=-1).float())
 
 
+def whitened_noise(covariance: Tensor) -> float:
+    """Return the same of what `prewhiten` leaves of noise of this covariance [coils, coils]."""
+    return math.sqrt(float(covariance.diagonal().real.mean()) / 2)
+
+
 def covariance_of(noise: Tensor) -> Tensor:
     """Return the covariance [coils, coils] of noise [coils, samples] of a scan without signal."""
     centred = noise - noise.mean(-1, keepdim=True)

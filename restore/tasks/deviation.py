@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from numpy import float32
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,12 +18,12 @@ def as_array(x: Tensor) -> NDArray[float32]:
 
 
 def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:
-    """Write the standard deviation of samples x [N, C, H, W] as `NAME_std.npy` and `.png`.
+    """Write the standard deviation of samples x [N > 1, C, H, W] as `NAME_std.npy` and `.png`.
 
     Returns:
         For the sidecar: the value that the PNG shows as white, and the mean; and the files.
     """
-    spread = x.std(dim=0) if x.shape[0] > 1 else torch.zeros_like(x[0])
+    spread = x.std(dim=0)
     scale = max(float(spread.max()), 1e-6)
     array, shown = std_paths(output)
     write_picture(array, as_array(spread))

@@ -22,7 +22,7 @@ from restore.io.placement import Placement
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import combined, compress_coils, prewhiten
 from restore.mri.masks import KINDS
-from restore.mri.noise import kspace_noise, trajectory_noise
+from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
 from restore.problem import Problem
 from restore.tasks.coil_maps import estimated_maps
 from restore.tasks.mri_input import (
@@ -139,9 +139,9 @@ class Mri(ScanTask[MriSettings]):
         ):
             whole = CartesianMRI(had, (1, *had.shape)) if maps is None else SenseMRI(maps, had)
             truth = _magnitude(_direct(whole, full, settings)[None])[0].numpy()
-        noise = kspace_noise(y, mask) if measured.noise is None else measured.noise
         return self._scan(
-            source, settings, device, measured, operator, y, noise, None, truth, notes,
+            source, settings, device, measured, operator, y, kspace_noise(y, mask), None, truth,
+            notes,
             {"mask": described, "acceleration": mask.numel() / int(mask.sum())},
         )  # fmt: skip
 
@@ -232,7 +232,7 @@ class Mri(ScanTask[MriSettings]):
         measured: Measured,
         operator: LinearOperator,
         y: Tensor,
-        noise: float,
+        edge: float,
         density: Tensor | None,
         truth: Magnitudes | None,
         notes: list[str],
@@ -245,7 +245,7 @@ class Mri(ScanTask[MriSettings]):
         if not scale > 0:
             raise InputError(f"{source}: the zero-filled image is empty, expected k-space")
         y = y / scale
-        sigma = self._noise(settings, noise, scale, notes)
+        sigma = self._noise(settings, measured, edge, scale, notes)
         operator, y = operator.to(device), y.to(device)
         weights = None if density is None else density.to(device)
         problem = Problem(operator, y, sigma)
@@ -288,13 +288,30 @@ class Mri(ScanTask[MriSettings]):
             sidecar={"coils": int(y.shape[1]), "acceleration": described.get("acceleration")},
         )
 
-    def _noise(self, settings: MriSettings, noise: float, scale: float, notes: list[str]) -> float:
-        if settings.simulate:
-            return noise / scale
+    def _noise(
+        self,
+        settings: MriSettings,
+        measured: Measured,
+        edge: float,
+        scale: float,
+        notes: list[str],
+    ) -> float:
+        """σ of an image scaled to about 1, from the noise at the edge of k-space or what is better.
+
+        Signal makes the edge too noisy, and averages what the noise scan says: never less noise.
+        """
+        if measured.noise is not None:
+            return measured.noise / scale
         if isinstance(settings.sigma, float):
             return settings.sigma
-        sigma = max(noise / scale, LEAST_NOISE)
-        notes.append(f"noise estimated from the edge of k-space: sigma {sigma:.4f}")
+        known = {"the edge of k-space": edge}
+        if measured.kspace.noise_covariance is not None:
+            known["the noise scan"] = whitened_noise(
+                torch.from_numpy(measured.kspace.noise_covariance)
+            )
+        where = min(known, key=known.__getitem__)
+        sigma = max(known[where] / scale, LEAST_NOISE)
+        notes.append(f"noise estimated from {where}: sigma {sigma:.4f}")
         return sigma
 
     def write(self, path: Path, images: Images, scan: Scan) -> list[Path]:

@@ -60,6 +60,13 @@ class RunSettings(BaseModel):
             raise ValueError(f"{str(value).lower()} is no value; expected one")
         return value
 
+    @field_validator("save_std")
+    @classmethod
+    def _spread_is_of_several(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and (info.data.get("samples") or 0) < 2:
+            raise ValueError("the spread of samples; expected --samples N, from 2 on")
+        return value
+
     @field_validator("sigma")
     @classmethod
     def _sigma_is_a_level(cls, value: float | str | None) -> float | str | None:
@@ -158,9 +165,8 @@ def resolve_settings(
         if field not in typed:
             raise InputError(f"{where}{field}: {reason}") from None
         option = OPTION_NAMES.get(field, field).replace("_", "-")
-        raise InputError(f"--{option} {typed[field]}: {reason}") from None
-    if settings.save_std and not settings.samples:
-        raise InputError("--save-std: the spread of samples; expected --samples N")
+        shown = "" if typed[field] is True else f" {typed[field]}"
+        raise InputError(f"--{option}{shown}: {reason}") from None
     if settings.simulate and settings.reference:
         raise InputError("--reference: not with --simulate, whose input is the true picture")
     return settings

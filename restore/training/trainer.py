@@ -243,8 +243,8 @@ class Trainer:
             name, state = "trunk.pt", self._read("trunk.pt")
         if state["step"] > self.recipe.steps:
             raise InputError(
-                f"{self.folder}: the run stands at step {state['step']}; "
-                f"expected --steps of at least that, found {self.recipe.steps}"
+                f"{self.folder}: holds a run of {previous.steps} steps, which can be given any "
+                f"length from {state['step']} on; found --steps {self.recipe.steps}"
             )
         try:
             self.network.load_state_dict(state["network"])

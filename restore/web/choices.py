@@ -84,7 +84,7 @@ def settings_of(
         if value := whole(name, common.get(name)):
             given[name] = value
     given["seed"] = whole("seed", common.get("seed"))
-    if given.get("samples"):
+    if given.get("samples", 0) > 1:
         given["save_std"] = True
     if sigma := str(common.get("sigma") or "").strip():
         given["sigma"] = sigma

@@ -7,20 +7,24 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from types import SimpleNamespace
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from gradio import queueing, routes
 from starlette.types import ASGIApp
 
 from restore.errors import InputError
 from restore.web.files import Store
 from restore.web.gate import Gate
+from restore.web.log import log_failure
 from restore.web.page import asset, build_page
 from restore.web.service import Limits, Service
 
@@ -66,6 +70,9 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     # Gradio reads where its own files go when components are made.
     os.environ["GRADIO_TEMP_DIR"] = str(root)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(root / "session-none")
+    # Gradio prints what a request held that failed.
+    for module in (queueing, routes):
+        vars(module)["traceback"] = SimpleNamespace(print_exc=_log_current)
     service = Service(Store(root), serving.limits, serving.device, serving.models)
     page = build_page(service)
 
@@ -102,6 +109,12 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
         body_bytes=serving.limits.upload_bytes + _ENVELOPE_BYTES,
     )
     return gate, service
+
+
+def _log_current() -> None:
+    """Say where the exception was raised that is being handled."""
+    if error := sys.exception():
+        log_failure(error)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

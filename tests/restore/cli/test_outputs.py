@@ -69,7 +69,10 @@ def test_a_report_without_a_place_is_refused_before_any_work(restore, tmp_path, 
 
 def test_a_map_needs_samples(restore, tmp_path, photo):
     done = restore(*QUICK, "--save-std")
-    assert (done.code, done.err) == (2, "--save-std: the spread of samples; expected --samples N\n")
+    said = "--save-std: the spread of samples; expected --samples N, from 2 on\n"
+    assert (done.code, done.err) == (2, said)
+    done = restore(*QUICK, "--save-std", "--samples", 1)
+    assert (done.code, done.err) == (2, said)
 
 
 @pytest.mark.parametrize("name", ["x_degraded.png", "r.html", "x_0.png", "x_std.png"])

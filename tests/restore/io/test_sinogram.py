@@ -97,6 +97,75 @@ def test_flat_and_dark_files(tmp_path: Path) -> None:
         read_sinogram(tmp_path / "a.npy", dark=flat)
 
 
+def test_two_axes_of_a_field_are_one_frame_of_the_detector(tmp_path: Path) -> None:
+    """[rows, detectors] is no mean over rows, nor are they where a slice is chosen."""
+    frame = np.arange(1, ROWS + 1)[:, None] * np.linspace(900, 1100, CELLS)
+    np.save(tmp_path / "a.npy", COUNTS.transpose(1, 0, 2))
+    np.save(tmp_path / "frame.npy", frame)
+    np.save(tmp_path / "exposures.npy", np.concatenate([frame, frame]))
+    tifffile.imwrite(tmp_path / "frame.tif", frame.astype(np.float32))
+    angles = np.deg2rad(THETA)
+
+    def flat(name: str, rows: range) -> np.ndarray:
+        found = read_sinogram(
+            tmp_path / "a.npy", angles=angles, flat=tmp_path / name, dark=tmp_path / name,
+            choose=lambda count: range(count)[rows.start : rows.stop],
+        )  # fmt: skip
+        assert found.flat is not None
+        assert np.array_equal(found.flat, found.dark)
+        return found.flat
+
+    for name in ("frame.npy", "frame.tif"):
+        assert np.allclose(flat(name, range(ROWS)), frame)
+        assert np.allclose(flat(name, range(1, 2)), frame[1:2])
+    assert np.allclose(flat("exposures.npy", range(ROWS)), frame.mean(0))
+    np.save(tmp_path / "large.npy", np.concatenate([frame, frame])[None])
+    with pytest.raises(InputError, match="6 rows, the scan has 3"):
+        flat("large.npy", range(1, 2))
+
+
+@pytest.mark.parametrize("key", ["exchange/other", "/exchange/other"])
+def test_another_name_in_exchange_has_its_fields_and_angles(tmp_path: Path, key: str) -> None:
+    path = write_exchange(tmp_path / "a.h5", other=COUNTS + 5, plain=COUNTS[:, 0])
+    named, plain = read_sinogram(path, key=key), read_sinogram(path)
+    assert np.array_equal(named.data, plain.data + 5)
+    for name in ("flat", "dark", "angles"):
+        assert np.array_equal(getattr(named, name), getattr(plain, name))
+    with pytest.raises(InputError, match=r"exchange/plain is \[6, 8\], expected \[views, rows"):
+        read_sinogram(path, key="exchange/plain")
+    with pytest.raises(InputError, match="no dataset exchange/none"):
+        read_sinogram(path, key="exchange/none")
+    with h5py.File(path, "a") as file:
+        file["lines"] = COUNTS[:, 0]
+    lines = read_sinogram(path, key="lines")
+    assert lines.data.shape == (1, VIEWS, CELLS)
+    assert lines.flat is None
+
+
+@pytest.mark.parametrize("stop", [np.pi, 2 * np.pi])
+@pytest.mark.parametrize("endpoint", [False, True])
+def test_angles_in_radians_are_not_taken_for_degrees(
+    tmp_path: Path, stop: float, endpoint: bool
+) -> None:
+    theta = np.linspace(0, stop, VIEWS, endpoint=endpoint)
+    np.savez(tmp_path / "a.npz", sinogram=COUNTS[:, 0], angles=theta[::-1])
+    write_exchange(tmp_path / "a.h5", theta=theta)
+    np.savetxt(tmp_path / "a.txt", theta)
+    for name in ("a.npz", "a.h5"):
+        with pytest.raises(InputError, match=rf"{name}: the angles span .* --angle-unit rad"):
+            read_sinogram(tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.txt: the angles span"):
+        parse_angles(str(tmp_path / "a.txt"), None)
+    # Whoever says the unit, option or file, is believed.
+    assert np.array_equal(read_sinogram(tmp_path / "a.h5", unit="rad").angles, theta)
+    assert np.array_equal(
+        read_sinogram(tmp_path / "a.npz", unit="deg").angles, np.deg2rad(theta)[::-1]
+    )
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["exchange/theta"].attrs["units"] = "degrees"
+    assert np.array_equal(read_sinogram(tmp_path / "a.h5").angles, np.deg2rad(theta))
+
+
 def test_angles() -> None:
     assert np.allclose(parse_angles("0:180:4", None), np.deg2rad([0, 45, 90, 135]))
     assert np.allclose(parse_angles("0:2:2", "rad"), [0, 1])

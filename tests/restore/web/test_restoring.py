@@ -76,6 +76,11 @@ def test_the_sidecar_repeats_the_run_where_it_was_downloaded(
     assert (downloads / "again.png").read_bytes() == outcome.files[0].read_bytes()
 
 
+def test_one_sample_has_no_spread(visit, photo, hole):
+    outcome = visit("inpaint", photo, drawing=as_drawing(hole), common=QUICK | {"samples": 1})
+    assert not any("_std" in file.name for file in outcome.files)
+
+
 def test_samples_come_with_the_map_of_their_spread(visit, photo, hole):
     outcome = visit("inpaint", photo, drawing=as_drawing(hole), common=QUICK | {"samples": 2})
     names = {file.name for file in outcome.files}

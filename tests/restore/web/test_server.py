@@ -75,6 +75,23 @@ def test_no_file_of_the_host_is_restored(served, config):
         assert ask(served, "/gradio_api/queue/join", "POST", body)[0] == 403
 
 
+def test_the_log_holds_nothing_of_a_request_that_fails(tmp_path):
+    """Too few values, and one out of bounds: gradio would print all that was sent."""
+    server = Served(tmp_path)
+    config = json.loads(ask(server, "/config")[1])
+    start = next(d for d in config["dependencies"] if len(d["inputs"]) > 5)
+    numbers = {c["id"] for c in config["components"] if c["type"] == "number"}
+    values = [-1 if n in numbers else None for n in start["inputs"]]
+    for data in (["secret"], values):
+        body = {"data": data, "fn_index": start["id"], "session_hash": "visitor"}
+        assert ask(server, "/gradio_api/queue/join", "POST", body)[0] == 200
+        answer = ask(server, "/gradio_api/queue/data?session_hash=visitor")[1]
+        assert '"success":false' in answer.replace(" ", "")
+    log = server.stop()
+    assert "secret" not in log
+    assert [line.split(" in ")[0] for line in log.splitlines()] == ["ValueError", "Error"]
+
+
 def test_uploads_are_limited(served):
     boundary = "x" * 16
     content = (
