@@ -38,7 +38,8 @@ from restore.io.picture import read_picture
 from restore.methods import Method, methods
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
-from restore.prior.denoiser import Denoiser, Wrapped
+from restore.prior.counted import Counted
+from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
@@ -158,18 +159,17 @@ PROBLEMS: dict[str, tuple[str, str, Callable[[Tensor, int], Case]]] = {
 }
 
 
-class Timed(Wrapped):
+class Timed(Counted):
     """The denoiser, with its evaluations and the CPU time in it."""
 
     def __init__(self, prior: Denoiser) -> None:
         super().__init__(prior)
-        self.calls, self.seconds = 0, 0.0
+        self.seconds = 0.0
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """D(x, σ), timed."""
-        self.calls += x.shape[0]
         began = time.process_time()
-        x_hat = self._prior(x, sigma)
+        x_hat = super().__call__(x, sigma)
         self.seconds += time.process_time() - began
         return x_hat
 
@@ -281,8 +281,7 @@ biharmonic and that of CCDF {ccdf:.2f}. Part of that is arithmetic: the mean of 
 has 1 + 1/8 of the posterior mean's squared error, 0.5 dB less; `pnp`, which goes for that mean, is
 {pnp:.2f} above. DDRM with η = 1 spreads less than the posterior does and loses less so. From the
 two numbers of CCDF, one sample and eight, its mean of infinitely many would gain 0.7 dB: what it
-lacks beyond averaging is the method's, at so few steps. The first pictures of the list are among
-the hardest: a mean over three says little. With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the
+lacks beyond averaging is the method's, at so few steps. With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the
 residual of directions that are noisier than x is then not used.
 """
 

@@ -92,13 +92,14 @@ def compare_pictures(
         raise InputError(f"--reference: one picture for {len(sources)} inputs; expected one input")
     if crop is not None and "simulate" not in values:
         raise InputError("--crop: only of clean pictures, not with --reference or --measured")
+    own = parameters_of(parameters)
     plan = Plan(
         names=tuple(dict.fromkeys(names)) or fitting(task),
         settings=settings,
-        nfe=evaluations_of(nfe),
+        nfe=evaluations_of(nfe, own),
         samples=samples or 1,
         crop=crop,
-        parameters=parameters_of(parameters),
+        parameters=own,
     )
     with _folder(folder) as place:
         comparison = Comparison(task, plan, place, overwrite=overwrite)

@@ -69,8 +69,8 @@ def compare_exactly(
     if "auto" in levels:
         raise InputError("--sigma auto: nothing to estimate; expected a level with --exact")
     noises = [float(level) for level in levels] or NOISES
-    budget = evaluations_of(nfe)
     own = parameters_of(parameters)
+    budget = evaluations_of(nfe, own)
     chosen = dict(_method(name, steps, budget, own.get(name, {})) for name in names or methods())
     for name, values in own.items():
         check_parameters(name, values, names or tuple(methods()))
@@ -121,7 +121,7 @@ def _method(
     given = dict(parameters) if steps is None else {"steps": steps, **parameters}
     try:
         method = made_method(name, given)
-        return cls.name, method if steps or budget is None else method.within(budget)
+        return cls.name, method if "steps" in given or budget is None else method.within(budget)
     except (TypeError, ValueError) as error:
         return cls.name, error
 

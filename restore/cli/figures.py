@@ -47,14 +47,21 @@ class Shown:
                 check_place(path)
 
 
-def evaluations_of(text: str | None) -> int | None:
+def evaluations_of(text: str | None, parameters: Mapping[str, Mapping[str, Any]]) -> int | None:
     """`--nfe`: evaluations of a sample at most; None for each method's own number.
 
+    Args:
+        text: as it was given.
+        parameters: of single methods; those that have steps are bound by them alone.
+
     Raises:
-        InputError: if it is neither.
+        InputError: if it is neither, or a method has steps besides.
     """
     if text is None:
         return DEFAULT_BUDGET
+    for name, values in parameters.items():
+        if "steps" in values and text != OWN_BUDGET:
+            raise InputError(f"--nfe {text} and --set {name}.steps: expected one of them")
     if text == OWN_BUDGET:
         return None
     if not (text.isdecimal() and int(text) > 0):

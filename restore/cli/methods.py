@@ -9,12 +9,6 @@ import typer
 
 from restore.cli.console import run_command
 
-NOISE = {
-    (True, True): "with or without noise",
-    (True, False): "with noise only",
-    (False, True): "without noise only",
-}
-
 
 def methods(
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
@@ -36,6 +30,7 @@ def methods(
                 "needs": list(method.needs),
                 "noise": method.noise,
                 "noiseless": method.noiseless,
+                "models_noise": method.models_noise,
                 "samples": method.samples,
                 "tasks": list(method.tasks),
             }
@@ -51,8 +46,16 @@ def methods(
             typer.echo(f"{row['name']:16}{row['title']} ({row['reference']})")
             typer.echo(
                 f"{'':16}needs {', '.join(row['needs']) or 'nothing'}; "
-                f"{NOISE[row['noise'], row['noiseless']]}; {kind}; {serves}"
+                f"{_noise_of(row)}; {kind}; {serves}"
             )
         return 0
 
     run_command(body)
+
+
+def _noise_of(row: dict[str, Any]) -> str:
+    if not row["noise"]:
+        return "without noise only"
+    if not row["models_noise"]:
+        return "noise is not modelled"
+    return "with or without noise" if row["noiseless"] else "with noise only"

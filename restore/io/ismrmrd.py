@@ -28,6 +28,8 @@ _NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
 _SERIES = ("contrast", "phase", "set")
 # Of a radial or spiral scan's extent, that rounding may add.
 _SLACK = 1e-3
+# Ratio of two sampling times, beyond which they are no real ones.
+_UNLIKE = 1e3
 # Of a step between slices, by which others may differ.
 _EVEN = 0.01
 
@@ -75,18 +77,20 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
             )
     if len(set(heads["idx"]["kspace_encode_step_2"][imaging].tolist())) > 1:
         raise InputError(f"{path}: a volume (partitions), expected images slice by slice")
-    covariance = _noise_covariance(path, rows, np.flatnonzero(noise), coils)
+    covariance = _noise_covariance(path, rows, np.flatnonzero(noise), imaging, coils)
     lines = [_line(path, rows[i]) for i in imaging]
     read = _on_grid if header.trajectory == "cartesian" else _along
-    kspace, numbers = read(path, rows[imaging], lines, header)
+    kspace, numbers, averages = read(path, rows[imaging], lines, header)
+    if covariance is not None:
+        covariance = covariance / averages
     kspace = replace(kspace, noise_covariance=covariance, spacing=header.spacing)
     return _in_place(kspace, heads[imaging], numbers)
 
 
 def _on_grid(
     path: Path, rows: Any, lines: list[_Line], header: MriHeader
-) -> tuple[KSpace, Sequence[int]]:
-    """The image's k-space, and the numbers of its slices."""
+) -> tuple[KSpace, Sequence[int], int]:
+    """The image's k-space, the numbers of its slices, and of how many a sample is the mean."""
     samples = {line.kept.size for line in lines}
     if len(samples) != 1:
         raise InputError(f"{path}: lines of {sorted(samples)} samples, expected one length")
@@ -97,7 +101,8 @@ def _on_grid(
     if header.fov is not None and header.encoded_fov is not None:
         fov = (min(header.fov[0], header.encoded_fov[0]), header.encoded_fov[1])
     data, matrix = at_resolution(path, data, header, fov)
-    return KSpace(data, sampled(data), matrix=matrix, notes=notes), range(len(data))
+    least = int(counts[counts > 0].min(initial=max(int(counts.max()), 1)))
+    return KSpace(data, sampled(data), matrix=matrix, notes=notes), range(len(data)), least
 
 
 def _gridded(
@@ -137,8 +142,8 @@ def _gridded(
 
 def _along(
     path: Path, rows: Any, lines: list[_Line], header: MriHeader
-) -> tuple[KSpace, Sequence[int]]:
-    """Samples along a trajectory that all slices share, and the numbers of the slices.
+) -> tuple[KSpace, Sequence[int], int]:
+    """Samples along a trajectory that all slices share, the numbers of the slices, and 1.
 
     A reversed line stays so: beside each sample lies the place where it was taken.
     """
@@ -171,7 +176,7 @@ def _along(
         np.concatenate([lines[i].values[:, lines[i].kept] for i in part], axis=1) for part in parts
     ]
     places = trajectory.clip(-0.5, 0.5)
-    return KSpace(np.stack(data), None, trajectory=places, matrix=matrix), numbers
+    return KSpace(np.stack(data), None, trajectory=places, matrix=matrix), numbers, 1
 
 
 def _places(path: Path, row: Any, line: _Line, header: MriHeader) -> NDArray[np.float64]:
@@ -254,8 +259,16 @@ def _line(path: Path, row: Any) -> _Line:
 
 
 def _noise_covariance(
-    path: Path, rows: Any, noise: NDArray[np.int64], coils: set[int]
+    path: Path,
+    rows: Any,
+    noise: NDArray[np.int64],
+    imaging: NDArray[np.int64],
+    coils: set[int],
 ) -> Complex | None:
+    """The covariance of the noise of one line of an image, [coils, coils].
+
+    Its variance is in proportion to the bandwidth: the inverse of the time of a sample.
+    """
     lines = [_line(path, rows[i]) for i in noise]
     lines = [line for line in lines if {line.values.shape[0]} == coils]
     if not lines:
@@ -263,7 +276,12 @@ def _noise_covariance(
     samples = np.concatenate([line.values[:, line.kept] for line in lines], axis=1)
     if samples.shape[1] < 2 * samples.shape[0]:
         return None
-    return np.cov(samples).reshape(len(samples), len(samples)).astype(np.complex64)
+    covariance = np.cov(samples).reshape(len(samples), len(samples))
+    times = rows["head"]["sample_time_us"].astype(np.float64)
+    of_noise, of_image = (float(times[which][0]) for which in (noise, imaging))
+    if of_noise > 0 and of_image > 0 and 1 / _UNLIKE < of_noise / of_image < _UNLIKE:
+        covariance = covariance * (of_noise / of_image)
+    return covariance.astype(np.complex64)
 
 
 def _flagged(flags: Any, bit: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from operators import ShapeError
+from operators import ShapeError, Space
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
@@ -37,6 +37,7 @@ class Method(ABC):
             "gradient", "intervals" (a `QuantisedProblem`).
         noise: whether it takes noise_std > 0.
         noiseless: whether it takes noise_std = 0.
+        models_noise: whether noise_std enters its steps where it takes one.
         samples: whether it draws samples; otherwise it gives one estimate.
         varies: whether such estimates differ from seed to seed.
         tasks: verbs of the command line that it serves.
@@ -48,6 +49,7 @@ class Method(ABC):
     needs: ClassVar[tuple[str, ...]]
     noise: ClassVar[bool] = True
     noiseless: ClassVar[bool] = True
+    models_noise: ClassVar[bool] = True
     samples: ClassVar[bool] = True
     varies: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...]] = TASKS
@@ -81,6 +83,11 @@ def denoise(prior: Denoiser, x: Tensor, sigma: float) -> Tensor:
     return torch.complex(real, imaginary)
 
 
+def uniform(space: Space, value: float) -> float | complex:
+    """Return the number that is `value` in every part of a pixel: complex ones have two."""
+    return complex(value, value) if space.dtype.is_complex else value
+
+
 def start_from(
     problem: Problem, start: Tensor | float, sigma: float, noise: Noise
 ) -> tuple[Tensor, Tensor]:
@@ -100,7 +107,7 @@ def start_from(
     if isinstance(start, Tensor) and start.shape not in (shape, (1, *space.shape)):
         raise ShapeError(f"start is {list(start.shape)}; the pictures are {list(shape)}")
     z = noise(torch.empty(shape, dtype=space.dtype, device=problem.y.device))
-    return start + sigma * z, z
+    return (start if isinstance(start, Tensor) else uniform(space, start)) + sigma * z, z
 
 
 def descend(

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from operators.svd import per_image
-from restore.methods.base import Method, StepCallback, check_positive, check_unit, start_from
+from restore.methods.base import (
+    Method,
+    StepCallback,
+    check_positive,
+    check_unit,
+    start_from,
+    uniform,
+)
 from restore.methods.likelihood import damped_pinv
 from restore.methods.matrix_free import norm_of
 from restore.methods.predictor_corrector import (
@@ -156,7 +163,7 @@ class CCDF(Method):
         rho = (self.rcond * norm_of(operator)).square()
         rho = rho.clamp_min((problem.noise_std / PIXEL_STD) ** 2)
         space = operator.domain
-        flat = torch.full((problem.batch, *space.shape), centre, dtype=space.dtype, device=y.device)
+        flat = y.new_full((problem.batch, *space.shape), uniform(space, centre), dtype=space.dtype)
         return flat + damped_pinv(operator, y - operator(flat), rho)
 
     def _pulled(self, problem: Problem) -> Consistency:

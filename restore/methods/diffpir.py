@@ -18,14 +18,12 @@ from restore.methods.base import (
     start_from,
 )
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import least_damping
+from restore.methods.matrix_free import least_damping, noise_of
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
 from restore.problem import Problem
 
-# Stands for σ_y where the measurement has less noise.
-LEAST_NOISE = 1e-3
 # Of conjugate gradients. What it leaves is less than the noise of the next level; 1e-5 restores no
 # better, 1e-2 worse by up to 2 dB.
 TOLERANCE = 1e-3
@@ -104,14 +102,14 @@ class DiffPIR(Method):
             ValueError: if the grid does not fit the prior.
         """
         operator = problem.operator
-        noise_std = max(problem.noise_std, LEAST_NOISE)
+        noise_std = noise_of(problem)
         least = least_damping(operator)
         old, fresh = (1 - self.zeta) ** 0.5, self.zeta**0.5
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
                 return x_hat
-            rho = least.square().clamp_min(self.weight * (noise_std / sigma) ** 2)
+            rho = torch.maximum(least.square(), self.weight * (noise_std / sigma) ** 2)
             wrong = problem.y - operator(x_hat)
             x_c = x_hat + damped_pinv(operator, wrong, rho, tolerance=TOLERANCE)
             return torch.lerp(x_c, x, old * lower / sigma).add_(noise(x), alpha=fresh * lower)

@@ -63,6 +63,7 @@ class DPS(Method):
     title: ClassVar[str] = "Diffusion posterior sampling"
     reference: ClassVar[str] = "Chung, Kim, McCann, Klasky, Ye, ICLR 2023"
     needs: ClassVar[tuple[str, ...]] = ("adjoint", "gradient")
+    models_noise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_positive(self, "zeta")

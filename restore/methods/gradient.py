@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from restore.prior.counted import repeated
 from restore.prior.denoiser import Wrapped
 
 # Pixels (without channels) whose graph is kept: four, or thirty-two, pictures of 256x256. For the
@@ -19,7 +22,8 @@ class Differentiable(Wrapped):
 
     The graph is kept from a call to the next. A batch too large for that (many particles) is cut
     into pieces that are evaluated a second time by `vjp`, one after the other, which changes no
-    number. Only this call runs with gradients enabled; parameters are not differentiated.
+    number and does not count (`repeated`). Only this call runs with gradients enabled; parameters
+    are not differentiated.
 
     Complex pictures reach it as real and imaginary part, one batch after the other
     (`restore.methods.base.denoise`); `vjp` takes and returns them as complex again.
@@ -44,7 +48,12 @@ class Differentiable(Wrapped):
                 self._x_hat = torch.cat(
                     [
                         checkpoint(
-                            self._prior, piece, sigma, use_reentrant=False, preserve_rng_state=False
+                            self._prior,
+                            piece,
+                            sigma,
+                            use_reentrant=False,
+                            preserve_rng_state=False,
+                            context_fn=lambda: (nullcontext(), repeated()),
                         )
                         for piece in torch.split(self._x, rows)
                     ]

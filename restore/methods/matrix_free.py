@@ -10,6 +10,7 @@ from torch import Tensor
 from operators import Blur, LinearOperator
 from operators.valid_blur import ValidConvolution
 from restore.methods.likelihood import damped_pinv
+from restore.problem import Problem
 
 # Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
 REACH = 50.0
@@ -20,6 +21,8 @@ BORDER_TOLERANCE = 3e-3
 LAST_REACH = 1000.0
 # Keeps the shift of an operator that measures nothing above 0.
 TINY = 1e-12
+# Least σ_y, of an operator of norm 1 or more, that a method takes whose weights need some.
+LEAST_NOISE = 1e-3
 
 
 def norm_of(operator: LinearOperator) -> Tensor:
@@ -33,6 +36,12 @@ def least_damping(operator: LinearOperator) -> Tensor:
     if operator.svd_or_none() is None:
         return norm_of(operator) / REACH
     return torch.zeros((), dtype=operator.domain.real_dtype, device=operator.device)
+
+
+def noise_of(problem: Problem) -> Tensor:
+    """Return σ_y, at least `LEAST_NOISE`; of operators below norm 1 at least so much of ‖A‖."""
+    least: Tensor = LEAST_NOISE * norm_of(problem.operator).clamp_max(1)
+    return least.clamp_min(problem.noise_std)
 
 
 def reachable(operator: LinearOperator, reach: float = REACH) -> Callable[[float], float | Tensor]:

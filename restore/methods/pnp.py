@@ -16,9 +16,9 @@ from restore.methods.base import (
     descend,
     start_from,
 )
-from restore.methods.diffpir import LEAST_NOISE, TOLERANCE
+from restore.methods.diffpir import TOLERANCE
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import least_damping, least_pull, norm_of, pull
+from restore.methods.matrix_free import least_damping, least_pull, noise_of, norm_of, pull
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -94,13 +94,13 @@ class PlugAndPlay(Method):
             ValueError: if the grid does not fit the prior.
         """
         operator = problem.operator
-        noise_std = max(problem.noise_std, LEAST_NOISE)
+        noise_std = noise_of(problem)
         least = least_pull(operator)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
             if lower == 0:
                 return x_hat if problem.noise_std > 0 else self._exact(problem, x_hat)
-            rho = least.clamp_min(self.weight * (noise_std / sigma) ** 2)
+            rho = torch.maximum(least, self.weight * (noise_std / sigma) ** 2)
             return pull(operator, problem.y - operator(x_hat), rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import Method, StepCallback, check_positive, descend, start_from
+from restore.methods.base import Method, StepCallback, check_positive, descend, start_from, uniform
 from restore.methods.likelihood import damped_pinv
 from restore.methods.matrix_free import reachable
 from restore.noise import Noise
@@ -58,6 +58,7 @@ class REDDiff(Method):
     title: ClassVar[str] = "Variational diffusion restoration"
     reference: ClassVar[str] = "Mardani, Song, Kautz, Vahdat, ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
+    models_noise: ClassVar[bool] = False
     samples: ClassVar[bool] = False
     varies: ClassVar[bool] = True
 
@@ -102,8 +103,9 @@ class REDDiff(Method):
 
     @staticmethod
     def _estimate(problem: Problem, centre: float) -> Tensor:
-        shape = (problem.batch, *problem.operator.domain.shape)
-        grey = problem.y.new_full(shape, centre, dtype=problem.operator.domain.dtype)
+        space = problem.operator.domain
+        shape = (problem.batch, *space.shape)
+        grey = problem.y.new_full(shape, uniform(space, centre), dtype=space.dtype)
         rest = problem.y - problem.operator(grey)
         rho = reachable(problem.operator)((2 * problem.noise_std) ** 2)
         return grey + damped_pinv(problem.operator, rest, rho)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from torch import Tensor
 
 from restore.prior.denoiser import Denoiser, Wrapped
+
+_REPEATED = ContextVar("repeated", default=False)
+
+
+@contextmanager
+def repeated() -> Iterator[None]:
+    """Evaluations in it repeat earlier ones, to save the memory of their graph: none counts."""
+    token = _REPEATED.set(True)
+    try:
+        yield
+    finally:
+        _REPEATED.reset(token)
 
 
 class Counted(Wrapped):
@@ -23,5 +39,6 @@ class Counted(Wrapped):
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x₀ | x] of [B, C, H, W]."""
-        self.calls += x.shape[0]
+        if not _REPEATED.get():
+            self.calls += x.shape[0]
         return self._prior(x, sigma)

@@ -49,6 +49,7 @@ class Plan:
         names: methods and classical methods, in order.
         settings: of the task; `simulate` where the inputs are clean.
         nfe: evaluations of the network for a sample, at most; None for each method's own number.
+            A method whose `parameters` have steps takes those.
         samples: for each method that draws them.
         crop: side of the centre crop of clean inputs, and of a mask or hints that have the size of
             an input; None for the whole picture.
@@ -232,12 +233,14 @@ class Comparison:
         settings, count = self.plan.settings, self.plan.samples if cls.samples else 1
         prior = Counted(self.restorer.fitted_prior(source, measurement))
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
-        parameters |= self.plan.parameters.get(name, {})
+        own = self.plan.parameters.get(name, {})
+        parameters |= own
+        budget = None if "steps" in own else self.plan.nfe
 
         def method(start: Tensor) -> Method:
             started = {"start": start} if "start" in parameters else {}
             made = made_method(name, parameters | started)
-            return made if self.plan.nfe is None else made.within(self.plan.nfe)
+            return made if budget is None else made.within(budget)
 
         run: dict[str, Any] = {
             "seed": settings.seed, "samples": count, "batch_size": settings.batch_size,

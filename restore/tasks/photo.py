@@ -21,7 +21,7 @@ from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
 from restore.methods.base import Method, StepCallback
-from restore.methods.diffpir import LEAST_NOISE
+from restore.methods.matrix_free import LEAST_NOISE
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.prior.counted import Counted

@@ -87,13 +87,13 @@ class Record:
             raise InputError(
                 f"{path}: {error}; expected the configuration of a comparison, or --overwrite"
             ) from error
-        for name, value in configuration.items():
-            if before.get(name) != value:
-                raise InputError(
-                    f"{self.folder}: holds a comparison with another {name} "
-                    f"({_short(before.get(name))}, now {_short(value)}); expected the same, "
-                    "another folder, or --overwrite"
-                )
+        if different := _difference(before, configuration):
+            name, old, new = different
+            raise InputError(
+                f"{self.folder}: holds a comparison with another {name} "
+                f"({_short(old)}, now {_short(new)}); expected the same, another folder, "
+                "or --overwrite"
+            )
 
     def _read(self, path: Path) -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -126,6 +126,20 @@ def content_of(path: Path) -> str | None:
 
 def _line(row: Row) -> str:
     return json.dumps(row, allow_nan=False) + "\n"
+
+
+def _difference(
+    before: Mapping[str, Any], now: Mapping[str, Any]
+) -> tuple[str, object, object] | None:
+    """The first value of `now` that `before` has not: its name, and what it was and is."""
+    for name in (*now, *(before.keys() - now.keys() - {"versions"})):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            if inner := _difference(old, new):
+                return inner
+        elif old != new:
+            return name, old, new
+    return None
 
 
 def _short(value: object) -> str:

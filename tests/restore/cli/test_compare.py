@@ -559,6 +559,14 @@ def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monke
         (("--exact", "--set", "eta=1"), ("METHOD.NAME=VALUE",)),
         (("--exact", "--steps", "5", "--nfe", "9"), ("--steps and --nfe",)),
         (
+            ("--exact", "-m", "ddrm", "--nfe", "9", "--set", "ddrm.steps=5"),
+            ("--nfe 9 and --set ddrm.steps",),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "ddrm", "--nfe", "9", "--set", "ddrm.steps=5"),
+            ("--nfe 9 and --set ddrm.steps",),
+        ),
+        (
             ("PHOTO", "--task", "denoise", "--scale", "3"),
             ("--scale: not for denoise", "--task super-resolve"),
         ),
@@ -584,3 +592,12 @@ def test_refusals(restore, photo, arguments, parts):
     assert done.code == 2
     assert len(done.err.splitlines()) == 1, done.err
     assert all(part in done.err for part in parts), done.err
+
+
+def test_steps_of_a_method_are_not_those_of_the_budget(restore, photo):
+    own = ("--set", "ddrm.steps=7", "--json")
+    rows = restore("compare", photo, "--task", "denoise", "-m", "ddrm", "-m", "ddrm-cg",
+                   "--crop", "16", *own).records  # fmt: skip
+    assert {row["method"]: row["evaluations"] for row in rows[:2]} == {"ddrm": 7, "ddrm-cg": 100}
+    exact = ("--operator", "mask", "--sigma", "0.05", "--samples", "5", "-m", "ddrm")
+    assert restore("compare", "--exact", *exact, *own).records[-1]["steps"] == 7

@@ -53,6 +53,21 @@ def head(*, encoded=(ROWS, COLUMNS), recon=(ROWS, COLUMNS), fov=(200.0, 160.0), 
 
 
 # Of the same pixels as what was encoded, as fastMRI's files are.
+@pytest.mark.parametrize(("times", "factor"), [((0, 5), 1), ((10, 5), 2), ((10, float("nan")), 1)])
+def test_the_covariance_is_of_the_averages_and_the_bandwidth_of_the_image(tmp_path, times, factor):
+    data, noise = draw(COILS, ROWS, COLUMNS), draw(COILS, 50, seed=1)
+    flags = [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]
+    lines = [(noise, {"flags": flags, "sample_time_us": times[0]})]
+    for _ in range(3):
+        lines += [
+            (data[:, :, step], {"step": step, "sample_time_us": times[1]})
+            for step in range(COLUMNS)
+        ]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    found = read_kspace(tmp_path / "k.h5").noise_covariance
+    assert np.allclose(found, np.cov(noise) * factor / 3, rtol=1e-4)
+
+
 CUT = head(recon=(6, 8), fov=(120.0, 160.0), encoded_fov=(200.0, 160.0))
 
 
@@ -74,7 +89,7 @@ def write_ismrmrd(path, lines, header) -> None:
         acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
         for flag in fields.get("flags", ()):
             acquisition.setFlag(flag)
-        for name in ("discard_pre", "discard_post"):
+        for name in ("discard_pre", "discard_post", "sample_time_us"):
             setattr(acquisition, name, fields.get(name, 0))
         dataset.append_acquisition(acquisition)
     dataset.close()

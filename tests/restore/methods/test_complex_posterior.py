@@ -22,6 +22,7 @@ from restore.methods.base import Method
 from restore.mri.coils import simulated_coils
 from restore.prior.gaussian_mixture import GaussianMixture, dense
 from restore.problem import Problem
+from restore.solve import solve
 
 H, W = 6, 8
 NOISE = 0.1
@@ -230,3 +231,19 @@ def test_noise_of_another_variance_is_noticed(name, scale):
     """√½ is what `torch.randn` of a complex type gives for each part."""
     found = figures("single", budgeted(name), scale=scale)
     assert not is_within(found, FIGURES[name]["single"]), found
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *ESTIMATES])
+def test_both_parts_begin_at_the_centre(name: str) -> None:
+    """Nothing is measured of a prior N(0.5, 0.1²): both parts of the mean are 0.5.
+
+    12 samples of 48 pixels: the standard deviation of the difference is 0.006 where the spread is
+    right. With the centre in the real part alone `ccdf` is 0.035 apart.
+    """
+    shape = (1, H, W)
+    prior = GaussianMixture([1.0], torch.full((1, *shape), 0.5), 0.1)
+    nothing = CartesianMRI(torch.zeros(H, W, dtype=torch.bool), shape)
+    problem = Problem(nothing, nothing(torch.zeros(1, *shape) + 0j), NOISE)
+    method = methods()[name]().within(BUDGET)
+    x = solve(problem, prior, method, samples=12 if method.samples else 1)
+    assert (x.real.mean() - x.imag.mean()).abs() < 0.03

@@ -10,6 +10,7 @@ import operators
 from restore.methods import DPS, TDS, PiGDM, gradient
 from restore.methods.base import denoise
 from restore.methods.gradient import Differentiable
+from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.prior.models import fit_channels, load_prior
@@ -112,6 +113,18 @@ def test_a_large_batch_keeps_no_graph(network, monkeypatch):
     assert saved() > 5e6
     monkeypatch.setattr(gradient, "_CPU_PIXELS", 32 * 32)
     assert saved() < 1e5
+
+
+def test_what_is_evaluated_a_second_time_counts_once(network, monkeypatch):
+    monkeypatch.setattr(gradient, "_CPU_PIXELS", 8 * 8)
+    counted = Counted(network)
+    x = torch.rand(3, 3, 8, 8)
+    differentiable = Differentiable(counted)
+    differentiable(x, 0.3)
+    differentiable.vjp(x)
+    assert counted.calls == 3
+    counted(x, 0.3)
+    assert counted.calls == 6
 
 
 def test_of_complex_pictures_is_part_by_part():

@@ -84,7 +84,7 @@ def test_another_configuration_is_refused_unless_it_may_begin_anew(
     tmp_path: Path, source: Path
 ) -> None:
     opened(tmp_path).keep(source, row(source, "a"))
-    with pytest.raises(InputError, match=r"another settings .*0\.1.*now .*0\.2.*--overwrite"):
+    with pytest.raises(InputError, match=r"another sigma \(0\.1, now 0\.2\).*--overwrite"):
         Record(tmp_path / "done", CONFIGURATION | {"settings": {"sigma": 0.2}})
     assert len(opened(tmp_path).rows([source], ["a"])) == 1
     assert opened(tmp_path, overwrite=True).rows([source], ["a"]) == []
