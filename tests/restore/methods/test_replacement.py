@@ -419,3 +419,21 @@ def test_the_rule_is_chosen_by_the_operator():
     made = replacement.replacement(without, noise_aware=False, **given)
     assert isinstance(made, MatrixFreeReplacement)
     assert made.problem.noise_std == 0
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.8])
+def test_the_gain_of_the_matrix_free_rule_is_that_of_its_derivation(kept):
+    """Without the drawn noise each direction moves by g(ȳ - x̄), whatever its singular value."""
+    s = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64).repeat(8, 1)[None]
+    operator = Plain(operators.Diagonal(s, s.shape, dtype=torch.float64))
+    y, x = _normal(1, *s.shape).double(), _normal(1, *s.shape, seed=12).double()
+    noise_std, sigma = 0.1, 0.3
+    rule = MatrixFreeReplacement(Problem(operator, y, noise_std), torch.zeros_like, 1.0, 1e-6, 1e9)
+    before = sigma / math.sqrt(kept) if kept else sigma
+    tau = (noise_std / s).square()
+    gain = sigma**2 / (sigma**2 + tau)
+    if kept:
+        forgotten = before**2 - sigma**2
+        gain = gain * forgotten / (forgotten + tau)
+    found = rule(x, sigma, before, kept)
+    torch.testing.assert_close(found, x + gain * (y / s - x), rtol=0, atol=1e-6)
