@@ -281,8 +281,8 @@ biharmonic and that of CCDF {ccdf:.2f}. Part of that is arithmetic: the mean of 
 has 1 + 1/8 of the posterior mean's squared error, 0.5 dB less; `pnp`, which goes for that mean, is
 {pnp:.2f} above. DDRM with η = 1 spreads less than the posterior does and loses less so. From the
 two numbers of CCDF, one sample and eight, its mean of infinitely many would gain 0.7 dB: what it
-lacks beyond averaging is the method's, at so few steps. With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the
-residual of directions that are noisier than x is then not used.
+lacks beyond averaging is the method's, at so few steps. With noise in y, η = 1 costs DDRM 0.6 to
+1.3 dB: the residual of directions that are noisier than x is then not used.
 """
 
 

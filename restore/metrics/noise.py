@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 # Daubechies' wavelet with two vanishing moments (Daubechies 1988): blind to constants and slopes.
@@ -15,6 +16,14 @@ _MEDIAN = 0.6744897501960817
 _SMALLEST = len(_DETAIL)
 
 
+# Of the patches whose spectrum colour pictures are judged by: their side, and how many.
+_PATCH = 8
+_PATCHES = 50_000
+# Below this, or this share of the wavelets' estimate, the noise was not the same in all channels.
+_LEAST = 1.5 / 255
+_LEAST_SHARE = 0.25
+
+
 def estimate_noise(pixels: ArrayLike) -> float:
     """Standard deviation of white Gaussian noise, the mean over channels.
 
@@ -22,10 +31,17 @@ def estimate_noise(pixels: ArrayLike) -> float:
     (Donoho and Johnstone 1994, "Ideal spatial adaptation by wavelet shrinkage"). Coefficients that
     are exactly zero, as a painted area gives them, are left out.
 
-    Bias: fine texture counts as noise, and noise that was clipped at black and white, smoothed,
-    enlarged or compressed by JPEG is underestimated. On twenty photographs of the Berkeley set, in
-    units of 1/255: 0 gives 3.4 (0.5 to 7), 5 gives 6.9, 15 gives 15.7, 25 gives 24.6 and 50,
-    clipped, gives 45.
+    Fine texture counts as noise there. It is alike in the three colours and noise is not: so of a
+    colour picture the eigenvalues of the covariance of its patches are taken, of which all that
+    hold nothing but noise are σ² (Chen, Zhu, Heng, ICCV 2015; the wavelets first scale the channels
+    to equal noise). Where that finds hardly any, as after the coarser colours of a JPEG, the
+    wavelets' estimate stands.
+
+    Bias: noise that was clipped at black and white, smoothed, enlarged or compressed by JPEG is
+    underestimated. On twenty photographs of the Berkeley set, in units of 1/255, 0 gives 3.1 (0.5
+    to 7), 2 gives 2.1 (2.0 to 2.7), 5 gives 4.96 (4.8 to 5.0), 15 gives 14.6, 25 gives 23.9 and 50,
+    clipped, 45. By the wavelets alone, as of one channel, 2 gives 4.4 (2 to 7), 5 gives 6.9, 15
+    gives 15.7.
 
     Args:
         pixels: [C, H, W] in [0, 1].
@@ -41,7 +57,32 @@ def estimate_noise(pixels: ArrayLike) -> float:
         raise ValueError(f"estimate_noise: pixels are {list(values.shape)}, expected [C, H, W]")
     if min(values.shape[1:]) < _SMALLEST:
         return 0.0
-    return float(np.mean([_of_channel(channel) for channel in values]))
+    single = np.array([_of_channel(channel) for channel in values])
+    found = float(single.mean())
+    if len(values) != 3 or not single.all():
+        return found
+    joint = _of_colours(values * (found / single)[:, None, None])
+    return joint if joint >= max(_LEAST, _LEAST_SHARE * found) else found
+
+
+def _of_colours(values: NDArray[np.float64]) -> float:
+    """σ from the patches of all channels together; 0 where there are too few."""
+    if min(values.shape[1:]) < _PATCH:
+        return 0.0
+    every = sliding_window_view(values, (_PATCH, _PATCH), (1, 2))
+    step = math.ceil(math.sqrt(every.shape[1] * every.shape[2] / _PATCHES))
+    patches = np.moveaxis(every[:, ::step, ::step], 0, 2).reshape(-1, len(values) * _PATCH**2)
+    patches = patches[np.ptp(patches, axis=1) > 0]  # painted areas have no noise
+    if len(patches) < 4 * patches.shape[1]:
+        return 0.0
+    eigenvalues = np.linalg.eigvalsh(np.cov(patches.T)).clip(min=0)
+    # Those of pure noise spread evenly around σ²; those of the picture are larger.
+    count = next(
+        n
+        for n in range(len(eigenvalues), 0, -1)
+        if np.median(eigenvalues[:n]) >= eigenvalues[:n].mean()
+    )
+    return math.sqrt(eigenvalues[:count].mean())
 
 
 def _of_channel(plane: NDArray[np.float64]) -> float:
