@@ -1,0 +1,326 @@
+"""The methods' authors' own code on our operators, measurements, denoisers and noise.
+
+    mkdir FOLDER; cd FOLDER
+    git clone https://github.com/bahjat-kawar/ddrm
+    git clone https://github.com/bahjat-kawar/snips_torch
+    git clone https://github.com/wyhuai/DDNM
+    AUTHORS=FOLDER restore compare --exact --operator mask --sigma 0.05 -m ddrm \
+        -m benchmarks.peers.authors:DDRM
+
+the last line run in this repository, which holds none of that code. Nothing else need be installed:
+what the files import and the samplers do not use (torchvision, cv2) is an empty module for them,
+and tqdm, which shows progress, an identity. While a sampler runs, `torch.randn_like` gives our
+noise and `.to("cuda")` means the device of the measurement.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+import restore.methods.snips
+from benchmarks.peers.svd_basis import Basis
+from restore.errors import InputError
+from restore.methods import Method, StepCallback
+from restore.noise import Noise
+from restore.prior.denoiser import Denoiser
+from restore.prior.schedule import geometric, linear_beta_levels, linear_betas
+from restore.problem import Problem
+
+VARIABLE = "AUTHORS"
+# SNIPS's matrices have the side of the picture's values: a few of 4096² are 64 MiB each.
+MOST_VALUES = 4096
+
+
+def author_file(repository: str, name: str) -> Path:
+    """A file of a clone in the folder that the environment variable AUTHORS names.
+
+    Raises:
+        InputError: if the variable is not set, or the folder or the file is not there.
+    """
+    address = f"a clone of https://github.com/{repository}"
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        raise InputError(f"{VARIABLE} is not set; expected a folder with {address}")
+    clone = Path(folder) / repository.split("/")[1]
+    if not (clone / name).is_file():
+        found = f"found {', '.join(_listed(Path(folder)))}"
+        raise InputError(f"{VARIABLE}={folder}: {found}; expected {clone / name}, of {address}")
+    return clone / name
+
+
+def _listed(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return ["no such folder"]
+    return sorted(path.name for path in folder.iterdir()) or ["an empty folder"]
+
+
+@cache
+def load(path: Path) -> Any:
+    """A file of the authors as a module of its own (two of them have a package `functions`)."""
+    stubs = {name: ModuleType(name) for name in ("tqdm", "cv2", "torchvision", "torchvision.utils")}
+    vars(stubs["tqdm"])["tqdm"] = lambda iterable, **_: iterable
+    vars(stubs["torchvision"])["utils"] = stubs["torchvision.utils"]
+    spec = importlib.util.spec_from_file_location(f"authors_{path.parts[-3]}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = {name: sys.modules.get(name) for name in stubs}
+    sys.modules.update(stubs)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = earlier
+    return module
+
+
+@contextmanager
+def our_noise(noise: Noise, device: torch.device) -> Iterator[None]:
+    """Within it `torch.randn_like` draws from `noise`, and `.to("cuda")` goes to `device`."""
+    randn_like, move = torch.randn_like, Tensor.to
+
+    def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return move(self, *((device,) if args == ("cuda",) else args), **kwargs)
+
+    torch.randn_like, Tensor.to = noise, to  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        torch.randn_like, Tensor.to = randn_like, move  # type: ignore[method-assign]
+
+
+def network(
+    prior: Denoiser,
+    steps: int,
+    on_step: StepCallback | None,
+    to_picture: Callable[[Tensor], Tensor] = lambda x: x,
+    from_picture: Callable[[Tensor], Tensor] = lambda x: x,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """ε(x, t) of the DDPM schedule in [-1, 1] from D(x, σ); pictures may be in a basis."""
+    sigmas = linear_beta_levels()
+    done = 0
+
+    def epsilon(x: Tensor, t: Tensor) -> Tensor:
+        nonlocal done
+        sigma = sigmas[int(t[0])]
+        # x = √ᾱ (x₀ + 2σ ε), with 2σ = √((1 - ᾱ)/ᾱ).
+        picture = to_picture(x) * math.sqrt(1 + 4 * sigma**2) / 2 + 0.5
+        x_hat = prior(picture, sigma)
+        done += 1
+        if on_step is not None:
+            on_step(done, steps, x_hat)
+        return from_picture((picture - x_hat) / sigma)
+
+    return epsilon
+
+
+def _betas(problem: Problem) -> Tensor:
+    return torch.tensor(linear_betas(), device=problem.y.device)
+
+
+def _centred(problem: Problem) -> Tensor:
+    """2y - A 1: the measurement of a picture in [-1, 1]."""
+    one = torch.ones((1, *problem.operator.domain.shape), device=problem.y.device)
+    return 2 * problem.y - problem.operator(one)
+
+
+def _begin(problem: Problem, noise: Noise) -> Tensor:
+    shape = (problem.batch, *problem.operator.domain.shape)
+    return noise(torch.empty(shape, device=problem.y.device))
+
+
+@dataclass(frozen=True)
+class DDRM(Method):
+    """Their `efficient_generalized_steps`, on the timesteps of the DDPM schedule.
+
+    Noiseless, its last step takes x̂ itself, so that A x = y holds only nearly.
+    """
+
+    steps: int = 20
+    eta: float = 0.85
+    eta_b: float = 1.0
+
+    name: ClassVar[str] = "authors:ddrm"
+    title: ClassVar[str] = "DDRM of its authors"
+    reference: ClassVar[str] = "https://github.com/bahjat-kawar/ddrm"
+    needs: ClassVar[tuple[str, ...]] = ("svd",)
+
+    def __call__(
+        self,
+        problem: Problem,
+        prior: Denoiser,
+        *,
+        noise: Noise,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """One sample for each measurement."""
+        code = load(author_file("bahjat-kawar/ddrm", "functions/denoising.py"))
+        timesteps = range(0, 1000, 1000 // self.steps)
+        with our_noise(noise, problem.y.device):
+            states, _ = code.efficient_generalized_steps(
+                _begin(problem, noise),
+                timesteps,
+                network(prior, len(timesteps), on_step),
+                _betas(problem),
+                Basis(problem.operator),
+                _centred(problem),
+                2 * problem.noise_std,
+                etaB=self.eta_b,
+                etaA=self.eta,
+                etaC=self.eta,
+            )
+        return (states[-1].to(problem.y) + 1) / 2
+
+
+@dataclass(frozen=True)
+class DDNM(Method):
+    """Their DDNM, and DDNM+ where there is noise.
+
+    It runs on coefficients Vᵀx, where every operator is the one of theirs that keeps some values
+    and drops the others, with its singular values: a turn of white noise is white noise, and so it
+    is the same method for operators that they have no class for.
+    """
+
+    steps: int = 100
+    eta: float = 0.85
+
+    name: ClassVar[str] = "authors:ddnm"
+    title: ClassVar[str] = "DDNM of its authors"
+    reference: ClassVar[str] = "https://github.com/wyhuai/DDNM"
+    needs: ClassVar[tuple[str, ...]] = ("svd",)
+
+    def __call__(
+        self,
+        problem: Problem,
+        prior: Denoiser,
+        *,
+        noise: Noise,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """One sample for each measurement."""
+        code = load(author_file("wyhuai/DDNM", "functions/svd_ddnm.py"))
+        classes = load(author_file("wyhuai/DDNM", "functions/svd_operators.py"))
+        basis, device = Basis(problem.operator), problem.y.device
+        shape, size = problem.operator.domain.shape, problem.operator.domain.numel
+        s = basis.singulars()
+        # A picture of one pixel with as many channels as there are coefficients.
+        kept = classes.Inpainting(size, 1, torch.arange(len(s), size, device=device), device)
+        kept._singulars = s
+        epsilon = network(
+            prior,
+            self.steps,
+            on_step,
+            lambda x: basis.V(x).unflatten(1, shape),
+            lambda x: basis.Vt(x)[..., None, None],
+        )
+        config = SimpleNamespace(
+            diffusion=SimpleNamespace(num_diffusion_timesteps=1000),
+            time_travel=SimpleNamespace(T_sampling=self.steps, travel_length=1, travel_repeat=1),
+        )
+        noisy = (2 * problem.noise_std,) if problem.noise_std else ()
+        sampler = code.ddnm_plus_diffusion if noisy else code.ddnm_diffusion
+        with our_noise(noise, device):
+            (x,), _ = sampler(
+                _begin(problem, noise).flatten(1)[..., None, None],
+                epsilon,
+                _betas(problem),
+                self.eta,
+                kept,
+                basis.Ut(_centred(problem)),
+                *noisy,
+                config=config,
+            )
+        return (basis.V(x.to(problem.y)).unflatten(1, shape) + 1) / 2
+
+
+@dataclass(frozen=True)
+class SNIPS(Method):
+    """Their `general_anneal_Langevin_dynamics`, whose step c σ² has our `theta` for a parameter.
+
+    It ends at the noise of the last level. It works with matrices, so on small pictures only; and
+    an operator without a null space it takes for one that measures nothing.
+    """
+
+    steps: int = 500
+    inner: int = 5
+    theta: float = 9.1
+    sigma_min: float = 0.01
+
+    name: ClassVar[str] = "authors:snips"
+    title: ClassVar[str] = "SNIPS of its authors"
+    reference: ClassVar[str] = "https://github.com/bahjat-kawar/snips_torch"
+    needs: ClassVar[tuple[str, ...]] = ("svd",)
+
+    def within(self, evaluations: int) -> Self:
+        """Return the method with at most so many evaluations; as ours, without its last one."""
+        ours = restore.methods.snips.SNIPS(**dataclasses.asdict(self)).within(evaluations + 1)
+        return dataclasses.replace(self, steps=ours.steps, inner=ours.inner, theta=ours.theta)
+
+    def __call__(
+        self,
+        problem: Problem,
+        prior: Denoiser,
+        *,
+        noise: Noise,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """One sample for each measurement.
+
+        Raises:
+            ValueError: if the picture is too large or the operator has no null space.
+        """
+        code = load(author_file("bahjat-kawar/snips_torch", "models/__init__.py"))
+        operator, device = problem.operator, problem.y.device
+        shape, size = operator.domain.shape, operator.domain.numel
+        if size > MOST_VALUES:
+            raise ValueError(f"the authors' SNIPS has matrices: {size} values, over {MOST_VALUES}")
+        if len(Basis(operator).singulars()) == size:
+            raise ValueError("the authors' SNIPS needs an operator with a null space")
+        low, high = max(self.sigma_min, prior.sigma_min), prior.sigma_max
+        sigmas = torch.tensor(geometric(self.steps, low, high)[:-1], device=device)
+        c = self.theta * math.log(high / low) / (self.inner * self.steps)
+        done, total = 0, self.steps * self.inner
+
+        def score(x: Tensor, labels: Tensor) -> Tensor:
+            nonlocal done
+            sigma, picture = float(sigmas[labels[0]]), x.reshape(-1, *shape)
+            x_hat = prior(picture, sigma)
+            done += 1
+            if on_step is not None:
+                on_step(done, total, x_hat)
+            return ((x_hat - picture) / sigma**2).reshape(x.shape)
+
+        # Pictures are columns [B, 1, N, 1] for it: it knows square ones of one channel only.
+        code.vec_to_image = lambda vector, _: vector[..., None]
+        matrix = operator(torch.eye(size, device=device).reshape(-1, *shape)).flatten(1).T
+        start = prior.centre + prior.sigma_max * _begin(problem, noise)
+        with our_noise(noise, device):
+            (x,) = code.general_anneal_Langevin_dynamics(
+                matrix.contiguous(),
+                problem.y.flatten(1)[:, None],
+                start.reshape(-1, 1, size, 1),
+                score,
+                sigmas,
+                n_steps_each=self.inner,
+                step_lr=c * low**2,
+                final_only=True,
+                sigma_0=problem.noise_std,
+            )
+        return x.to(problem.y).reshape(-1, *shape)
