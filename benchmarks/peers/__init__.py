@@ -1,4 +1,4 @@
-r"""Other libraries' methods on our operators, measurements and denoisers, for comparison.
+r"""Other code's methods on our operators, measurements and denoisers, for comparison.
 
 Each adapter is a `Method`, so that it can stand wherever one of ours can:
 
@@ -10,6 +10,8 @@ Each adapter is a `Method`, so that it can stand wherever one of ours can:
 
 run in this repository. FOLDER is their own: nothing of it becomes a dependency. Their random
 numbers are torch's own, seeded by ours: a run can be repeated, but not batch by batch.
+
+The code of the methods' authors, from clones of their repositories: `benchmarks.peers.authors`.
 """
 
 from __future__ import annotations

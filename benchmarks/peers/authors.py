@@ -31,16 +31,17 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-import restore.methods.snips
 from benchmarks.peers.svd_basis import Basis
 from restore.errors import InputError
 from restore.methods import Method, StepCallback
+from restore.methods.snips import SNIPS as OurSNIPS
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import geometric, linear_beta_levels, linear_betas
 from restore.problem import Problem
 
 VARIABLE = "AUTHORS"
+TIMESTEPS = 1000
 # SNIPS's matrices have the side of the picture's values: a few of 4096² are 64 MiB each.
 MOST_VALUES = 4096
 
@@ -114,7 +115,7 @@ def network(
     from_picture: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """ε(x, t) of the DDPM schedule in [-1, 1] from D(x, σ); pictures may be in a basis."""
-    sigmas = linear_beta_levels()
+    sigmas = linear_beta_levels(TIMESTEPS)
     done = 0
 
     def epsilon(x: Tensor, t: Tensor) -> Tensor:
@@ -131,8 +132,13 @@ def network(
     return epsilon
 
 
+def _check_steps(steps: int) -> None:
+    if not 1 <= steps <= TIMESTEPS:
+        raise ValueError(f"steps is {steps}; the schedule has {TIMESTEPS} timesteps")
+
+
 def _betas(problem: Problem) -> Tensor:
-    return torch.tensor(linear_betas(), device=problem.y.device)
+    return torch.tensor(linear_betas(TIMESTEPS), device=problem.y.device)
 
 
 def _centred(problem: Problem) -> Tensor:
@@ -162,6 +168,9 @@ class DDRM(Method):
     reference: ClassVar[str] = "https://github.com/bahjat-kawar/ddrm"
     needs: ClassVar[tuple[str, ...]] = ("svd",)
 
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+
     def __call__(
         self,
         problem: Problem,
@@ -172,7 +181,7 @@ class DDRM(Method):
     ) -> Tensor:
         """One sample for each measurement."""
         code = load(author_file("bahjat-kawar/ddrm", "functions/denoising.py"))
-        timesteps = range(0, 1000, 1000 // self.steps)
+        timesteps = range(0, TIMESTEPS, TIMESTEPS // self.steps)
         with our_noise(noise, problem.y.device):
             states, _ = code.efficient_generalized_steps(
                 _begin(problem, noise),
@@ -206,6 +215,9 @@ class DDNM(Method):
     reference: ClassVar[str] = "https://github.com/wyhuai/DDNM"
     needs: ClassVar[tuple[str, ...]] = ("svd",)
 
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+
     def __call__(
         self,
         problem: Problem,
@@ -231,7 +243,7 @@ class DDNM(Method):
             lambda x: basis.Vt(x)[..., None, None],
         )
         config = SimpleNamespace(
-            diffusion=SimpleNamespace(num_diffusion_timesteps=1000),
+            diffusion=SimpleNamespace(num_diffusion_timesteps=TIMESTEPS),
             time_travel=SimpleNamespace(T_sampling=self.steps, travel_length=1, travel_repeat=1),
         )
         noisy = (2 * problem.noise_std,) if problem.noise_std else ()
@@ -270,7 +282,7 @@ class SNIPS(Method):
 
     def within(self, evaluations: int) -> Self:
         """Return the method with at most so many evaluations; as ours, without its last one."""
-        ours = restore.methods.snips.SNIPS(**dataclasses.asdict(self)).within(evaluations + 1)
+        ours = OurSNIPS(**dataclasses.asdict(self)).within(evaluations + 1)
         return dataclasses.replace(self, steps=ours.steps, inner=ours.inner, theta=ours.theta)
 
     def __call__(
