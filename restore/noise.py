@@ -74,7 +74,7 @@ class NoiseSource:
         if _draws_ahead(like.device):
             values = self._next(shape, like.device)
         else:
-            values = torch.empty(shape)
+            values = torch.empty(shape, dtype=torch.float32, device="cpu")
             for row in range(shape[0]):
                 self._fill(values, row, self._draw)
         self._draw += 1
@@ -101,7 +101,9 @@ class NoiseSource:
     ) -> tuple[Tensor, list[Future[None]]]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1))
-        values = torch.empty(shape, pin_memory=device.type == "cuda")
+        values = torch.empty(
+            shape, dtype=torch.float32, device="cpu", pin_memory=device.type == "cuda"
+        )
         return values, [self._pool.submit(self._fill, values, row, draw) for row in range(shape[0])]
 
 

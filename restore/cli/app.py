@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -278,4 +279,19 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # A file's name may hold what the terminal's encoding does not.
             stream.reconfigure(errors="backslashreplace")
+    _end_as_by_ctrl_c()
     app()
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let what ends a run from outside (`timeout`, a scheduler, a closed terminal) clean up."""
+    named = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))  # Windows: no SIGHUP
+    ending = [n for n in named if n is not None and signal.getsignal(n) == signal.SIG_DFL]
+
+    def end(_number: int, _frame: object) -> None:
+        for number in ending:
+            signal.signal(number, signal.SIG_IGN)  # a second one must not end the cleaning up
+        raise KeyboardInterrupt
+
+    for number in ending:
+        signal.signal(number, end)

@@ -115,8 +115,6 @@ def jobs_to_do(
     Raises:
         InputError: likewise.
     """
-    from restore.tasks.sidecar import is_sidecar
-
     skipping = skip_existing and not overwrite
     found: list[Job] = []
     for job in jobs:
@@ -132,7 +130,7 @@ def jobs_to_do(
             continue
         ours = _made_by(config, kind, job.output, beside)
         for file in job.files:
-            if file not in ours and not is_sidecar(file):
+            if file not in ours and not gives_way(file, job.output):
                 _check_free(file, overwrite=overwrite, skipping=skipping)
         found.append(job)
     if report is not None and found:
@@ -169,6 +167,15 @@ def _is_own_sidecar(file: Path, output: Path) -> bool:
     record = _record(file)
     beside = os.path.realpath(file) == os.path.realpath(sidecar_path(output))
     return beside and record is not None and Path(str(record["output"])).name == output.name
+
+
+def gives_way(file: Path, output: Path) -> bool:
+    """Whether a file is a sidecar of this output, or of one that is gone."""
+    record = _record(file)
+    if record is None:
+        return False
+    told = file.with_name(Path(str(record["output"])).name)
+    return told.name == output.name or not os.path.lexists(told)
 
 
 def _config_of(job: Job, verb: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from restore.cli.outputs import (
     Job,
     check_files,
     files_of_options,
+    gives_way,
     jobs_to_do,
     unnamed,
     whole_or_nothing,
@@ -227,13 +228,12 @@ def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) ->
         InputError: likewise.
     """
     from restore.io.files import check_place, check_written, may_write, sidecar_path
-    from restore.tasks.sidecar import is_sidecar
 
     sidecar = sidecar_path(output)
     check_written([("--output", output), ("--output", sidecar)], read)
     check_place(output)
     for file in (output, sidecar):
-        if not is_sidecar(file):
+        if not gives_way(file, output):
             may_write(file, overwrite=overwrite)
 
 

@@ -168,7 +168,10 @@ def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = Fals
             none.
     """
     try:
-        exists = path.exists()
+        path.lstat()  # a link to nowhere is there too
+        exists = True
+    except (FileNotFoundError, NotADirectoryError):
+        exists = False
     except OSError as error:  # a name that is too long, say
         raise InputError(f"{path}: {error.strerror}, expected a name that can be used") from error
     if not exists or overwrite:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from restore.errors import InputError
+from restore.tasks.sidecar import is_sidecar
 
 Scalar = bool | int | float | str
 
@@ -173,12 +174,16 @@ def resolve_settings(
 
 
 def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[str, str]:
-    """Those options of a config file that are words; none of a sidecar.
+    """Those options of a config file that are words; of a sidecar the kind of its output.
 
     Raises:
         InputError: one line that names the file.
     """
-    options, _ = _read_config(config, task) if config else ({}, {})
+    if config is None:
+        return {}
+    options, _ = _read_config(config, task)
+    if is_sidecar(config) and "ext" in names:
+        return {"ext": Path(str(json.loads(config.read_text())["output"])).suffix[1:]}
     found = {name: options[name] for name in names if name in options}
     for name, value in found.items():
         if not isinstance(value, str):

@@ -66,3 +66,14 @@ def test_refuses():
         NoiseSource(-1)
     with pytest.raises(ValueError, match="batch is 3"):
         NoiseSource(0, CHAINS)(torch.empty(3, 1, 8, 8))
+
+
+def test_is_single_precision_whatever_torch_makes_by_default():
+    expected = NoiseSource(0)(torch.empty(1, 4, 4))
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = NoiseSource(0)(torch.empty(1, 4, 4, dtype=torch.float32))
+    finally:
+        torch.set_default_dtype(before)
+    assert torch.equal(found, expected)

@@ -40,9 +40,32 @@ def test_each_file_of_a_run_is_refused_where_it_exists(restore, tmp_path, photo,
     assert (tmp_path / name).read_bytes() != b"mine"
 
 
-def test_a_sidecar_gives_way_to_that_of_another_kind_of_file(restore, tmp_path, photo):
+def test_a_sidecar_gives_way_where_its_output_is_gone(restore, tmp_path, photo):
     assert restore(*QUICK, "-o", "x.png").code == 0
+    done = restore(*QUICK, "-o", "x.tif")
+    assert done.code == 2
+    assert done.err.startswith("x.json: exists already")
+    assert not (tmp_path / "x.tif").exists()
+    (tmp_path / "x.png").unlink()
     assert restore(*QUICK, "-o", "x.tif").code == 0
+
+
+def test_a_link_to_nowhere_is_not_replaced(restore, tmp_path, photo):
+    (tmp_path / "x.png").symlink_to("nowhere.png")
+    done = restore(*QUICK, "-o", "x.png")
+    assert (done.code, done.err.startswith("x.png: exists already")) == (2, True)
+    assert (tmp_path / "x.png").is_symlink()
+
+
+def test_a_sidecar_repeats_the_kind_of_its_output(restore, tmp_path, photo):
+    assert restore(*QUICK, "--ext", "tif", "-o", "a/").code == 0
+    again = ("--config", "a/photo_denoise.json")
+    assert restore("denoise", "photo.png", *again, "-o", "b/").code == 0
+    first, second = (tmp_path / folder / "photo_denoise.tif" for folder in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert restore("denoise", "photo.png", *again, "--ext", "png", "-o", "b/").code == 2
+    assert restore("denoise", "photo.png", *again, "--ext", "png", "-o", "c/").code == 0
+    assert (tmp_path / "c" / "photo_denoise.png").exists()
 
 
 @pytest.mark.parametrize(

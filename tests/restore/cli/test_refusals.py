@@ -289,8 +289,9 @@ def test_debug_shows_the_traceback(restore):
     assert "Traceback" in done.err
 
 
-def test_interrupted_in_the_middle(tmp_path, photo):
-    """Ctrl-C while it samples: exit code 130, one line, no file."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_in_the_middle(tmp_path, photo, number):
+    """Ctrl-C, or what `timeout` sends, while it samples: exit code 130, one line, no file."""
     code = "from restore.cli.app import main; main()"
     command = [
         sys.executable, "-c", code, "super-resolve", str(photo), "--steps", "500",
@@ -302,7 +303,7 @@ def test_interrupted_in_the_middle(tmp_path, photo):
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     time.sleep(8)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error == "interrupted\n"
