@@ -154,9 +154,9 @@ class TestInit:
         assert restore(*common, "plain.png").code == 0
         done = restore(*common, "started.png", "--init", "init.png")
         assert done.code == 0, done.err
-        same = torch.equal(read("plain.png"), read("started.png"))
-        # Where all is measured to its noise the start has nothing to say.
-        assert same == (verb == "denoise")
+        levels = 255 * (read("plain.png") - read("started.png")).abs().max()
+        # Where all is measured to its noise the start has nothing to say, but for rounding.
+        assert (levels < 1.5) == (verb == "denoise")
         config = json.loads(Path("started.json").read_text())["config"]
         assert config["init"].endswith("init.png")
         assert "init" not in json.loads(Path("plain.json").read_text())["config"]
