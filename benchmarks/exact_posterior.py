@@ -60,8 +60,8 @@ samples of each of {measurements} measurements; the numbers are means over the m
 
 The row "exact" is the exact sampler under the same scores: the floor that {samples} samples allow.
 `pnp` and `reddiff` give one estimate and have no spread. A method that does not fit a problem, or
-is not defined with so few evaluations, has no row there; deepinv's and azula's methods run on the
-same problems through `benchmarks.peers`.
+is not defined with so few evaluations, has no row there; deepinv's and azula's methods and the
+authors' own code, on its own levels, run on the same problems through `benchmarks.peers`.
 {said}"""
 SAID = {
     "far": """
