@@ -83,6 +83,13 @@ def _found(name: str) -> type[Method]:
         raise InputError(f"--method {error}") from error
 
 
+def from_the_top(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, without a start where the first level is the prior's largest (None)."""
+    if parameters.get("sigma_max", 0.0) is None:
+        return {name: value for name, value in parameters.items() if name != "start"}
+    return parameters
+
+
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
     fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from restore.methods.registry import find_method, methods
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
 from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import check_method
+from restore.tasks.choice import check_method, from_the_top
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
@@ -234,7 +234,7 @@ class Comparison:
         prior = Counted(self.restorer.fitted_prior(source, measurement))
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
         own = self.plan.parameters.get(name, {})
-        parameters |= own
+        parameters = from_the_top({**parameters, **own})
         budget = None if "steps" in own else self.plan.nfe
 
         def method(start: Tensor) -> Method:

@@ -29,7 +29,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import check_estimate, check_method, plain_parameters
+from restore.tasks.choice import check_estimate, check_method, from_the_top, plain_parameters
 from restore.tasks.classical import CLASSICAL, classical_of
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
@@ -266,7 +266,7 @@ class Restorer:
         chosen = self.tuned_parameters(method, measurement, prior)
         if method == preset.method:
             chosen |= preset.parameters
-        return chosen | self.settings.parameters
+        return from_the_top(chosen | self.settings.parameters)
 
     def tuned_parameters(
         self, method: str, measurement: Measurement, prior: Denoiser
@@ -280,6 +280,8 @@ class Restorer:
             chosen["start"] = measurement.start
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
+                if chosen["sigma_max"] is None and self.settings.init is not None:
+                    chosen["sigma_max"] = START_LEVEL
         if "last_level" in known:  # the operators of photographs have ‖A‖ near 1
             chosen.setdefault("last_level", max(measurement.problem.noise_std, LEAST_NOISE))
         return chosen

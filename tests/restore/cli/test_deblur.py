@@ -104,3 +104,16 @@ def test_refuses(restore, tmp_path, photo, options, part):
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     assert part in done.err
+
+
+def test_ddrm_loses_little_with_more_steps(restore, tmp_path, photo):
+    """From an estimate a hundred steps lost 6 dB; an estimate of one's own still is the start."""
+    run = ("deblur", photo, "--simulate", "--kernel", "gaussian:2", "--sigma", 0.02, "-m", "ddrm",
+           "--average", 1, "--overwrite", "--json", "-o", "out.png")  # fmt: skip
+    few, many = (
+        restore(*run, "--steps", steps).records[0]["metrics"]["psnr"] for steps in (20, 100)
+    )
+    assert many > few - 1
+    assert "sigma_max" not in json.loads((tmp_path / "out.json").read_text())["parameters"]
+    restore(*run, "--steps", 5, "--init", photo)
+    assert json.loads((tmp_path / "out.json").read_text())["parameters"]["sigma_max"] == 0.3
