@@ -17,6 +17,7 @@ The code of the methods' authors, from clones of their repositories: `benchmarks
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -35,13 +36,18 @@ for _operation in ("nms", "qnms"):
 
 @dataclass(frozen=True)
 class Peer(Method):
-    """A method of another library. A subclass says in `_sample` how it is called."""
+    """Other code's method. A subclass says in `_sample` how it is called."""
 
     steps: int = 100
 
     @abstractmethod
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
-        """One sample for each measurement, with torch's own random numbers."""
+        """One sample for each measurement, with the random numbers of `_random`."""
+
+    def _random(self, problem: Problem, noise: Noise) -> AbstractContextManager[None]:
+        """Within it the random numbers come from ours: torch's own, seeded by them."""
+        torch.manual_seed(int(noise(problem.y).abs().sum().double() * 1e6) % 2**31)
+        return nullcontext()
 
     def __call__(
         self,
@@ -52,5 +58,5 @@ class Peer(Method):
         on_step: StepCallback | None = None,
     ) -> Tensor:
         """One sample for each measurement."""
-        torch.manual_seed(int(noise(problem.y).abs().sum().double() * 1e6) % 2**31)
-        return self._sample(problem, prior, on_step)
+        with self._random(problem, noise):
+            return self._sample(problem, prior, on_step)

@@ -21,7 +21,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,9 +31,10 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from benchmarks.peers import Peer
 from benchmarks.peers.svd_basis import Basis
 from restore.errors import InputError
-from restore.methods import Method, StepCallback
+from restore.methods import StepCallback
 from restore.methods.snips import SNIPS as OurSNIPS
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -132,11 +133,6 @@ def network(
     return epsilon
 
 
-def _check_steps(steps: int) -> None:
-    if not 1 <= steps <= TIMESTEPS:
-        raise ValueError(f"steps is {steps}; the schedule has {TIMESTEPS} timesteps")
-
-
 def _betas(problem: Problem) -> Tensor:
     return torch.tensor(linear_betas(TIMESTEPS), device=problem.y.device)
 
@@ -147,59 +143,66 @@ def _centred(problem: Problem) -> Tensor:
     return 2 * problem.y - problem.operator(one)
 
 
-def _begin(problem: Problem, noise: Noise) -> Tensor:
+def _begin(problem: Problem) -> Tensor:
     shape = (problem.batch, *problem.operator.domain.shape)
-    return noise(torch.empty(shape, device=problem.y.device))
+    return torch.randn_like(torch.empty(shape, device=problem.y.device))
 
 
 @dataclass(frozen=True)
-class DDRM(Method):
+class Authors(Peer):
+    """Code of a method's authors, which runs with our noise (`our_noise`)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("svd",)
+
+    def _random(self, problem: Problem, noise: Noise) -> AbstractContextManager[None]:
+        return our_noise(noise, problem.y.device)
+
+
+@dataclass(frozen=True)
+class OnTimesteps(Authors):
+    """One that runs on the timesteps of the DDPM schedule."""
+
+    eta: float = 0.85
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= TIMESTEPS:
+            raise ValueError(f"steps is {self.steps}; the schedule has {TIMESTEPS} timesteps")
+
+
+@dataclass(frozen=True)
+class DDRM(OnTimesteps):
     """Their `efficient_generalized_steps`, on the timesteps of the DDPM schedule.
 
     Noiseless, its last step takes x̂ itself, so that A x = y holds only nearly.
     """
 
     steps: int = 20
-    eta: float = 0.85
     eta_b: float = 1.0
 
     name: ClassVar[str] = "authors:ddrm"
     title: ClassVar[str] = "DDRM of its authors"
     reference: ClassVar[str] = "https://github.com/bahjat-kawar/ddrm"
-    needs: ClassVar[tuple[str, ...]] = ("svd",)
 
-    def __post_init__(self) -> None:
-        _check_steps(self.steps)
-
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         code = load(author_file("bahjat-kawar/ddrm", "functions/denoising.py"))
         timesteps = range(0, TIMESTEPS, TIMESTEPS // self.steps)
-        with our_noise(noise, problem.y.device):
-            states, _ = code.efficient_generalized_steps(
-                _begin(problem, noise),
-                timesteps,
-                network(prior, len(timesteps), on_step),
-                _betas(problem),
-                Basis(problem.operator),
-                _centred(problem),
-                2 * problem.noise_std,
-                etaB=self.eta_b,
-                etaA=self.eta,
-                etaC=self.eta,
-            )
+        states, _ = code.efficient_generalized_steps(
+            _begin(problem),
+            timesteps,
+            network(prior, len(timesteps), on_step),
+            _betas(problem),
+            Basis(problem.operator),
+            _centred(problem),
+            2 * problem.noise_std,
+            etaB=self.eta_b,
+            etaA=self.eta,
+            etaC=self.eta,
+        )
         return (states[-1].to(problem.y) + 1) / 2
 
 
 @dataclass(frozen=True)
-class DDNM(Method):
+class DDNM(OnTimesteps):
     """Their DDNM, and DDNM+ where there is noise.
 
     It runs on coefficients Vᵀx, where every operator is the one of theirs that keeps some values
@@ -207,26 +210,11 @@ class DDNM(Method):
     is the same method for operators that they have no class for.
     """
 
-    steps: int = 100
-    eta: float = 0.85
-
     name: ClassVar[str] = "authors:ddnm"
     title: ClassVar[str] = "DDNM of its authors"
     reference: ClassVar[str] = "https://github.com/wyhuai/DDNM"
-    needs: ClassVar[tuple[str, ...]] = ("svd",)
 
-    def __post_init__(self) -> None:
-        _check_steps(self.steps)
-
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
-        """One sample for each measurement."""
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         code = load(author_file("wyhuai/DDNM", "functions/svd_ddnm.py"))
         classes = load(author_file("wyhuai/DDNM", "functions/svd_operators.py"))
         basis, device = Basis(problem.operator), problem.y.device
@@ -248,22 +236,21 @@ class DDNM(Method):
         )
         noisy = (2 * problem.noise_std,) if problem.noise_std else ()
         sampler = code.ddnm_plus_diffusion if noisy else code.ddnm_diffusion
-        with our_noise(noise, device):
-            (x,), _ = sampler(
-                _begin(problem, noise).flatten(1)[..., None, None],
-                epsilon,
-                _betas(problem),
-                self.eta,
-                kept,
-                basis.Ut(_centred(problem)),
-                *noisy,
-                config=config,
-            )
+        (x,), _ = sampler(
+            _begin(problem).flatten(1)[..., None, None],
+            epsilon,
+            _betas(problem),
+            self.eta,
+            kept,
+            basis.Ut(_centred(problem)),
+            *noisy,
+            config=config,
+        )
         return (basis.V(x.to(problem.y)).unflatten(1, shape) + 1) / 2
 
 
 @dataclass(frozen=True)
-class SNIPS(Method):
+class SNIPS(Authors):
     """Their `general_anneal_Langevin_dynamics`, whose step c σ² has our `theta` for a parameter.
 
     It ends at the noise of the last level. It works with matrices, so on small pictures only; and
@@ -278,21 +265,13 @@ class SNIPS(Method):
     name: ClassVar[str] = "authors:snips"
     title: ClassVar[str] = "SNIPS of its authors"
     reference: ClassVar[str] = "https://github.com/bahjat-kawar/snips_torch"
-    needs: ClassVar[tuple[str, ...]] = ("svd",)
 
     def within(self, evaluations: int) -> Self:
         """Return the method with at most so many evaluations; as ours, without its last one."""
         ours = OurSNIPS(**dataclasses.asdict(self)).within(evaluations + 1)
         return dataclasses.replace(self, steps=ours.steps, inner=ours.inner, theta=ours.theta)
 
-    def __call__(
-        self,
-        problem: Problem,
-        prior: Denoiser,
-        *,
-        noise: Noise,
-        on_step: StepCallback | None = None,
-    ) -> Tensor:
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         """One sample for each measurement.
 
         Raises:
@@ -322,17 +301,16 @@ class SNIPS(Method):
         # Pictures are columns [B, 1, N, 1] for it: it knows square ones of one channel only.
         code.vec_to_image = lambda vector, _: vector[..., None]
         matrix = operator(torch.eye(size, device=device).reshape(-1, *shape)).flatten(1).T
-        start = prior.centre + prior.sigma_max * _begin(problem, noise)
-        with our_noise(noise, device):
-            (x,) = code.general_anneal_Langevin_dynamics(
-                matrix.contiguous(),
-                problem.y.flatten(1)[:, None],
-                start.reshape(-1, 1, size, 1),
-                score,
-                sigmas,
-                n_steps_each=self.inner,
-                step_lr=c * low**2,
-                final_only=True,
-                sigma_0=problem.noise_std,
-            )
+        start = prior.centre + prior.sigma_max * _begin(problem)
+        (x,) = code.general_anneal_Langevin_dynamics(
+            matrix.contiguous(),
+            problem.y.flatten(1)[:, None],
+            start.reshape(-1, 1, size, 1),
+            score,
+            sigmas,
+            n_steps_each=self.inner,
+            step_lr=c * low**2,
+            final_only=True,
+            sigma_0=problem.noise_std,
+        )
         return x.to(problem.y).reshape(-1, *shape)

@@ -35,11 +35,11 @@ def choose_dtype(name: str, device: torch.device) -> str:
     Raises:
         InputError: if the name is unknown.
     """
-    if name != "auto" and name not in DTYPES:
+    if name == "auto":
+        return "bf16" if device.type == "cpu" and _multiplies_in_bfloat16() else "fp32"
+    if name not in DTYPES:
         raise InputError(f"--dtype {name}: expected one of auto, {', '.join(DTYPES)}")
-    if name != "auto":
-        return name
-    return "bf16" if device.type == "cpu" and _multiplies_in_bfloat16() else "fp32"
+    return name
 
 
 def _multiplies_in_bfloat16() -> bool:

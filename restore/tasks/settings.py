@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from restore.errors import InputError
-from restore.tasks.sidecar import is_sidecar
 
 Scalar = bool | int | float | str
 
@@ -181,9 +180,12 @@ def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[s
     """
     if config is None:
         return {}
-    options, _ = _read_config(config, task)
-    if is_sidecar(config) and "ext" in names:
-        return {"ext": Path(str(json.loads(config.read_text())["output"])).suffix[1:]}
+    content = _content(config, task)
+    if "config" in content:
+        output = content.get("output")
+        options = {} if output is None else {"ext": Path(str(output)).suffix[1:]}
+    else:
+        options = _by_name(content)
     found = {name: options[name] for name in names if name in options}
     for name, value in found.items():
         if not isinstance(value, str):
@@ -281,6 +283,17 @@ def parse_size(
 
 def _read_config(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of a file by name, or the settings that a sidecar holds; the other is empty."""
+    content = _content(path, task)
+    return ({}, dict(content["config"])) if "config" in content else (_by_name(content), {})
+
+
+def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name.replace("-", "_"): value for name, value in content.items()}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _content(path: Path, task: str) -> dict[str, Any]:
+    """What a file of options, or a sidecar of the task, holds."""
     try:
         content = json.loads(path.read_text())
     except OSError as error:
@@ -290,15 +303,14 @@ def _read_config(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
     if "config" not in content:
-        named = {name.replace("-", "_"): value for name, value in content.items()}
-        return {name: value for name, value in named.items() if value is not None}, {}
+        return content
     if content.get("task") != task:
         raise InputError(
             f"{path}: the sidecar of a run of {content.get('task')}; expected one of {task}"
         )
     if not isinstance(content["config"], dict):
         raise InputError(f'{path}: its "config" holds no options; expected a sidecar')
-    return {}, dict(content["config"])
+    return content
 
 
 def scalar(text: str) -> Scalar:
