@@ -120,12 +120,15 @@ class LinearOperator(abc.ABC):
         return f"the codomain is {self.codomain}"
 
     def _check(self, x: Tensor, space: Space, role: str, expected: str) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{self.name}: {role} is a {type(x).__name__}; it must be a Tensor")
         if x.shape[-space.ndim :] != space.shape:
             raise ShapeError(f"{self.name}: {role} is {shape_text(x.shape)}; {expected}")
         if x.dtype != space.dtype:
+            either = x.dtype in REAL_TYPES and x.is_complex() == space.dtype.is_complex
             raise TypeError(
-                f"{self.name}: {role} is {x.dtype}; the operator is {space.dtype} "
-                f"(convert one of them: operator.to(dtype={x.dtype}))"
+                f"{self.name}: {role} is {x.dtype}; the operator is {space.dtype} (convert it: "
+                f".to({space.dtype}){f', or operator.to(dtype={x.dtype})' if either else ''})"
             )
         batch, own = self.batch_shape, x.shape[: -space.ndim]
         own = own[max(0, len(own) - len(batch)) :]

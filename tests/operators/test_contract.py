@@ -6,6 +6,7 @@ import pickle
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -222,11 +223,17 @@ def test_errors_name_the_operator_and_both_shapes(one_case: Any) -> None:
     for call in (A.adjoint, A.pinv):
         with pytest.raises(ShapeError, match=re.escape(text)):
             call(bad)
+    own = A.domain.dtype
     wrong = torch.zeros((2, *A.domain.shape), dtype=torch.float16, device=one_case.device)
-    with pytest.raises(
-        TypeError, match=rf"{re.escape(A.name)}: input is torch\.float16; the operator is"
-    ):
+    text = f"{A.name}: input is torch.float16; the operator is {own} (convert it: .to({own}))"
+    with pytest.raises(TypeError, match=re.escape(text)):
         A(wrong)
+    text = f"(convert it: .to({own}), or operator.to(dtype={OTHER_PRECISION[own]}))"
+    with pytest.raises(TypeError, match=re.escape(text)):
+        A(wrong.to(OTHER_PRECISION[own]))
+    text = f"{A.name}: input is a ndarray; it must be a Tensor"
+    with pytest.raises(TypeError, match=re.escape(text)):
+        A(np.zeros(2))
 
 
 def test_immutable(one_case: Any) -> None:
