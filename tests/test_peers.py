@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import operators
-from benchmarks.peers.authors import DDNM, DDRM, SNIPS
+from benchmarks.peers.authors import DDNM, DDRM, DPS, SNIPS, load
 from benchmarks.peers.svd_basis import Basis
 from operators import LinearOperator
 from restore.errors import InputError
@@ -48,7 +49,7 @@ def test_the_basis_is_the_operators(name: str) -> None:
     torch.testing.assert_close((u * s) @ v[:, : len(s)].T, matrix, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("cls", [DDRM, DDNM, SNIPS])
+@pytest.mark.parametrize("cls", [DDRM, DDNM, DPS, SNIPS])
 def test_a_missing_folder_is_refused_in_a_line(
     cls: type[Method], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,3 +70,22 @@ def test_a_missing_folder_is_refused_in_a_line(
     monkeypatch.setenv("AUTHORS", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="found no such folder; expected"):
         cls()(problem, prior, noise=NoiseSource(0))
+
+
+def test_a_clone_is_imported_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "thing" / "pack"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "other.py").write_text("VALUE = 7\n")
+    lines = ["import torchvision.utils", "from tqdm.auto import tqdm", "from .other import VALUE"]
+    (package / "sampler.py").write_text("\n".join([*lines, "SUM = sum(tqdm(range(4), desc='')) "]))
+    monkeypatch.setenv("AUTHORS", str(tmp_path))
+    modules, path = dict(sys.modules), list(sys.path)
+
+    module = load("someone/thing", "pack/sampler.py")
+
+    assert (module.VALUE, module.SUM) == (7, 6)
+    assert sys.modules == modules
+    assert sys.path == path

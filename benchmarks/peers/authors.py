@@ -4,26 +4,27 @@
     git clone https://github.com/bahjat-kawar/ddrm
     git clone https://github.com/bahjat-kawar/snips_torch
     git clone https://github.com/wyhuai/DDNM
+    git clone https://github.com/DPS2022/diffusion-posterior-sampling
     AUTHORS=FOLDER restore compare --exact --operator mask --sigma 0.05 -m ddrm \
         -m benchmarks.peers.authors:DDRM
 
 the last line run in this repository, which holds none of that code. Nothing else need be installed:
-what the files import and the samplers do not use (torchvision, cv2) is an empty module for them,
-and tqdm, which shows progress, an identity. While a sampler runs, `torch.randn_like` gives our
+what the files import and the samplers do not use (torchvision, cv2 …) is an empty module for them,
+and tqdm, which shows progress, a list. While a sampler runs, `torch.randn_like` gives our
 noise and `.to("cuda")` means the device of the measurement.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar, Self
@@ -45,6 +46,11 @@ VARIABLE = "AUTHORS"
 TIMESTEPS = 1000
 # SNIPS's matrices have the side of the picture's values: a few of 4096² are 64 MiB each.
 MOST_VALUES = 4096
+# What the files import and the samplers do not use.
+STUBS = (
+    *("tqdm", "tqdm.auto", "cv2", "torchvision", "torchvision.utils"),
+    *("matplotlib", "matplotlib.pyplot", "motionblur", "motionblur.motionblur"),
+)
 
 
 def author_file(repository: str, name: str) -> Path:
@@ -70,27 +76,48 @@ def _listed(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) or ["an empty folder"]
 
 
+class _Silent(list[Any]):
+    """tqdm's progress bar, which shows nothing."""
+
+    def __init__(self, iterable: Iterable[Any], **_: Any) -> None:
+        super().__init__(iterable)
+
+    def set_postfix(self, *_: Any, **__: Any) -> None: ...
+
+
+def load(repository: str, name: str) -> Any:
+    """A file of a clone as a module (several of them have a package of the same name)."""
+    return _imported(author_file(repository, name), name)
+
+
 @cache
-def load(path: Path) -> Any:
-    """A file of the authors as a module of its own (two of them have a package `functions`)."""
-    stubs = {name: ModuleType(name) for name in ("tqdm", "cv2", "torchvision", "torchvision.utils")}
-    vars(stubs["tqdm"])["tqdm"] = lambda iterable, **_: iterable
-    vars(stubs["torchvision"])["utils"] = stubs["torchvision.utils"]
-    spec = importlib.util.spec_from_file_location(f"authors_{path.parts[-3]}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = {name: sys.modules.get(name) for name in stubs}
+def _imported(path: Path, name: str) -> Any:
+    stubs = {stub: ModuleType(stub) for stub in STUBS}
+    for stub, module in stubs.items():
+        parent, _, child = stub.rpartition(".")
+        if parent:
+            setattr(stubs[parent], child, module)
+    for stub in ("tqdm", "tqdm.auto"):
+        vars(stubs[stub])["tqdm"] = _Silent
+    vars(stubs["motionblur.motionblur"])["Kernel"] = object
+    clone = path.parents[name.count("/")]
+    before = dict(sys.modules)
     sys.modules.update(stubs)
+    sys.path.insert(0, str(clone))
     try:
-        spec.loader.exec_module(module)
+        return import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
     finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = earlier
-    return module
+        sys.path.remove(str(clone))
+        for known in [*sys.modules]:
+            if known not in before and _of(sys.modules[known], clone, stubs.values()):
+                del sys.modules[known]
+        sys.modules.update({stub: before[stub] for stub in stubs if stub in before})
+
+
+def _of(module: ModuleType, clone: Path, stubs: Collection[ModuleType]) -> bool:
+    """Whether a module is of a clone, or stands for one that it imports."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+    return module in stubs or any(place and clone in Path(place).parents for place in places)
 
 
 @contextmanager
@@ -127,7 +154,7 @@ def network(
         x_hat = prior(picture, sigma)
         done += 1
         if on_step is not None:
-            on_step(done, steps, x_hat)
+            on_step(done, steps, x_hat.detach())
         return from_picture((picture - x_hat) / sigma)
 
     return epsilon
@@ -162,8 +189,6 @@ class Authors(Peer):
 class OnTimesteps(Authors):
     """One that runs on the timesteps of the DDPM schedule."""
 
-    eta: float = 0.85
-
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= TIMESTEPS:
             raise ValueError(f"steps is {self.steps}; the schedule has {TIMESTEPS} timesteps")
@@ -177,6 +202,7 @@ class DDRM(OnTimesteps):
     """
 
     steps: int = 20
+    eta: float = 0.85
     eta_b: float = 1.0
 
     name: ClassVar[str] = "authors:ddrm"
@@ -184,7 +210,7 @@ class DDRM(OnTimesteps):
     reference: ClassVar[str] = "https://github.com/bahjat-kawar/ddrm"
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
-        code = load(author_file("bahjat-kawar/ddrm", "functions/denoising.py"))
+        code = load("bahjat-kawar/ddrm", "functions/denoising.py")
         timesteps = range(0, TIMESTEPS, TIMESTEPS // self.steps)
         states, _ = code.efficient_generalized_steps(
             _begin(problem),
@@ -210,13 +236,15 @@ class DDNM(OnTimesteps):
     is the same method for operators that they have no class for.
     """
 
+    eta: float = 0.85
+
     name: ClassVar[str] = "authors:ddnm"
     title: ClassVar[str] = "DDNM of its authors"
     reference: ClassVar[str] = "https://github.com/wyhuai/DDNM"
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
-        code = load(author_file("wyhuai/DDNM", "functions/svd_ddnm.py"))
-        classes = load(author_file("wyhuai/DDNM", "functions/svd_operators.py"))
+        code = load("wyhuai/DDNM", "functions/svd_ddnm.py")
+        classes = load("wyhuai/DDNM", "functions/svd_operators.py")
         basis, device = Basis(problem.operator), problem.y.device
         shape, size = problem.operator.domain.shape, problem.operator.domain.numel
         s = basis.singulars()
@@ -250,6 +278,62 @@ class DDNM(OnTimesteps):
 
 
 @dataclass(frozen=True)
+class DPS(OnTimesteps):
+    """Their sampler "ddpm" with their conditioning "ps", which has no use for σ_y.
+
+    One picture at a time: the norm that it differentiates is that of the whole batch.
+    """
+
+    steps: int = 1000
+    scale: float = 0.3
+    clip: bool = True
+
+    name: ClassVar[str] = "authors:dps"
+    title: ClassVar[str] = "DPS of its authors"
+    reference: ClassVar[str] = "https://github.com/DPS2022/diffusion-posterior-sampling"
+    needs: ClassVar[tuple[str, ...]] = ("adjoint", "gradient")
+
+    def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
+        """One sample.
+
+        Raises:
+            ValueError: if there is more than one measurement.
+        """
+        repository = "DPS2022/diffusion-posterior-sampling"
+        code = load(repository, "guided_diffusion/gaussian_diffusion.py")
+        conditions = load(repository, "guided_diffusion/condition_methods.py")
+        if problem.batch != 1:
+            raise ValueError("the authors' DPS takes one picture at a time")
+        sampler = code.create_sampler(
+            sampler="ddpm",
+            steps=TIMESTEPS,
+            noise_schedule="linear",
+            model_mean_type="epsilon",
+            model_var_type="fixed_small",
+            dynamic_threshold=False,
+            clip_denoised=self.clip,
+            rescale_timesteps=False,
+            timestep_respacing=str(self.steps),
+        )
+        condition = conditions.get_conditioning_method(
+            "ps",
+            SimpleNamespace(forward=lambda x, **_: problem.operator(x)),
+            SimpleNamespace(__name__="gaussian"),
+            scale=self.scale,
+        )
+        with torch.enable_grad():
+            x = sampler.p_sample_loop(
+                network(prior, self.steps, on_step),
+                _begin(problem),
+                _centred(problem),
+                condition.conditioning,
+                record=False,
+                save_root="",
+            )
+        return (x + 1) / 2
+
+
+@dataclass(frozen=True)
 class SNIPS(Authors):
     """Their `general_anneal_Langevin_dynamics`, whose step c σ² has our `theta` for a parameter.
 
@@ -277,7 +361,7 @@ class SNIPS(Authors):
         Raises:
             ValueError: if the picture is too large or the operator has no null space.
         """
-        code = load(author_file("bahjat-kawar/snips_torch", "models/__init__.py"))
+        code = load("bahjat-kawar/snips_torch", "models/__init__.py")
         operator, device = problem.operator, problem.y.device
         shape, size = operator.domain.shape, operator.domain.numel
         if size > MOST_VALUES:
