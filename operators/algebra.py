@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.colorize import Colorize
 from operators.diagonal import Diagonal
 from operators.identity import Identity
-from operators.space import ShapeError
+from operators.space import ShapeError, shape_text
 from operators.svd import NoFastSVD, ThinSVD
 
 if TYPE_CHECKING:
     from operators.separable import Separable
 
 
-def _joint_batch(*operators: LinearOperator) -> tuple[int, ...]:
-    return max(
-        (operator.batch_shape for operator in operators), key=lambda shape: (len(shape), shape)
-    )
+def _joint_batch(one: LinearOperator, other: LinearOperator) -> tuple[int, ...]:
+    try:
+        return tuple(torch.broadcast_shapes(one.batch_shape, other.batch_shape))  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        raise ShapeError(
+            f"{one.name} is one of a batch of {shape_text(one.batch_shape)}, {other.name} of "
+            f"{shape_text(other.batch_shape)}; expected the same"
+        ) from None
 
 
 def _bracketed(operator: LinearOperator) -> str:
@@ -197,6 +202,7 @@ class Sum(LinearOperator):
                     f"that of {second.name} is {other}"
                 )
         _same_type(first, second, "+")
+        _joint_batch(first, second)
         super().__init__(first.domain, first.codomain)
         self.first = first
         self.second = second
@@ -239,6 +245,7 @@ class Composition(LinearOperator):
                 f"{inner.name} gives {inner.codomain}"
             )
         _same_type(outer, inner, "@")
+        _joint_batch(outer, inner)
         super().__init__(inner.domain, outer.codomain)
         self.outer = outer
         self.inner = inner

@@ -217,9 +217,15 @@ class LinearOperator(abc.ABC):
         """A filter near (AᴴA + ρI)⁻¹, where AᴴA is nearly a blur; its spectrum is kept."""
         if not self._nearly_a_blur:
             return None
-        if "_spectrum" not in self.__dict__:
-            self._spectrum: Tensor = normal_spectrum(self)
-        return inverse_filter(self._spectrum, rho)
+        return inverse_filter(self._once("_spectrum", lambda: normal_spectrum(self)), rho)
+
+    def _once(self, name: str, make: Callable[[], Part]) -> Part:
+        """What `make` returns, made at the first call; of two threads at once, the first one's."""
+        if name not in self.__dict__:
+            with torch.inference_mode(False):  # or no gradient could be taken through it later
+                self.__dict__.setdefault(name, make())
+        kept: Part = self.__dict__[name]
+        return kept
 
     def _with_channels(self, channels: int) -> LinearOperator | None:
         """The same operator on another number of channels, where all channels are treated alike."""
@@ -235,15 +241,13 @@ class LinearOperator(abc.ABC):
             NoFastSVD: If there is none; the text names the operator and the alternatives.
         """
         if "_no_svd" in self.__dict__:
-            raise NoFastSVD(self._no_svd)
-        if "_svd" not in self.__dict__:
-            try:
-                self._svd: ThinSVD = self._factorise()
-            except NoFastSVD as error:
-                # Kept, so that later solves do not look (and wait for the device) again.
-                self._no_svd: str = str(error)
-                raise
-        return self._svd
+            raise NoFastSVD(self.__dict__["_no_svd"])
+        try:
+            return self._once("_svd", self._factorise)
+        except NoFastSVD as error:
+            # Kept, so that later solves do not look (and wait for the device) again.
+            self.__dict__["_no_svd"] = str(error)
+            raise
 
     def _factorise(self) -> ThinSVD:
         raise NoFastSVD(
@@ -374,7 +378,7 @@ class LinearOperator(abc.ABC):
         """Return the operator on another device or in another number type.
 
         A complex type keeps a real operator's arrays real. The SVD moves along, but is computed
-        anew for another number type.
+        anew for another number type, and one that `with_svd` gave has to be given again.
         """
         if dtype is not None:
             Space(self.domain.shape, dtype)

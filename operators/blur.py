@@ -141,10 +141,11 @@ class Blur(LinearOperator):
             return None
         if isinstance(self._engine, ValidConvolution):
             return self._engine
-        if "_valid" not in self.__dict__:
-            shape = picture_shape("Blur", self.domain.shape)
-            self._valid = ValidConvolution(shape, self.kernel, self.domain.dtype, self.device)
-        return self._valid
+        shape = picture_shape("Blur", self.domain.shape)
+        return self._once(
+            "_valid",
+            lambda: ValidConvolution(shape, self.kernel, self.domain.dtype, self.device),
+        )
 
     @property
     def torus(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.space import Space
+from operators.space import COMPLEX_TYPES, Space
 from operators.svd import ThinSVD
 from operators.transforms import (
     CosineSynthesis,
@@ -70,7 +70,7 @@ class CircularConvolution(LinearOperator):
         spectrum = torch.fft.rfft2(wrapped)
         self._spectrum = spectrum.to(
             device=device,
-            dtype=torch.complex64 if self.domain.real_dtype == torch.float32 else torch.complex128,
+            dtype=COMPLEX_TYPES[self.domain.real_dtype],
         )
 
     def _filter(self, spectrum: Tensor, x: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class PaddedConvolution(LinearOperator):
             ]
         self._borders = tuple(borders)
         self._taps = tuple(taps)
-        complex_type = torch.complex64 if real == torch.float32 else torch.complex128
+        complex_type = COMPLEX_TYPES[real]
         self._length = tuple(
             fast_length(size + count - 1) for size, count in zip(sides, taps, strict=True)
         )

@@ -25,14 +25,15 @@ class JpegMcu(Jpeg):
     @property
     def _matrices(self) -> tuple[Tensor, ...]:
         """From the pixels of each component to its coefficients, `[pixels, coefficients]`."""
-        if "_forward" not in self.__dict__:
-            height, width = self.mcu
-            pixels = torch.eye(height * width).to(self._cosines).reshape(-1, height, width)
-            self._forward = tuple(
-                scale * (self._cosines @ to_blocks(decimate(pixels, step, size)) @ self._cosines.mT)
-                for step, size, scale in zip(self.steps, self.padded, self._scale, strict=True)
-            )
-        return tuple(matrix.flatten(1) for matrix in self._forward)
+        return tuple(matrix.flatten(1) for matrix in self._once("_forward", self._forwards))
+
+    def _forwards(self) -> tuple[Tensor, ...]:
+        height, width = self.mcu
+        pixels = torch.eye(height * width).to(self._cosines).reshape(-1, height, width)
+        return tuple(
+            scale * (self._cosines @ to_blocks(decimate(pixels, step, size)) @ self._cosines.mT)
+            for step, size, scale in zip(self.steps, self.padded, self._scale, strict=True)
+        )
 
     def _apply(self, x: Tensor) -> Tensor:
         planes = x.reshape(-1, x.shape[-3], self.mcu[0] * self.mcu[1]).unbind(1)
@@ -62,15 +63,17 @@ class JpegMcu(Jpeg):
         if rcond is not None or y.is_complex():
             return super().pinv(y, rcond, tolerance=tolerance, max_iterations=max_iterations)
         self._check(y, self.codomain, "measurement", self._codomain_text())
-        if "_inverse" not in self.__dict__:
-            unit = torch.eye(self.domain.numel, dtype=torch.float64)
-            exact = self.to("cpu", torch.float64)
-            matrix = exact._apply(unit.reshape(-1, *self.domain.shape)).flatten(1)
-            # A has full row rank, so that A† = Aᴴ (A Aᴴ)⁻¹; here A is `matrix` transposed.
-            inverse: Tensor = torch.linalg.solve(matrix.mT @ matrix, matrix.mT)
-            self._inverse = inverse.to(y)
-        x = y.reshape(-1, self.codomain.numel) @ self._inverse
+        inverse = self._once("_inverse", lambda: self._pseudo_inverse().to(y))
+        x = y.reshape(-1, self.codomain.numel) @ inverse
         return x.reshape(*y.shape[:-3], *self.domain.shape)
+
+    def _pseudo_inverse(self) -> Tensor:
+        """A† transposed: A has full row rank, so that A† = Aᴴ (A Aᴴ)⁻¹."""
+        unit = torch.eye(self.domain.numel, dtype=torch.float64)
+        exact = self.to("cpu", torch.float64)
+        matrix = exact._apply(unit.reshape(-1, *self.domain.shape)).flatten(1)  # A transposed
+        inverse: Tensor = torch.linalg.solve(matrix.mT @ matrix, matrix.mT)
+        return inverse
 
     def _mapped(
         self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]

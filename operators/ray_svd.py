@@ -147,10 +147,7 @@ Orbits = tuple[Tensor, Tensor]
 
 def _symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbits, Orbits]]:
     """What `_found_symmetry` finds, kept: the memory is asked for first, then the factors."""
-    if "_symmetry" not in operator.__dict__:
-        operator.__dict__["_symmetry"] = _found_symmetry(operator)
-    found: tuple[PictureSymmetry, tuple[Orbits, Orbits]] = operator.__dict__["_symmetry"]
-    return found
+    return operator._once("_symmetry", lambda: _found_symmetry(operator))
 
 
 def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbits, Orbits]]:

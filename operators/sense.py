@@ -93,7 +93,7 @@ class SenseMRI(LinearOperator):
         maps = self._maps if self._maps.ndim == 4 else self._maps.index_select(0, index)
         new.__dict__.update(kept, _maps=maps, _sampling=self._sampling.take(index))
         if "_svd" in self.__dict__:
-            new.__dict__["_svd"] = _taken(self._svd, index)
+            new.__dict__["_svd"] = _taken(self.svd(), index)
         return new
 
     def _apply(self, x: Tensor) -> Tensor:
@@ -111,6 +111,8 @@ class SenseMRI(LinearOperator):
                 "needs the adjoint only"
             )
         axis, kept = self._lines
+        if not len(kept):
+            raise NoFastSVD("SenseMRI: no SVD, since the mask keeps no line")
         sets, coils, number = *self._maps.shape[-4:-2], len(kept)
         maps, sampled = self._maps, self._sampling.mask
         if axis == 0:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.convolution import fast_length
-from operators.space import Space
+from operators.space import COMPLEX_TYPES, Space
 from operators.svd import per_image
 from operators.valid_border import Border
 
@@ -42,10 +42,8 @@ class ValidConvolution(LinearOperator):
         rows = (above + torch.arange(taps[0])) % self.torus[0]
         columns = (before + torch.arange(taps[1])) % self.torus[1]
         placed[rows[:, None], columns] = kernel.double().cpu()
-        single = self.domain.real_dtype == torch.float32
-        self._kernel = torch.fft.rfft2(placed).to(
-            device=device, dtype=torch.complex64 if single else torch.complex128
-        )
+        complex_type = COMPLEX_TYPES[self.domain.real_dtype]
+        self._kernel = torch.fft.rfft2(placed).to(device=device, dtype=complex_type)
 
     def _apply(self, x: Tensor) -> Tensor:
         spectrum = torch.fft.rfft2(x, s=self.torus) * self._kernel

@@ -144,7 +144,10 @@ class PlacedNoise:
         self._draw = 0
 
     def __call__(self, like: Tensor, /) -> Tensor:
-        """Return the next noise [rows, C, H, W], of like's shape, device and real number type.
+        """Return the next noise, of like's shape, device and real number type.
+
+        Args:
+            like: [rows, …, H, W], or [rows, n] for numbers that belong to no pixel.
 
         Raises:
             ValueError: if like has another number of rows than the source.
@@ -155,17 +158,17 @@ class PlacedNoise:
             )
         values = np.empty(tuple(like.shape), np.float32)
         for row, chain in zip(values, self._chains, strict=True):
-            self._fill(row, chain)
+            self._fill(row if row.ndim > 1 else row[:, None, None], chain)  # numbers: one pixel
         self._draw += 1
         return torch.from_numpy(values).to(like.device, like.dtype)
 
     def _fill(self, values: NDArray[np.float32], chain: tuple[int, int]) -> None:
-        channels, height, width = values.shape
+        *front, height, width = values.shape
         for top in range(0, height, CELL):
             for left in range(0, width, CELL):
                 place = ((self._origin[0] + top) // CELL, (self._origin[1] + left) // CELL)
                 key = np.random.SeedSequence(self._seed, spawn_key=(*chain, self._draw, *place))
                 generator = np.random.Generator(np.random.PCG64(key))
-                cell = generator.standard_normal((channels, CELL, CELL), dtype=np.float32)
-                part = values[:, top : top + CELL, left : left + CELL]
-                part[:] = cell[:, : part.shape[1], : part.shape[2]]
+                cell = generator.standard_normal((*front, CELL, CELL), dtype=np.float32)
+                part = values[..., top : top + CELL, left : left + CELL]
+                part[:] = cell[..., : part.shape[-2], : part.shape[-1]]

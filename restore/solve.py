@@ -103,18 +103,16 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
     Raises:
         ValueError: if the method or a hyperparameter is unknown, of another kind or out of range.
     """
-    if isinstance(method, type):
-        method = method.name
-    if not isinstance(method, str):
+    if not isinstance(method, (str, type)):
         if hyperparameters:
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
-    cls = find_method(method)
+    cls = find_method(method) if isinstance(method, str) else method
     kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name, value in hyperparameters.items():
         if name not in kinds:
             raise ValueError(
-                f"{method} has no hyperparameter {name!r}; {expected_one_of(kinds, name)}"
+                f"{cls.name} has no hyperparameter {name!r}; {expected_one_of(kinds, name)}"
             )
         _check_kind(name, value, kinds[name])
     return cls(**hyperparameters)

@@ -98,7 +98,7 @@ class DAPS(Method):
         Args:
             problem: any operator.
             prior: the denoiser.
-            noise: called once for the start and two or three times a level.
+            noise: called once for the start and up to three times a level.
             on_step: called with (step, steps · ode_steps, x̂) after each evaluation.
 
         Raises:

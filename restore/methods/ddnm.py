@@ -34,8 +34,7 @@ class DDNM(Method):
     x ← x̂ + σ_a z takes the last denoised picture back to the level σ_a of their begin.
 
     Attributes:
-        steps: number of levels (a native grid may have a few more); without time travel also of
-            the evaluations of the denoiser.
+        steps: number of levels; without time travel also of the evaluations of the denoiser.
         eta: η in [0, 1], the part of the noise that is fresh.
         travel_length: levels that are repeated together.
         travel_repeat: how often they are run; 1 is no time travel.
@@ -124,7 +123,8 @@ class _Chain(ddrm.Chain):
         at = self.spectrum
         if lower >= sigma:
             x = x_hat + lower * self.noise(x_hat)
-            self.x_bar = at.svd.vt(x)
+            if at.noise_std > 0:  # without noise no step has a use for Vᴴx
+                self.x_bar = at.svd.vt(x)
             return x
         if at.noise_std > 0:
             return super().step(x, x_hat, sigma, lower)

@@ -34,7 +34,7 @@ class DDRM(Method):
     the measurement is noisy, and more steps can make its mean worse.
 
     Attributes:
-        steps: evaluations of the denoiser (a native grid may have a few more).
+        steps: evaluations of the denoiser.
         eta: η in [0, 1], the part of the noise that is fresh where the measurement is not used or
             is noisier than x; 0 is deterministic there.
         eta_b: η_b in [0, 1], the pull to the measurement where it is cleaner than x.

@@ -41,7 +41,7 @@ class DDRMCG(Method):
     comes closer to the posterior's with more steps; its spread settles at about 0.9 of that.
 
     Attributes:
-        steps: evaluations of the denoiser (a native grid may have a few more).
+        steps: evaluations of the denoiser.
         eta: η in [0, 1), the part of the noise that is fresh; the measurement pulls with q.
         rcond: singular values well below rcond · max(s) stay as they are in the last noiseless
             step.

@@ -29,7 +29,7 @@ class DDRMJpeg(Method):
     x_c lies in the intervals, but not their blend with x̂.
 
     Attributes:
-        steps: evaluations of the denoiser (a few more where it does not divide `timesteps`).
+        steps: evaluations of the denoiser.
         eta: η in [0, 1], the part of the noise that is fresh.
         eta_b: η_b in [0, 1], the pull to the measurement.
         timesteps: the run starts at so many of the 1000 timesteps of the DDPM schedule: 300 with

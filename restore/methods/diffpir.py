@@ -33,7 +33,7 @@ TOLERANCE = 1e-3
 class DiffPIR(Method):
     """Denoise, solve a least-squares problem around that, and put noise back.
 
-    With x̂ = D(x, σ) and σ_n = max(σ_y, 0.001), a step σ → σ' < σ is
+    With x̂ = D(x, σ) and σ_n = max(σ_y, 0.001 min(‖A‖, 1)), a step σ → σ' < σ is
 
         x_c = argmin ‖y - A x_c‖² + ρ‖x_c - x̂‖²,   ρ = λσ_n²/σ²
         x'  = x_c + σ' (√(1 - ζ) (x - x_c)/σ + √ζ z)

@@ -37,7 +37,7 @@ class DPS(Method):
     over-fitted, and the spread of the samples is too narrow.
 
     Attributes:
-        steps: evaluations of the denoiser and its gradient (a native grid may have a few more).
+        steps: evaluations of the denoiser and its gradient.
         zeta: ζ > 0; the paper's is 0.3 for super-resolution and deblurring, 0.5 for inpainting.
         clip: clip x̂ to [0, 1], as the authors' code does and the paper's algorithm does not; for
             real pictures. Where x̂ leaves the range its gradient is 0 then.

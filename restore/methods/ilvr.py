@@ -47,7 +47,7 @@ class ILVR(Method):
     of a guide, whatever the problem (a mask of zeros measures nothing).
 
     Attributes:
-        steps: evaluations of the denoiser (a native grid may have a few more). The paper has 1000.
+        steps: evaluations of the denoiser. The paper has 1000.
         phi: "projection" or "resize".
         factor: N ≥ 1 of "resize": the smaller, the more of the reference is kept.
         stop: last steps without conditioning, at least 0.

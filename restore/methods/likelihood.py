@@ -14,7 +14,6 @@ def damped_pinv(
     rho: float | Tensor,
     *,
     tolerance: float | None = None,
-    max_iterations: int | None = None,
 ) -> Tensor:
     """Return Aᴴ(AAᴴ + ρI)⁻¹ y, the x of least ‖y - A x‖² + ρ‖x‖²; A†y for ρ = 0.
 
@@ -27,17 +26,14 @@ def damped_pinv(
         rho: ρ ≥ 0, the variance of the noise over that of the Gaussian; a tensor, a scalar or one
             per image `[*batch]`, has to be above 0.
         tolerance: of conjugate gradients (`LinearOperator.solve_normal`).
-        max_iterations: likewise.
 
     Raises:
         ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
     """
     if not isinstance(rho, Tensor) and rho == 0:
-        return operator.pinv(y, tolerance=tolerance, max_iterations=max_iterations)
+        return operator.pinv(y, tolerance=tolerance)
     svd = operator.svd_or_none()
     if svd is None:
-        return operator.solve_normal(
-            operator.adjoint(y), rho, tolerance=tolerance, max_iterations=max_iterations
-        )
+        return operator.solve_normal(operator.adjoint(y), rho, tolerance=tolerance)
     s = svd.singular_values
     return svd.v(s / (s.square() + per_image(rho, svd.right.domain.ndim)) * svd.ut(y))

@@ -48,7 +48,7 @@ class MCGDiff(Method):
 
     Attributes:
         particles: K; one step evaluates the denoiser so many times.
-        steps: levels (a native grid may have a few more).
+        steps: levels.
         rcond: singular values below rcond · max(s) are taken as 0.
         grid: levels of the noise, "native", "karras" or "geometric" (`prior.schedule`).
         sigma_max: first level, by default the prior's.

@@ -44,7 +44,7 @@ class PiGDM(Method):
     With σ_y = 0 the result is projected at the end, x + A†(y - A x).
 
     Attributes:
-        steps: evaluations of the denoiser and its gradient (a native grid may have a few more).
+        steps: evaluations of the denoiser and its gradient.
         variant: "score" or "paper".
         eta: DDIM's η in [0, 1]: 0 without fresh noise, 1 ancestral sampling.
         data_std: σ_d, the standard deviation of a pixel as the method takes it.

@@ -29,7 +29,7 @@ from restore.problem import Problem
 class PlugAndPlay(Method):
     """Denoise at falling levels and put the measurement back each time; one picture, no samples.
 
-    With σ_n = max(σ_y, 0.001), a step σ → σ' takes x̂ = D(x, σ) to
+    With σ_n = max(σ_y, 0.001 min(‖A‖, 1)), a step σ → σ' takes x̂ = D(x, σ) to
 
         x' = argmin ‖y - A x'‖² + ρ‖x' - x̂‖²,   ρ = λσ_n²/σ²
 

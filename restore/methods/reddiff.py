@@ -32,7 +32,7 @@ class REDDiff(Method):
     seeks a mode: it gives one estimate, and another seed gives no sample.
 
     Attributes:
-        steps: evaluations of the denoiser (a native grid may have a few more).
+        steps: evaluations of the denoiser.
         weight: λ > 0.
         rate: Adam's step; the paper's 0.1 in [-1, 1].
         grid: levels of the noise, "native", "karras" or "geometric" (`prior.schedule`).

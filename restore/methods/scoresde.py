@@ -33,8 +33,7 @@ class ScoreSDE(Method):
     it is done by conjugate gradients (`MatrixFreeReplacement`).
 
     Attributes:
-        steps: levels of the noise (a native grid may have a few more), each of
-            1 + corrector_steps evaluations of the denoiser.
+        steps: levels of the noise, each of 1 + corrector_steps evaluations of the denoiser.
         predictor: "reverse-diffusion", "ancestral", "euler-maruyama" or "none".
         corrector: "langevin" or "none".
         snr: r > 0, the step of the corrector; the paper has 0.01 to 0.17.

@@ -60,7 +60,7 @@ class Spectrum:
         x, z = start_from(self.problem, start, sigma, noise)
         known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
         where = self.measured & (self.s * sigma >= self.noise_std * (1 - ROUNDING))
-        # A copy, since Vᴴx is x itself for V = I.
+        # A copy, for an operator of one's own whose Vᴴx is x itself.
         return self.replaced(x, self.svd.vt(x).clone(), known, where)
 
     @property

@@ -37,7 +37,7 @@ class TDS(Method):
 
     Attributes:
         particles: K; one step evaluates the denoiser and its gradient so many times.
-        steps: levels (a native grid may have a few more).
+        steps: levels.
         data_std: σ_d, the standard deviation of a pixel as the guidance takes it.
         grid: levels of the noise, "native", "karras" or "geometric" (`prior.schedule`).
         sigma_max: first level, by default the prior's.

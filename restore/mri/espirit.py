@@ -111,7 +111,7 @@ def calibration_side(mask: Tensor) -> int:
 
 
 def calibration_area(mask: Tensor) -> tuple[int, int]:
-    """Rows and columns of a what is fully sampled around DC: a square, grown high, then wide.
+    """Rows and columns of what is fully sampled around DC: a square, grown high, then wide.
 
     0 and 0 where DC itself is missing.
     """

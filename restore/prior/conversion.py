@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -107,7 +108,7 @@ class Timesteps(Conversion):
         return output if self.prediction == "sample" else denoised_from_v(x, sigma, output)
 
     def native_sigmas(self, steps: int) -> list[float] | None:
-        """reversed(range(0, T, T // steps)), then 0, as the DDRM code takes them."""
+        """Those of uniform timesteps (`schedule.native`)."""
         return native(self.levels, min(steps, len(self.levels)))
 
 
@@ -186,8 +187,12 @@ class VENoise(Conversion):
         seen = 2 * x - 1 if self.centres else x
         if not self.levels:
             return x + sigma * network(seen, _times(sigma, x))
-        index = Timesteps(self.levels, rounded=True).time(sigma)
+        index = self._index.time(sigma)
         return x + sigma * network(seen, _times(len(self.levels) - 1 - index, x))
+
+    @cached_property
+    def _index(self) -> Timesteps:
+        return Timesteps(self.levels, rounded=True)
 
     def native_sigmas(self, steps: int) -> list[float] | None:
         """Those of the timesteps, where there are some."""

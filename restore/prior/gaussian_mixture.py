@@ -176,7 +176,7 @@ class GaussianMixture(Denoiser):
         means, covariances = self.means.double().flatten(1), self.covariances.double()
         residual = problem.y.double().reshape(1, -1) @ u[:, rank] - means @ c.T
         cross = covariances @ c.T
-        gram = c @ cross + problem.noise_std**2 * torch.eye(len(c), dtype=c.dtype)
+        gram = c @ cross + problem.noise_std**2 * torch.eye(len(c)).to(c)
         factor, failed = torch.linalg.cholesky_ex(gram)
         if bool(failed.any()):
             raise ValueError(
@@ -188,7 +188,7 @@ class GaussianMixture(Denoiser):
         gain = torch.cholesky_solve(cross.mT, factor).mT
         moved = means + (gain @ residual[..., None])[..., 0]
         # Joseph's form keeps the covariance positive and its noiseless directions at 0.
-        left = torch.eye(means.shape[1], dtype=c.dtype) - gain @ c
+        left = torch.eye(means.shape[1]).to(c) - gain @ c
         spread = left @ covariances @ left.mT + problem.noise_std**2 * (gain @ gain.mT)
         return GaussianMixture(
             (self.weights.double().log() + evidence).softmax(0),

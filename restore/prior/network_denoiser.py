@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from restore.prior.conversion import Conversion
-from restore.prior.denoiser import Denoiser, sigma_column
+from restore.prior.denoiser import Denoiser, Wrapped, sigma_column
 from restore.prior.networks.layers import CheckpointNetwork
 from restore.prior.preconditioning import EDMPreconditioning
 
@@ -151,7 +151,7 @@ class CheckpointDenoiser(AnySizeDenoiser):
         return (denoised[..., : x.shape[-2], : x.shape[-1]] - origin) / unit
 
 
-class GreyDenoiser(Denoiser):
+class GreyDenoiser(Wrapped):
     """A grey picture through a colour prior, as three equal channels.
 
     Independent noise of std √3 σ on the three channels is noise of std σ on their mean, which is
@@ -159,17 +159,19 @@ class GreyDenoiser(Denoiser):
     averaged over the channels.
     """
 
-    channels = 1
-
     def __init__(self, colour: Denoiser) -> None:
-        self._colour = colour
-        self.sigma_min = colour.sigma_min / 3**0.5
-        self.sigma_max = colour.sigma_max / 3**0.5
-        self.centre = colour.centre
+        super().__init__(colour)
+        self.channels = 1
+        self.sigma_min, self.sigma_max = colour.sigma_min / 3**0.5, colour.sigma_max / 3**0.5
+
+    def native_sigmas(self, steps: int) -> list[float] | None:
+        """Those of the colour prior, over √3."""
+        levels = super().native_sigmas(steps)
+        return None if levels is None else [level / 3**0.5 for level in levels]
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x₀ | x] of [B, 1, H, W]."""
-        denoised = self._colour(x.expand(-1, 3, -1, -1), 3**0.5 * sigma)
+        denoised = self._prior(x.expand(-1, 3, -1, -1), 3**0.5 * sigma)
         return denoised.mean(dim=1, keepdim=True)
 
 

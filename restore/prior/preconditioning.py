@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -54,29 +53,3 @@ def denoised_from_v(x: Tensor, sigma: Tensor, v: Tensor) -> Tensor:
     """D = x / (1 + σ²) − σ / √(1 + σ²) · v, for v = α ε − √(1−α²) x₀ with α = 1/√(1+σ²)."""
     total = 1 + sigma.square()
     return x / total - sigma * total.rsqrt() * v
-
-
-def denoised_from_score(x: Tensor, sigma: Tensor, score: Tensor) -> Tensor:
-    """D = x + σ² ∇ log p_σ(x) (Tweedie), for a score in the coordinates of x."""
-    return x + sigma.square() * score
-
-
-def denoised_from_vp_score(x: Tensor, sigma: Tensor, score: Tensor) -> Tensor:
-    """D = x + σ² s / √(1 + σ²), for the score s of the VP variable x / √(1 + σ²)."""
-    return x + sigma.square() * (1 + sigma.square()).rsqrt() * score
-
-
-def score_from_denoised(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """∇ log p_σ(x) = (D − x) / σ²."""
-    return (denoised - x) / sigma.square()
-
-
-def epsilon_from_denoised(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """ε = (x − D) / σ."""
-    return (x - denoised) / sigma
-
-
-def v_from_denoised(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """v = (x / (1 + σ²) − D) · √(1 + σ²) / σ, the inverse of `denoised_from_v`."""
-    total = 1 + sigma.square()
-    return (x / total - denoised) * torch.sqrt(total) / sigma

@@ -28,8 +28,8 @@ def sigma_grid(
 
     Args:
         prior: the denoiser, which owns the range of levels and its own timesteps.
-        steps: number of levels before the 0. A native grid may have a few more (`native`), a
-            "quad" grid fewer.
+        steps: number of levels before the 0. A native or a "quad" grid may have
+            fewer (`native`, `quad`).
         grid: "native" for the network's own timesteps; "karras", "geometric", or "quad" for those
             of the DDPM schedule within the prior's range. A prior without timesteps, or a
             `sigma_max`, makes "native" into "karras".
@@ -85,10 +85,11 @@ def geometric(steps: int, sigma_min: float, sigma_max: float) -> list[float]:
 
 
 def native(levels: Sequence[float], steps: int) -> list[float]:
-    """Levels of a network's own timesteps as the DDRM code takes them, then 0.
+    """Levels of a network's own timesteps, then 0.
 
-    The timesteps are reversed(range(0, T, T // steps)): uniform, down to t = 0 and not up to
-    T - 1. Their number is `steps` where steps divides T, otherwise a few more.
+    The timesteps are reversed(range(0, T, ⌈T / steps⌉)): uniform, down to t = 0 and not up to
+    T - 1. Their number is `steps` where steps divides T, as in the DDRM code (which otherwise has
+    up to twice as many), otherwise fewer.
 
     Args:
         levels: σ of the timesteps t = 0 … T - 1, increasing.
@@ -99,7 +100,7 @@ def native(levels: Sequence[float], steps: int) -> list[float]:
     """
     if not 1 <= steps <= len(levels):
         raise ValueError(f"steps is {steps}; the network has {len(levels)} timesteps")
-    stride = len(levels) // steps
+    stride = math.ceil(len(levels) / steps)
     return [float(levels[t]) for t in reversed(range(0, len(levels), stride))] + [0.0]
 
 
@@ -132,11 +133,7 @@ def linear_beta_levels(
 
     σ_t = ½ √((1 - ᾱ_t) / ᾱ_t), half of the level in the network's [-1, 1].
     """
-    levels, kept = [], 1.0
-    for t in range(timesteps):
-        kept *= 1 - (beta_start + (beta_end - beta_start) * t / (timesteps - 1))
-        levels.append(0.5 * math.sqrt((1 - kept) / kept))
-    return levels
+    return [level / 2 for level in vp_levels(linear_betas(timesteps, beta_start, beta_end))]
 
 
 def vp_levels(betas: Sequence[float]) -> tuple[float, ...]:

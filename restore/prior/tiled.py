@@ -117,13 +117,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def tile_count(height: int, width: int, tile: int | None) -> int:
-    """How many tiles a picture is denoised in."""
-    if tile is None or max(height, width) <= tile:
-        return 1
-    return len(_spans(height, tile)[0]) * len(_spans(width, tile)[0])
-
-
 def _spans(size: int, tile: int) -> tuple[list[slice], int]:
     """The tiles along a side, as few and as short as can be, and their overlap.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 
 import pytest
@@ -121,6 +122,11 @@ def test_mismatches_name_both_operators() -> None:
     text = "the codomain of Colorize is [1, 12, 18]; that of Downsample is [3, 6, 9]"
     with pytest.raises(ShapeError, match=re.escape(text)):
         grey + bicubic
+    masks = [Mask(torch.ones(n, 1, *SHAPE[1:]) > 0, SHAPE, **KW) for n in (2, 3)]
+    text = "Mask is one of a batch of [2], Mask of [3]; expected the same"
+    for combine in (operator.matmul, operator.add):
+        with pytest.raises(ShapeError, match=re.escape(text)):
+            combine(masks[0], masks[1])
     with pytest.raises(
         TypeError, match=r"Colorize @ Identity: Colorize is torch\.float64; Identity is"
     ):

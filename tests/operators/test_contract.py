@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from operators import NoFastSVD, ShapeError, check_adjoint, check_svd
+from operators import (
+    Blur,
+    NoFastSVD,
+    ShapeError,
+    check_adjoint,
+    check_svd,
+    gaussian_kernel,
+)
 
 
 def relative(a: Tensor, b: Tensor) -> float:
@@ -234,6 +242,20 @@ def test_errors_name_the_operator_and_both_shapes(one_case: Any) -> None:
     text = f"{A.name}: input is a ndarray; it must be a Tensor"
     with pytest.raises(TypeError, match=re.escape(text)):
         A(np.zeros(2))
+
+
+def test_what_is_computed_once_may_be_computed_by_several_threads_and_differentiated() -> None:
+    for _ in range(10):
+        A = Blur((1, 24, 20), gaussian_kernel(1.0), "zero")
+        with ThreadPoolExecutor(4) as pool:
+            assert len({id(svd) for svd in pool.map(lambda made: made.svd(), [A] * 8)}) == 1
+    B = Blur((1, 24, 20), gaussian_kernel(1.0), "zero")
+    with torch.inference_mode():
+        B.svd()
+    y = torch.ones(1, 1, 24, 20, requires_grad=True)
+    B.pinv(y, 0.1).sum().backward()
+    assert y.grad is not None
+    torch.testing.assert_close(y.grad, A.H.pinv(torch.ones_like(y), 0.1))
 
 
 def test_immutable(one_case: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import operators
-from operators import CartesianMRI, NonCartesianMRI, SenseMRI, ShapeError
+from operators import CartesianMRI, NoFastSVD, NonCartesianMRI, SenseMRI, ShapeError
 
 SHAPE = (14, 11)
 
@@ -113,6 +113,11 @@ def test_without_lines_there_is_no_svd_and_the_solution_is_the_same():
     y = A(draw(1, *SHAPE, seed=3))
     expected = torch.linalg.lstsq(dense(A), y.flatten()).solution.reshape(1, *SHAPE)
     assert torch.allclose(A.pinv(y), expected, atol=1e-6)
+
+
+def test_a_mask_that_keeps_nothing_has_no_svd():
+    with pytest.raises(NoFastSVD, match="the mask keeps no line"):
+        SenseMRI(draw(2, *SHAPE), torch.zeros(1, SHAPE[1]), dtype=torch.complex128).svd()
 
 
 def test_the_density_of_spokes_is_their_distance_from_the_middle():

@@ -113,6 +113,16 @@ def test_takes_the_class_of_a_method():
     found = solve(problem, Half(), restore.methods()["ddrm"], steps=3)
     assert torch.equal(found, solve(problem, Half(), "ddrm", steps=3))
 
+    class Sure(DDRM):
+        """Of the same name, and another method."""
+
+        def __call__(self, problem, prior, **kwargs):
+            return torch.full((problem.batch, *SHAPE), 0.5)
+
+    assert bool((solve(problem, Half(), Sure, steps=3) == 0.5).all())
+    with pytest.raises(ValueError, match="ddrm has no hyperparameter 'stepz'"):
+        solve(problem, Half(), Sure, stepz=3)
+
 
 def test_particles_fill_a_batch_too():
     rows = []

@@ -5,6 +5,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.network_denoiser import GreyDenoiser, NetworkDenoiser, mirrored
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
+from restore.prior.schedule import linear_beta_levels, native
 from restore.prior.tiled import TiledDenoiser
 
 
@@ -99,6 +100,16 @@ def test_a_grey_picture_is_asked_at_the_level_of_its_mean():
     x = noisy(2, 1, 6, 6)
     expected = Shrinkage()(x, 0.3 * 3**0.5)
     torch.testing.assert_close(GreyDenoiser(Shrinkage())(x, 0.3), expected)
+
+
+def test_a_grey_picture_has_the_levels_of_the_colour_network():
+    class Stepped(Shrinkage):
+        def native_sigmas(self, steps):
+            return native(linear_beta_levels(), steps)
+
+    levels = GreyDenoiser(Stepped()).native_sigmas(20)
+    assert levels == [level / 3**0.5 for level in native(linear_beta_levels(), 20)]
+    assert GreyDenoiser(Shrinkage()).native_sigmas(20) is None
 
 
 @pytest.mark.parametrize("size", [(40, 40), (100, 70), (64, 201), (300, 129)])

@@ -85,6 +85,17 @@ def test_windows_give_what_the_whole_picture_gives(large: Path, method: str) -> 
     assert (ours[hole] != np.asarray(Image.open(large / "p.png"))[hole]).mean() > 0.9
 
 
+@pytest.mark.parametrize("method", ["tds", "mcgdiff"])
+def test_particles_fill_windows_too(large: Path, method: str) -> None:
+    ours, _, _ = restored(large, method=method, sigma=0.02, parameters={"steps": 2, "particles": 2})
+    given, hole = (
+        np.asarray(Image.open(large / "p.png")),
+        np.asarray(Image.open(large / "mask.png")),
+    )
+    assert np.array_equal(ours[hole == 0], given[hole == 0])
+    assert (ours[hole > 0] != given[hole > 0]).mean() > 0.9
+
+
 def test_only_the_windows_are_denoised(large: Path) -> None:
     _, record, _ = restored(large)
     assert record["evaluations"] == record["steps"] == 3

@@ -3,7 +3,7 @@ import torch
 
 from restore.prior.denoiser import sigma_column
 from restore.prior.gaussian_mixture import GaussianMixture
-from restore.prior.preconditioning import EDMPreconditioning, v_from_denoised
+from restore.prior.preconditioning import EDMPreconditioning, denoised_from_v
 from restore.training.objectives.parameterisations import OUTPUTS, Parameterisation
 
 SIGMA = torch.tensor([0.01, 0.3, 2.0, 40.0], dtype=torch.float64)
@@ -43,8 +43,8 @@ def test_the_targets_are_what_their_names_say():
     v = alpha * noise - level * alpha * standard
     torch.testing.assert_close(target("v"), v, **close)
     torch.testing.assert_close(target("edm"), -v, **close)
-    published = v_from_denoised((noisy - 0.4) / 0.2, level, standard)
-    torch.testing.assert_close(target("v"), published, **close)
+    denoised = denoised_from_v((noisy - 0.4) / 0.2, level, target("v"))
+    torch.testing.assert_close(denoised, standard, **close)
     edm = EDMPreconditioning(0.4, 0.2).target(clean, noisy, sigma)
     torch.testing.assert_close(target("edm"), edm, **close)
 
