@@ -102,7 +102,9 @@ def _retrospective(
         x = _solved(scan, counted, method, samples, parameters)
         seconds = time.perf_counter() - began
         if samples > 1:
-            yield about | _row(scan, f"{name}, one", x[0], seconds / samples)
+            yield about | _row(
+                scan, f"{name}, one", x[0], seconds / samples, counted.calls // samples
+            )
             name = f"{name}, mean of {samples}"
         yield about | _row(scan, name, x.mean(0), seconds, counted.calls)
 

@@ -303,7 +303,7 @@ class DPS(OnTimesteps):
         code = load(repository, "guided_diffusion/gaussian_diffusion.py")
         conditions = load(repository, "guided_diffusion/condition_methods.py")
         if problem.batch != 1:
-            raise ValueError("the authors' DPS takes one picture at a time")
+            raise ValueError("the authors' DPS takes one picture at a time: --batch-size 1")
         sampler = code.create_sampler(
             sampler="ddpm",
             steps=TIMESTEPS,

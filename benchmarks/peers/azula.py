@@ -56,7 +56,7 @@ def _begin(problem: Problem, prior: Denoiser) -> Tensor:
 
 @dataclass(frozen=True)
 class DPS(_Peer):
-    """Its DPS: the norm is that of the whole batch."""
+    """Its DPS. One picture at a time: the norm that it differentiates is that of the batch."""
 
     steps: int = 1000
     zeta: float = 0.3
@@ -65,6 +65,8 @@ class DPS(_Peer):
     title: ClassVar[str] = "DPS of azula"
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
+        if problem.batch != 1:
+            raise ValueError("azula's DPS takes one picture at a time: --batch-size 1")
         denoiser = _Denoiser(prior, on_step, self.steps)
         sampler = azula.guidance.DPSSampler(
             denoiser, problem.y, problem.operator, self.zeta, steps=self.steps, silent=True

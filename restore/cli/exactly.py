@@ -53,7 +53,7 @@ def compare_exactly(
     Raises:
         InputError: one line that names the option.
     """
-    from restore.methods.registry import find_method, methods
+    from restore.methods.registry import methods
     from restore.tasks.compare import check_parameters
     from restore.tasks.exact import NOISES, OPERATORS, PRIORS, ExactProblem
 
@@ -71,7 +71,7 @@ def compare_exactly(
     noises = [float(level) for level in levels] or NOISES
     own = parameters_of(parameters)
     budget = evaluations_of(nfe, own)
-    chosen = dict(_method(name, steps, budget, own.get(name, {})) for name in names or methods())
+    chosen = {name: _method(name, steps, budget, own.get(name, {})) for name in names or methods()}
     for name, values in own.items():
         check_parameters(name, values, names or tuple(methods()))
 
@@ -92,7 +92,7 @@ def compare_exactly(
                 elif "error" in row:
                     print_error(f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}")
     made = {row["method"] for row in rows}
-    missing = [name for name in names if find_method(name).name not in made]
+    missing = [name for name in names if name not in made]
     if missing:
         raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
     if shown.csv is not None:
@@ -105,8 +105,8 @@ def compare_exactly(
 
 def _method(
     name: str, steps: int | None, budget: int | None, parameters: Mapping[str, Any]
-) -> tuple[str, Method | TypeError | ValueError]:
-    """The method's name, and with its steps and parameters, or why it cannot have them.
+) -> Method | TypeError | ValueError:
+    """The method with its steps and parameters, or why it cannot have them.
 
     Raises:
         InputError: if there is no such method.
@@ -115,15 +115,15 @@ def _method(
     from restore.solve import made_method
 
     try:
-        cls = find_method(name)
+        find_method(name)
     except ValueError as error:
         raise InputError(f"--method {name}: {error}") from error
     given = dict(parameters) if steps is None else {"steps": steps, **parameters}
     try:
         method = made_method(name, given)
-        return cls.name, method if "steps" in given or budget is None else method.within(budget)
+        return method if "steps" in given or budget is None else method.within(budget)
     except (TypeError, ValueError) as error:
-        return cls.name, error
+        return error
 
 
 def _rows(
@@ -145,7 +145,7 @@ def _rows(
             yield None
             continue
         try:
-            row = problem.run(method, samples, seed=seed).as_dict()
+            row = problem.run(method, samples, seed=seed).as_dict() | {"method": name}
             if not math.isfinite(row["mean_error"]):
                 raise ArithmeticError("the samples have values that are not finite")
         except Exception as error:  # whatever it is, the other methods go on

@@ -68,9 +68,13 @@ class Method(ABC):
     def within(self, evaluations: int) -> Self:
         """Return the method with at most so many evaluations of the denoiser for a picture.
 
+        A method of one's own without a field `steps` has the number that it has.
+
         Raises:
             ValueError: if it is not defined with so few.
         """
+        if "steps" not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
+            return self
         changed: Any = dataclasses.replace(self, steps=evaluations)  # type: ignore[type-var]
         return changed  # type: ignore[no-any-return]
 

@@ -171,7 +171,10 @@ class GaussianMixture(Denoiser):
             )
         matrix = dense(problem.operator)
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-        rank = s > _RANK * s.amax().clamp_min(torch.finfo(s.dtype).tiny)
+        # With noise a singular value that is rounding does no harm; without it would be divided by.
+        rounding = 10 * max(matrix.shape) * torch.finfo(problem.operator.domain.real_dtype).eps
+        least = _RANK if problem.noise_std > 0 else max(_RANK, rounding)
+        rank = s > least * s.amax().clamp_min(torch.finfo(s.dtype).tiny)
         c = (s[:, None] * vh)[rank]
         means, covariances = self.means.double().flatten(1), self.covariances.double()
         residual = problem.y.double().reshape(1, -1) @ u[:, rank] - means @ c.T

@@ -28,7 +28,7 @@ from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
 from restore.tasks.parts import solve_parts
 from restore.tasks.photo import Case, Pixels, Restorer
-from restore.tasks.record import UNREAD, Record, Row, content_of
+from restore.tasks.record import UNREAD, Record, Row, content_of, own_sha256
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.summary import FIGURES, summarised
 from restore.tasks.task import Task, in_units_of
@@ -36,7 +36,7 @@ from restore.tasks.written import Written, mended, read_back
 
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
 _PICTURES = ("mask", "hints")
-_FILES = (*_PICTURES, "reference")
+_FILES = (*_PICTURES, "reference", "kernel")
 # Errors whose message says all; others are shown with their kind.
 _PLAIN = (InputError, ValueError)
 
@@ -103,9 +103,11 @@ class Comparison:
             "crop": plan.crop,
             "parameters": {name: dict(values) for name, values in plan.parameters.items()},
             "files_sha256": {
-                name: content_of(path) for name in _FILES if (path := getattr(settings, name))
+                name: content_of(path)
+                for name in _FILES
+                if (given := getattr(settings, name)) and (path := Path(given)).is_file()
             },
-            "model_sha256": model.sha256,
+            "model_sha256": model.sha256 or own_sha256(model.name),
             "device": str(self.restorer.device),
             "dtype": model.dtype,
         }
@@ -126,7 +128,11 @@ class Comparison:
             InputError: if the only input is bad.
         """
         for source in inputs:
-            done = self._record.done(source, self.plan.names)
+            done = {
+                method: row
+                for method, row in self._record.done(source, self.plan.names).items()
+                if self._is_whole(source, row)
+            }
             case = None
             if len(done) < len(self.plan.names):
                 try:
@@ -162,6 +168,15 @@ class Comparison:
     def spread(self, source: Path, method: str) -> Path:
         """Where the standard deviation of a method's samples is, if there are several."""
         return self.picture(source, method).with_name(f"{method.replace(':', '_')}_std.npy")
+
+    def _is_whole(self, source: Path, row: Row) -> bool:
+        """Whether the pictures of a row are there, and its method is the one that made them."""
+        method = row["method"]
+        files = [self.picture(source, method)]
+        if row["samples"] > 1:
+            files.append(self.spread(source, method))
+        same = row.get("method_sha256") == own_sha256(method)
+        return same and all(file.exists() for file in files)
 
     def shown(self, source: Path) -> tuple[Pixels | None, Pixels | None]:
         """The measurement of an input as a picture, and the truth where it is known."""
@@ -217,6 +232,7 @@ class Comparison:
             evaluations=evaluations,
             seconds=round(seconds, 3),
             memory=used,
+            **({} if (code := own_sha256(method)) is None else {"method_sha256": code}),
         )
 
     def _estimates(

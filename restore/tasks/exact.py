@@ -231,7 +231,7 @@ class ExactProblem:
         distance = torch.hypot(rows[:, None] - rows, columns[:, None] - columns)
         colours = (1 - COLOUR_CORRELATION) * torch.eye(shape[0]) + COLOUR_CORRELATION
         covariance = PIXEL_STD**2 * torch.kron(colours, torch.exp(-distance / LENGTH))
-        # A blur measures every direction: there the measurement does tell the components apart.
+        # Where every direction is measured the measurement does tell the components apart.
         basis = self._null if self._null.shape[1] else self._observed
         means = torch.full((len(weights), *shape), 0.5)
         if len(weights) > 1:
@@ -261,7 +261,7 @@ def normal_noise(seed: int, scale: float = 1.0) -> Noise:
 
 
 def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(seed % 2**64)
 
 
 def _mean(values: Iterable[float]) -> float:

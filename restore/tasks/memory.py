@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +27,20 @@ def peak_memory(device: torch.device) -> Callable[[], int | None]:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return lambda: int(torch.cuda.max_memory_allocated(device))
+    _give_back()
     try:
         _RESET.write_text("5")  # the peak becomes what is resident now
     except OSError:
         return lambda: None
     return _resident_peak
+
+
+def _give_back() -> None:
+    """Let the system have what earlier work has freed, or it would count as that of the next."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # of the GNU C library
+        trim(0)
 
 
 def _resident_peak() -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.own import is_own, load_own
 from restore.prior.models import sha256_of
 from restore.tasks.sidecar import software
 
@@ -46,6 +48,7 @@ class Record:
         elif (folder / ROWS).exists():
             self._check(folder / CONFIGURATION, configuration)
             self._read(folder / ROWS)
+            return  # the versions that are there are those of the rows
         with atomic_path(folder / CONFIGURATION) as temporary:
             content = dict(configuration) | {"versions": software()}
             temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -122,6 +125,15 @@ def content_of(path: Path) -> str | None:
         return sha256_of(path)
     except OSError:
         return None
+
+
+def own_sha256(name: str) -> str | None:
+    """The hash of the file that a `package.module:name` is defined in; None of any other name."""
+    if not is_own(name):
+        return None
+    load_own(name)
+    file = sys.modules[name.partition(":")[0]].__file__
+    return None if file is None else content_of(Path(file))
 
 
 def _line(row: Row) -> str:

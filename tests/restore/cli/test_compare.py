@@ -209,6 +209,26 @@ def test_goes_on_where_it_stopped(restore, photo, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_row_whose_picture_is_gone_is_made_again(restore, photo):
+    arguments = (photo, "-m", "bicubic", "-m", "lanczos", "-o", "done", "--json")
+    assert _compare(restore, *arguments).code == 0
+    Path("done/photo/bicubic.png").unlink()
+    assert _compare(restore, *arguments).code == 0
+    assert Path("done/photo/bicubic.png").exists()
+    made = Path("done/rows.jsonl").read_text().splitlines()
+    assert [json.loads(row)["method"] for row in made] == ["bicubic", "lanczos", "bicubic"]
+
+
+def test_another_kernel_in_the_same_file_is_another_comparison(restore, photo):
+    deblur = ("compare", photo, "--task", "deblur", "--kernel", "k.npy", "--crop", "24", "-m",
+              "wiener", "-o", "done")  # fmt: skip
+    for side, code in ((3, 0), (3, 0), (5, 2)):
+        np.save("k.npy", np.ones((side, side)))
+        done = restore(*deblur)
+        assert done.code == code, done.err
+    assert "holds a comparison with another kernel" in done.err
+
+
 def test_another_comparison_in_the_folder_is_refused(restore, photo):
     assert _compare(restore, photo, "-m", "bicubic", "-o", "done").code == 0
     other = _compare(restore, photo, "-m", "bicubic", "-o", "done", "--samples", "2")
@@ -476,6 +496,31 @@ def test_exact_goes_on_after_a_failure(restore):
     assert "tds" not in shown.out
     with Path("rows.csv").open(newline="") as lines:
         assert [row["method"] for row in csv.DictReader(lines)] == ["exact", "tds", "ddrm"]
+
+
+@pytest.mark.usefixtures("_own_method")
+def test_exact_tells_methods_of_one_name_apart(restore, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from restore.methods import DDRM\n\n\nclass Mine(DDRM):\n    pass\n"
+    )
+    done = restore(
+        "compare", "--exact", "--operator", "mask", "--sigma", "0.05", "--samples", "4", "--nfe",
+        "3", "-m", "ddrm", "-m", "mine:Mine", "--seed", str(10**17), "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert [row["method"] for row in done.records] == ["ddrm", "mine:Mine"]
+
+
+@pytest.mark.usefixtures("_own_method")
+def test_a_method_of_ones_own_that_changes_or_has_no_steps_runs(restore, photo, tmp_path):
+    arguments = (photo, "-m", "mine:Own", "-o", "done", "--json")
+    (tmp_path / "mine.py").write_text(OWN.replace("    steps: int = 1\n", ""))
+    first = _compare(restore, *arguments)
+    assert first.code == 0, first.err
+    assert _compare(restore, *arguments).records == first.records
+    sys.modules.pop("mine")
+    (tmp_path / "mine.py").write_text(OWN.replace("* 0 + 0.5", "* 0 + 0.1"))
+    assert _compare(restore, *arguments).records[0]["psnr"] != first.records[0]["psnr"]
 
 
 def test_exact_takes_parameters(restore):

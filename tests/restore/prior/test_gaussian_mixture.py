@@ -134,6 +134,17 @@ def test_noiseless_posterior_is_the_limit(name):
     assert torch.isfinite(exact.log_prob(x)).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_singular_values_that_are_rounding_are_not_measured(dtype):
+    """A circular box of an even side has exact zeros, which float32 makes 1e-8."""
+    operator = operators.Blur((1, 8, 8), torch.ones(4) / 4, "circular", dtype=dtype)
+    prior = GaussianMixture([1.0], torch.full((1, 1, 8, 8), 0.5, dtype=dtype), 0.2)
+    x = prior.sample(1, _generator())
+    posterior = prior.posterior(Problem(operator, operator(x), 0.0))
+    expected = 0.5 + operator.to(dtype=torch.float64).pinv(operator(x).double() - 0.5, 1e-6)
+    torch.testing.assert_close(posterior.mean.double(), expected[0], rtol=0, atol=1e-4)
+
+
 def test_modes_that_differ_in_the_null_space_keep_their_weights():
     checks = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(2, 2)[None]
     mixture = GaussianMixture(
