@@ -82,7 +82,7 @@ What the table says:
   unseen, `daps` (1000) is up to a quarter too wide, and `dps` (1000) has the right spread in the
   null space and a hundredth to a quarter of it where there is noise.
 - `tds` and `mcgdiff` have 16 particles: at 100 evaluations only 6 levels, far too few. With their
-  own 100 levels (1600 evaluations) `tds` has 0.94 to 1.03 of the spread, seen and unseen, and
+  own 100 levels (1600 evaluations) `tds` has 0.95 to 1.03 of the spread, seen and unseen, and
   `mcgdiff` 0.92 to 1.00.
 - `mmps` of azula, which uses the Jacobian of the denoiser as covariance, is the best in the table
   per evaluation, at several times the price of one.

@@ -305,7 +305,7 @@ def _print_result(result: Result, common: CommonOptions) -> None:
     fits = "consistent" if result.consistent else "NOT CONSISTENT"
     typer.echo(
         f"{record['input']} -> {record['output']}  {record['width']}x{record['height']}, "
-        f"{record['method']}, {record['evaluations']} evaluations, {record['seconds']:.1f} s, "
+        f"{record['method']}, {record['evaluations']} evaluation{'s' * (record['evaluations'] != 1)}, {record['seconds']:.1f} s, "
         f"{fits} with the input (residual {record['residual']:.2g})"
     )
     for name, scores in ((record["method"], record["metrics"]), ("", record["baseline"])):

@@ -382,7 +382,7 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["-m", "tv", "--samples", 2], "expected no --samples"),
         (["-m", "cg", "--average", 2], "expected no --samples, --average"),
         (["--sigma", "inf"], "--sigma inf: expected"),
-        (["--sigma", "3", "--sigma-range", "0-255"], "in the scan's own unit"),
+        (["--sigma", "3", "--sigma-range", "0-255"], "in line integrals (ct)"),
         (["--sigma", "0.3", "--photons", "1e4"], "--sigma with --photons"),
         (["-m", "fbp", "-o", "out.dcm"], "found no length in the scan, expected --det-spacing"),
         (["--simulate", "--sigma", "0.3", "--photons", "1e4"], "--sigma with --photons"),

@@ -346,7 +346,7 @@ def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
         (["-o", "out.jpg"], "does not write .jpg"),
         (["-m", "l1-wavelet", "--steps", 3], "--method l1-wavelet: classical"),
         (["-m", "zero-filled", "--samples", 2], "expected no --samples"),
-        (["--sigma-range", "0-255"], "in the scan's own unit"),
+        (["--sigma-range", "0-255"], "in line integrals (ct)"),
     ],
 )
 def test_bad_options_are_one_line(
