@@ -117,12 +117,12 @@ class Blur(LinearOperator):
         tolerance: float | None = None,
         max_iterations: int | None = None,
     ) -> Tensor:
-        """Return (AᴴA + ρI)⁻¹ b by the SVD, by `solve_filtered`, or by conjugate gradients."""
+        """Return (AᴴA + ρI)⁻¹ b by the SVD, by FFT, or by conjugate gradients."""
         self._check(b, self.domain, "right-hand side", self._domain_text())
-        usual = not isinstance(self._engine, ValidConvolution)
-        if usual or b.is_complex() or (not isinstance(rho, Tensor) and not rho > 0):
-            return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
-        return self._engine.solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+        positive = isinstance(rho, Tensor) or rho > 0
+        by_fft = isinstance(self._engine, ValidConvolution) and positive and not b.is_complex()
+        solve = self._engine.solve_normal if by_fft else super().solve_normal
+        return solve(b, rho, tolerance=tolerance, max_iterations=max_iterations)
 
     def norm(self) -> Tensor:
         """Return ‖A‖ as the way of convolving knows it best."""
@@ -145,34 +145,6 @@ class Blur(LinearOperator):
         return self._once(
             "_valid",
             lambda: ValidConvolution(shape, self.kernel, self.domain.dtype, self.device),
-        )
-
-    @property
-    def torus(self) -> tuple[int, int]:
-        """Rows and columns of the periodic picture, at least as large, of `solve_filtered`."""
-        _, height, width = self.domain.shape
-        return (height, width) if self.valid is None else self.valid.torus
-
-    def solve_filtered(
-        self,
-        b: Tensor,
-        damping: float | Tensor,
-        *,
-        tolerance: float | None = None,
-        max_iterations: int | None = None,
-    ) -> Tensor | None:
-        """Return (AᴴA + D)⁻¹ b for a filter D, see `ValidConvolution`; None for other borders.
-
-        Args:
-            b: `[*batch, *domain.shape]`.
-            damping: D on the half spectrum `[N, M//2 + 1]` of `torus`.
-            tolerance: As in `solve_normal`, for the preconditioned residual.
-            max_iterations: As in `solve_normal`.
-        """
-        if self.valid is None:
-            return None
-        return self.valid.solve_filtered(
-            b, damping, tolerance=tolerance, max_iterations=max_iterations
         )
 
     def _as_separable(self) -> Separable | None:

@@ -76,9 +76,7 @@ class ValidConvolution(LinearOperator):
         tolerance: float | None = None,
         max_iterations: int | None = None,
     ) -> Tensor:
-        """Return (AᴴA + ρI)⁻¹ b by `solve_filtered`."""
-        if b.is_complex():
-            return super().solve_normal(b, rho, tolerance=tolerance, max_iterations=max_iterations)
+        """Return (AᴴA + ρI)⁻¹ b of a real b, for ρ > 0, by `solve_filtered`."""
         damping = per_image(rho, self.domain.ndim)
         return self.solve_filtered(b, damping, tolerance=tolerance, max_iterations=max_iterations)
 

@@ -65,8 +65,8 @@ class CommonOptions:
     sigma: Annotated[
         str | None,
         typer.Option(
-            help="Noise of the input: a standard deviation, or `auto` to estimate it; of mri a share "
-            "of the image's 99th percentile, of ct in line integrals.",
+            help="Noise of the input: a standard deviation, or `auto` to estimate it; of mri a "
+            "share of the image's 99th percentile, of ct in line integrals.",
         ),
     ] = None
     sigma_range: Annotated[

@@ -303,9 +303,11 @@ def _print_result(result: Result, common: CommonOptions) -> None:
     for note in result.notes:
         typer.echo(f"{record['input']}: {note}")
     fits = "consistent" if result.consistent else "NOT CONSISTENT"
+    evaluations = record["evaluations"]
     typer.echo(
         f"{record['input']} -> {record['output']}  {record['width']}x{record['height']}, "
-        f"{record['method']}, {record['evaluations']} evaluation{'s' * (record['evaluations'] != 1)}, {record['seconds']:.1f} s, "
+        f"{record['method']}, {evaluations} evaluation{'s' * (evaluations != 1)}, "
+        f"{record['seconds']:.1f} s, "
         f"{fits} with the input (residual {record['residual']:.2g})"
     )
     for name, scores in ((record["method"], record["metrics"]), ("", record["baseline"])):

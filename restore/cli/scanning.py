@@ -64,7 +64,10 @@ def refuse_pictures(common: CommonOptions) -> None:
     if common.quality is not None:
         raise InputError("--quality: of JPEG, expected none for a scan")
     if common.sigma_range is not None:
-        raise InputError("--sigma-range: of pictures; expected --sigma as a share of the image's 99th percentile (mri) or in line integrals (ct)")
+        raise InputError(
+            "--sigma-range: of pictures; expected --sigma as a share of the image's 99th percentile "
+            "(mri) or in line integrals (ct)"
+        )
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from operators import Blur, ConvergenceError, LinearOperator, Resize
 from operators.cg import conjugate_gradient
+from operators.valid_blur import ValidConvolution
 from restore.problem import Problem
 
 # Stands for the noise of a measurement that has less: it keeps the iterations few.
@@ -103,7 +104,8 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
     operator, y = problem.operator, problem.y
     shape = operator.domain.shape
     # A periodic picture, of which this one may be a part.
-    height, width = operator.torus if isinstance(operator, Blur) else shape[1:]
+    valid = operator.valid if isinstance(operator, Blur) else None
+    height, width = shape[1:] if valid is None else valid.torus
     frequency, real = _frequencies(height, width)
     spectrum = y.var((-2, -1), correction=0).mean().cpu() / frequency.reciprocal().mean() / real
     rows, columns = kernel.shape
@@ -115,7 +117,7 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
         damping = (noise**2 / spectrum.clamp_min(1e-12)).to(y)
         try:
             return mean + _solved(
-                operator,
+                operator if valid is None else valid,
                 y - operator(mean),
                 gain.to(y),
                 damping,
@@ -138,13 +140,11 @@ def _solved(
     operator: LinearOperator, residual: Tensor, gain: Tensor, damping: Tensor, tolerance: float
 ) -> Tensor:
     """(AᴴA + D)⁻¹Aᴴ residual, D the filter `damping`; |k̂|² is `gain`."""
-    if isinstance(operator, Blur):
-        solved = operator.solve_filtered(
+    if isinstance(operator, ValidConvolution):
+        return operator.solve_filtered(
             operator.adjoint(residual), damping,
             tolerance=tolerance, max_iterations=WIENER_ITERATIONS,
         )  # fmt: skip
-        if solved is not None:
-            return solved
     size = operator.domain.shape[1:]
     # x = P u with the filter P = (|k̂|² + D)^-½, which makes the system nearly the identity.
     precondition = (gain + damping).rsqrt()

@@ -191,18 +191,19 @@ def test_a_valid_blur_is_solved_with_any_filter(kernel: str) -> None:
         taps = torch.rand(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         taps = torch.outer(taps[:, 0], taps[0]) if kernel == "separable" else taps
         blur = Blur(shape, taps / taps.sum(), "valid", dtype=torch.float64)
-        size = blur.torus
+        valid = blur.valid
+        assert valid is not None
+        size = valid.torus
         assert all(whole >= side for whole, side in zip(size, shape[1:], strict=True))
         damping = torch.rand(size[0], size[1] // 2 + 1, dtype=torch.float64) + 0.01
         # A filter of real pictures: the first and the middle column are those of even functions.
         damping = torch.fft.rfft2(torch.fft.irfft2(damping, s=size)).real
         b = torch.randn(2, *shape, dtype=torch.float64)
-        x = blur.solve_filtered(b, damping, tolerance=1e-10)
-        assert x is not None
+        x = valid.solve_filtered(b, damping, tolerance=1e-10)
         torch.testing.assert_close(x, _least_on_torus(blur, damping, b), rtol=0, atol=1e-6)
         by_number = blur.solve_normal(b, 0.02, tolerance=1e-10)
         torch.testing.assert_close(blur.normal(by_number) + 0.02 * by_number, b, rtol=0, atol=1e-7)
-    assert Blur(shape, taps, "zero").solve_filtered(b, damping) is None
+    assert Blur(shape, taps, "zero").valid is None
 
 
 @pytest.mark.parametrize("device_reads", [True, False])
@@ -261,7 +262,8 @@ def test_a_loose_tolerance_still_solves_the_border() -> None:
 def _least_on_torus(blur: Blur, damping: Tensor, b: Tensor) -> Tensor:
     """The x part of the solution z of (RᵀAᴴAR + D) z = Rᵀb, R z being the picture in the corner."""
     height, width = blur.domain.shape[1:]
-    size = blur.torus
+    assert blur.valid is not None
+    size = blur.valid.torus
     unit = torch.eye(size[0] * size[1], dtype=b.dtype).reshape(-1, *size)
     corner = unit[:, None, :height, :width].expand(-1, blur.domain.shape[0], -1, -1)
     matrix = torch.fft.irfft2(damping * torch.fft.rfft2(unit), s=size)
