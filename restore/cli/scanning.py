@@ -65,8 +65,8 @@ def refuse_pictures(common: CommonOptions) -> None:
         raise InputError("--quality: of JPEG, expected none for a scan")
     if common.sigma_range is not None:
         raise InputError(
-            "--sigma-range: of pictures; expected --sigma as a share of the image's 99th percentile "
-            "(mri) or in line integrals (ct)"
+            "--sigma-range: of pictures; expected --sigma as a share of the image's 99th "
+            "percentile (mri) or in line integrals (ct)"
         )
 
 
