@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from operators import ParallelBeamCT
+from restore.ct.counts import binned
 from restore.ct.fbp import parallel_fbp
 from restore.ct.redundancy import Arc
 
@@ -87,9 +88,7 @@ class _Residual:
         views, detectors = sinogram.shape[-2:]
         self.factor = max(1, detectors // _CELLS)
         kept = torch.arange(0, views, max(1, views // _VIEWS))
-        whole = detectors // self.factor * self.factor
-        line = sinogram[len(sinogram) // 2].index_select(0, kept)[:, :whole]
-        self.line = line.reshape(len(kept), -1, self.factor).mean(-1)
+        self.line = binned(sinogram[len(sinogram) // 2].index_select(0, kept), self.factor)
         self.angles = angles.index_select(0, kept)
         self.known: dict[float, float] = {}
 

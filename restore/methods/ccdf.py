@@ -16,9 +16,8 @@ from restore.methods.base import (
     check_positive,
     check_unit,
     start_from,
-    uniform,
 )
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import damped_pinv, estimate
 from restore.methods.matrix_free import norm_of
 from restore.methods.predictor_corrector import (
     Consistency,
@@ -159,12 +158,8 @@ class CCDF(Method):
         return self._sampler().descend(prior, x, sigmas, self._pulled(problem), noise, on_step)
 
     def _estimate(self, problem: Problem, centre: float) -> Tensor:
-        operator, y = problem.operator, problem.y
-        rho = (self.rcond * norm_of(operator)).square()
-        rho = rho.clamp_min((problem.noise_std / PIXEL_STD) ** 2)
-        space = operator.domain
-        flat = y.new_full((problem.batch, *space.shape), uniform(space, centre), dtype=space.dtype)
-        return flat + damped_pinv(operator, y - operator(flat), rho)
+        rho = (self.rcond * norm_of(problem.operator)).square()
+        return estimate(problem, centre, rho.clamp_min((problem.noise_std / PIXEL_STD) ** 2))
 
     def _pulled(self, problem: Problem) -> Consistency:
         operator, y = problem.operator, problem.y

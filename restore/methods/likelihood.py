@@ -6,6 +6,8 @@ from torch import Tensor
 
 from operators import LinearOperator
 from operators.svd import per_image
+from restore.methods.base import uniform
+from restore.problem import Problem
 
 
 def damped_pinv(
@@ -37,3 +39,11 @@ def damped_pinv(
         return operator.solve_normal(operator.adjoint(y), rho, tolerance=tolerance)
     s = svd.singular_values
     return svd.v(s / (s.square() + per_image(rho, svd.right.domain.ndim)) * svd.ut(y))
+
+
+def estimate(problem: Problem, centre: float, rho: float | Tensor) -> Tensor:
+    """Return c + Aᴴ(AAᴴ + ρI)⁻¹ (y - A c), [B, *domain.shape], c being `centre` in every pixel."""
+    operator, y = problem.operator, problem.y
+    space = operator.domain
+    flat = y.new_full((problem.batch, *space.shape), uniform(space, centre), dtype=space.dtype)
+    return flat + damped_pinv(operator, y - operator(flat), rho)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import Method, StepCallback, check_positive, descend, start_from, uniform
-from restore.methods.likelihood import damped_pinv
+from restore.methods.base import Method, StepCallback, check_positive, descend, start_from
+from restore.methods.likelihood import estimate
 from restore.methods.matrix_free import reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -96,19 +96,11 @@ class REDDiff(Method):
             return adam.value if lower == 0 else adam.value.add(noise(mu), alpha=lower)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
-        start = self._estimate(problem, prior.centre) if self.start is None else self.start
+        rho = reachable(operator)((2 * problem.noise_std) ** 2)
+        start = estimate(problem, prior.centre, rho) if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], noise)
         adam = _Adam(start.expand_as(x), self.rate)
         return descend(prior, x, sigmas, step, on_step)
-
-    @staticmethod
-    def _estimate(problem: Problem, centre: float) -> Tensor:
-        space = problem.operator.domain
-        shape = (problem.batch, *space.shape)
-        grey = problem.y.new_full(shape, uniform(space, centre), dtype=space.dtype)
-        rest = problem.y - problem.operator(grey)
-        rho = reachable(problem.operator)((2 * problem.noise_std) ** 2)
-        return grey + damped_pinv(problem.operator, rest, rho)
 
 
 class _Adam:
