@@ -293,8 +293,8 @@ would gain 1.7 dB for DDRM and 0.8 for ScoreSDE and SNIPS at 100 evaluations, an
 than the posterior does and loses less so. With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the
 residual of directions that are noisier than x is then not used.
 
-From noise of the prior's largest level, σ = 50, as **published** budgets begin, nearly every method
-is worse than with 20 evaluations from an estimate. That is the prior's: it has learnt patches, and
+From noise of the prior's largest level, σ = 50, as **published** budgets begin, most methods
+are worse than with 20 evaluations from an estimate. That is the prior's: it has learnt patches, and
 what it makes of such noise is texture, which the measurement holds together only in part; samples
 are drawn with that texture, and Langevin steps have more of it the longer they run. `daps` with
 `spread` 1, as in its paper, triples the contrast of what is not measured; the verbs take 0.3.
