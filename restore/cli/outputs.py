@@ -77,7 +77,9 @@ def check_files(
     written: list[tuple[Path | str, Path]] = [(job.source, f) for job in jobs for f in job.files]
     if report is not None:
         written.append(("--report", report))
-    kept = [*(job.source for job in jobs), *read]
+    # A folder of slices is one input.
+    folders = (job.source for job in jobs if job.source.is_dir())
+    kept = [*(job.source for job in jobs), *(f for d in folders for f in d.iterdir()), *read]
     if config is not None and any(_is_own_sidecar(config, job.output) for job in jobs):
         kept.remove(config)
     check_written(written, kept)

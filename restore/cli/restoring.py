@@ -233,8 +233,10 @@ def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) ->
     check_written([("--output", output), ("--output", sidecar)], read)
     check_place(output)
     for file in (output, sidecar):
-        if not gives_way(file, output):
-            may_write(file, overwrite=overwrite)
+        if not gives_way(file, output) and not may_write(
+            file, overwrite=overwrite, skip_existing=True
+        ):
+            raise InputError(f"{file}: exists already, expected --overwrite")
 
 
 def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> list[Path]:

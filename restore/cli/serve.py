@@ -30,11 +30,13 @@ def serve(
         ),
     ] = None,
     max_upload: Annotated[
-        float, typer.Option(min=0.001, help="Of one file, in megabytes.", metavar="MB")
+        float, typer.Option(min=0.001, max=1e6, help="Of one file, in megabytes.", metavar="MB")
     ] = 50.0,
     max_megapixels: Annotated[
         float,
-        typer.Option(min=0.001, help="Of a result, times its samples, in millions of pixels."),
+        typer.Option(
+            min=0.001, max=1e6, help="Of a result, times its samples, in millions of pixels."
+        ),
     ] = 25.0,
     max_waiting: Annotated[
         int, typer.Option(min=0, max=32, help="Runs that wait behind the one that is done.")

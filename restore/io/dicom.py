@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -252,14 +253,14 @@ def write_dicom(
     low, high = float(volume.min()), float(volume.max())
     spacing = spacing or _spacing_of(source)
     placement = placement or _following(source, len(volume), spacing[2])
-    with warnings.catch_warnings():
+    # Every slice or none: they are renamed at the end.
+    with ExitStack() as files, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the source says of the patient
         for number, (target, values) in enumerate(zip(paths, volume, strict=True)):
             dataset = _derived(values, (low, high), modality, spacing, source, placement, number)
             dataset.SeriesInstanceUID = series
             dataset.SeriesDescription = description[:64]
-            with atomic_path(target) as temporary:
-                dataset.save_as(temporary, enforce_file_format=True)
+            dataset.save_as(files.enter_context(atomic_path(target)), enforce_file_format=True)
     return list(paths)
 
 

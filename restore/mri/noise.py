@@ -39,12 +39,6 @@ def whitened_noise(covariance: Tensor) -> float:
     return math.sqrt(float(covariance.diagonal().real.mean()) / 2)
 
 
-def covariance_of(noise: Tensor) -> Tensor:
-    """Return the covariance [coils, coils] of noise [coils, samples] of a scan without signal."""
-    centred = noise - noise.mean(-1, keepdim=True)
-    return centred @ centred.mH / (noise.shape[-1] - 1)
-
-
 def _outer(samples: Tensor, radius: Tensor) -> float:
     """Of samples [..., N] at a distance [N] from DC."""
     # By sorting: `quantile` takes no more than 2^24 numbers.

@@ -59,7 +59,7 @@ class Ct(ScanTask[CtSettings]):
         "default": Preset("pnp", {"steps": 20}),
         "best": Preset("pnp", {"steps": 40}),
     }
-    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25}}
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25, "sigma_max": 0.2}}
     sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=4)
     classical: ClassVar[tuple[str, ...]] = ("fbp", "sirt", "tv", "cg")
     settings: ClassVar[type[CtSettings]] = CtSettings

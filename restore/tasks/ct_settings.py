@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import PositiveInt, field_validator
 
 from restore.tasks.settings import RunSettings
 
@@ -30,10 +30,10 @@ class CtSettings(RunSettings):
     center: str | None = None
     photons: float | None = None
     slice: str = "all"
-    views: int | None = None
-    size: tuple[int, int] | None = None
+    views: PositiveInt | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None
     pixel_size: float | None = None
-    bin: int = 1
+    bin: PositiveInt = 1
     rings: bool = False
     key: str | None = None
     mu_water: float = MU_WATER

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from restore.errors import InputError
@@ -40,8 +41,8 @@ class GridSettings(RunSettings):
     """
 
     sampler: str = "heun"
-    grid: tuple[int, int] = (1, 1)
-    size: tuple[int, int] = (64, 64)
+    grid: tuple[PositiveInt, PositiveInt] = (1, 1)
+    size: tuple[PositiveInt, PositiveInt] = (64, 64)
 
 
 class GridSampler:

@@ -72,7 +72,7 @@ class Mri(ScanTask[MriSettings]):
         "default": Preset("pnp", {"steps": 30}),
         "best": Preset("pnp", {"steps": 100}),
     }
-    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25}}
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25, "sigma_max": 0.2}}
     # Of the samplers the one whose spread is about its error, with or without an SVD.
     sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=8)
     classical: ClassVar[tuple[str, ...]] = ("zero-filled", "cg-sense", "l1-wavelet", "tv")

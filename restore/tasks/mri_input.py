@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import PositiveInt, field_validator
 from torch import Tensor
 
 from operators.fourier import centred_fft
@@ -43,7 +43,7 @@ class MriSettings(RunSettings):
     model: str = "brain"
     maps: Path | None = None
     calib: Literal["espirit"] = "espirit"
-    calib_size: int = 24
+    calib_size: PositiveInt = 24
     mask: str | None = None
     acceleration: float | None = None
     center_fraction: float = 0.08
@@ -52,8 +52,8 @@ class MriSettings(RunSettings):
     dc: Literal["centre", "corner"] = "centre"
     traj: Path | None = None
     dcf: Path | None = None
-    size: tuple[int, int] | None = None
-    coils: int | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    coils: PositiveInt | None = None
     save_complex: bool = False
 
     @field_validator("acceleration")

@@ -29,6 +29,17 @@ class Sample(Task):
     sampling = Preset("ilvr")
     tuned = {"ilvr": {"phi": "resize", "factor": 8.0}}
 
+    def check(self, settings: Settings) -> None:
+        """Refuse what would take the guide's place, or says nothing here.
+
+        Raises:
+            InputError: likewise.
+        """
+        if settings.init is not None:
+            raise InputError("--init: the guide is what is begun from; expected none")
+        if settings.sigma:  # a sidecar says 0
+            raise InputError("--sigma: nothing is measured; expected none")
+
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """A mask of zeros; the start, which is the reference of ILVR, is the guide."""
         guide = pixels_of(picture, device)

@@ -7,6 +7,7 @@ reconstructions beside the sampling methods, samples with the map of their stand
 from __future__ import annotations
 
 import dataclasses
+import glob
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -143,6 +144,12 @@ class ScanTask(ABC, Generic[S]):
         files = [output.with_suffix(".png")] if kind != ".png" else []
         if settings.samples and settings.save_std and kind not in (".npy", ".png"):
             files.append(output.with_name(f"{output.stem}_std{output.suffix}"))
+        # Slices of a series that are there; how many will be written is not known before.
+        if kind == ".dcm":
+            stem = output.stem
+            stems = [stem, f"{stem}_std", *(f"{stem}_{i}" for i in range(settings.samples or 0))]
+            for each in map(glob.escape, stems):
+                files += sorted(output.parent.glob(f"{each}_slice[0-9]*{output.suffix}"))
         return files
 
     def write_extra(

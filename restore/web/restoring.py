@@ -15,6 +15,7 @@ from restore.io.mask import read_mask
 from restore.io.picture import read_picture
 from restore.tasks.photo import Restorer
 from restore.tasks.registry import TASKS
+from restore.tasks.run import choose_preset
 from restore.tasks.settings import Settings
 from restore.tasks.super_resolve import DEFAULT_SCALE
 from restore.web.choices import settings_of
@@ -161,6 +162,6 @@ def _check_header(service: Service, source: Path) -> None:
 def _check_size(service: Service, source: Path, settings: Settings, verb: str) -> None:
     picture = read_picture(source)
     scale = (settings.scale or DEFAULT_SCALE) if verb == "super-resolve" else 1.0
-    preset = TASKS[verb].presets[settings.preset]
-    samples = settings.samples or preset.average
+    task = TASKS[verb]
+    samples = settings.samples or choose_preset(task.presets, task.sampling, settings).average
     service.limits.check(round(picture.width * scale), round(picture.height * scale), samples)

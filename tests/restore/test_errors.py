@@ -21,4 +21,4 @@ def test_nothing_known_is_said():
 
 
 def test_a_refusal_is_one_line():
-    assert str(InputError("a\nb  c")) == "a b c"
+    assert str(InputError("my  photo.png: a\nb")) == "my  photo.png: a b"

@@ -193,6 +193,37 @@ def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: P
     assert np.allclose(slices[0].ImageOrientationPatient, [-1, 0, 0, 0, 1, 0])
 
 
+def test_slices_of_a_series_replace_no_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.stack([phantom()] * 3))
+    common = (tmp_path / "in.npy", "--simulate", "--views", 8, "--pixel-size", 1, "-m", "fbp")
+    (tmp_path / "out_slice1.dcm").write_text("another's")
+    refused = run(*common, "-o", tmp_path / "out.dcm")
+    assert refused.exit_code == 2
+    assert "out_slice1.dcm: exists already" in refused.output
+    assert (tmp_path / "out_slice1.dcm").read_text() == "another's"
+    folder = tmp_path / "series"
+    record(*common, "-o", folder / "v.dcm")
+    (folder / "v.dcm").rename(folder / "w.dcm")
+    for path in folder.iterdir():
+        if path.suffix != ".dcm":
+            path.unlink()
+    given = ("--simulate", "--views", 8, "-m", "fbp", "--overwrite", "-o", folder / "v.dcm")
+    refused = run(folder, *given)
+    assert refused.exit_code == 2
+    assert "is an input" in refused.output
+
+
+@pytest.mark.parametrize("wrong", [{"views": 0}, {"bin": 0}, {"size": [0, 8]}, {"views": -3}])
+def test_numbers_of_a_config_file_are_checked(
+    tmp_path: Path, sinogram: Path, wrong: dict[str, object]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(wrong))
+    refused = run(sinogram, "--config", tmp_path / "config.json", "-o", tmp_path / "out.npy")
+    assert refused.exit_code == 2
+    assert next(iter(wrong)) in refused.output
+    assert len(refused.output.splitlines()) == 1
+
+
 def test_the_picture_to_look_at_replaces_no_file(tmp_path: Path) -> None:
     source = tmp_path / "head.png"
     Image.fromarray((phantom() * 5000).astype(np.uint8)).save(source)

@@ -84,6 +84,8 @@ class TestSample:
             (("--guide", "text.png"), "text.png:"),
             (("--guide", "photo.png", "--size", "x"), "--size x: expected WIDTHxHEIGHT"),
             (("--guide", "photo.png", "--simulate"), "--simulate: nothing is measured"),
+            (("--guide", "photo.png", "--init", "photo.png"), "--init: the guide is"),
+            (("--guide", "photo.png", "--sigma", "0.1"), "--sigma: nothing is measured"),
             (("--guide", "photo.png", "-m", "ddrm"), "not for sample; expected one of"),
             (("--guide", "photo.png", "--set", "factor=0.5"), "factor is 0.5"),
         ],
