@@ -216,7 +216,8 @@ class Comparison:
             return read_back(path, pixels, problem, 1.0)
 
         written = kept(best)
-        if (instead := mended(best, case.measurement, written)) is not None:
+        instead = None if method in CLASSICAL else mended(best, case.measurement, written)
+        if instead is not None:
             written = kept(instead)
         spread = None
         if len(x) > 1:

@@ -34,7 +34,7 @@ from restore.solve import solve
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.opened import OpenModel
-from restore.tasks.run import TILE, TILE_PIXELS, Result, choose_preset
+from restore.tasks.run import TILE, TILE_PIXELS, Result, choose_preset, memory_errors
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Preset
@@ -213,10 +213,11 @@ class Scanner(Generic[S]):
             if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
                 scan = self.task.factorised(scan, on_step)
             try:
-                x = solve(
-                    scan.problem, prior, method, seed=self.settings.seed, samples=count,
-                    batch_size=self.settings.batch_size, on_step=on_step, **parameters,
-                )  # fmt: skip
+                with memory_errors(source):
+                    x = solve(
+                        scan.problem, prior, method, seed=self.settings.seed, samples=count,
+                        batch_size=self.settings.batch_size, on_step=on_step, **parameters,
+                    )  # fmt: skip
             except ValueError as error:
                 raise InputError(f"{source}: {error}") from error
 

@@ -193,6 +193,24 @@ def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: P
     assert np.allclose(slices[0].ImageOrientationPatient, [-1, 0, 0, 0, 1, 0])
 
 
+def test_a_dry_run_refuses_what_is_not_there(tmp_path: Path) -> None:
+    refused = run(tmp_path / "nothing.npy", "--dry-run")
+    assert refused.exit_code == 2
+    assert "nothing.npy: no such file" in refused.output
+
+
+def test_memory_that_runs_out_is_one_line(
+    tmp_path: Path, sinogram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("restore.tasks.scan.solve", full)
+    refused = run(sinogram, "-o", tmp_path / "out.npy")
+    assert refused.exit_code == 2
+    assert "scan.npy: out of memory; expected more of it" in refused.output
+
+
 def test_slices_of_a_series_replace_no_file(tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.stack([phantom()] * 3))
     common = (tmp_path / "in.npy", "--simulate", "--views", 8, "--pixel-size", 1, "-m", "fbp")
