@@ -19,7 +19,8 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+        first, *rest = message.splitlines() or [""]
+        super().__init__(" ".join([first, *(line.strip() for line in rest)]))
 
 
 def expected_one_of(known: Iterable[str], found: str) -> str:
