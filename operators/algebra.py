@@ -13,7 +13,7 @@ from operators.colorize import Colorize
 from operators.diagonal import Diagonal
 from operators.identity import Identity
 from operators.space import ShapeError, shape_text
-from operators.svd import NoFastSVD, ThinSVD
+from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 
 if TYPE_CHECKING:
     from operators.separable import Separable
@@ -298,8 +298,7 @@ class Composition(LinearOperator):
                 return _inherited(svd, factors[:position], factors[position + 1 :])
         raise NoFastSVD(
             f"{self.name}: the composition has no fast SVD, since neither factor is orthogonal "
-            "(up to a scale) on the side of the other. Use pinv(y) or solve_normal(b, rho), which "
-            "then run by conjugate gradients, or a method that needs the adjoint only"
+            f"(up to a scale) on the side of the other. {INSTEAD}"
         )
 
 

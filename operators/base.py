@@ -12,7 +12,7 @@ from torch import Tensor
 from operators.cg import conjugate_gradient
 from operators.circulant import inverse_filter, normal_spectrum
 from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, shape_text
-from operators.svd import NoFastSVD, ThinSVD, per_image
+from operators.svd import INSTEAD, NoFastSVD, ThinSVD, per_image
 
 if TYPE_CHECKING:
     from typing import Self
@@ -250,10 +250,7 @@ class LinearOperator(abc.ABC):
             raise
 
     def _factorise(self) -> ThinSVD:
-        raise NoFastSVD(
-            f"{self.name}: no fast SVD. Use pinv(y) or solve_normal(b, rho), which then run by "
-            "conjugate gradients, or a method that needs the adjoint only"
-        )
+        raise NoFastSVD(f"{self.name}: no fast SVD. {INSTEAD}")
 
     def with_svd(self, svd: ThinSVD) -> Self:
         """Return the same operator with an SVD that was computed elsewhere."""

@@ -16,7 +16,7 @@ from operators.convolution import (
 from operators.line_convolution import LineConvolution
 from operators.separable import Separable
 from operators.space import Space, picture_shape, shape_text
-from operators.svd import NoFastSVD, ThinSVD
+from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 from operators.valid_blur import ValidConvolution
 
 BORDERS = ("reflect", "replicate", "zero", "circular", "valid")
@@ -141,11 +141,11 @@ class Blur(LinearOperator):
             return None
         if isinstance(self._engine, ValidConvolution):
             return self._engine
+        return self._once("_valid", self._by_fft)
+
+    def _by_fft(self) -> ValidConvolution:
         shape = picture_shape("Blur", self.domain.shape)
-        return self._once(
-            "_valid",
-            lambda: ValidConvolution(shape, self.kernel, self.domain.dtype, self.device),
-        )
+        return ValidConvolution(shape, self.kernel, self.domain.dtype, self.device)
 
     def _as_separable(self) -> Separable | None:
         lines = _separated(self.kernel, self._tolerance)
@@ -176,8 +176,7 @@ class Blur(LinearOperator):
             raise NoFastSVD(
                 f"Blur: no fast SVD for this kernel with the border {self.border!r}. There is one "
                 'with the border "circular", for separable kernels, and for symmetric kernels with '
-                'the border "reflect". Use pinv(y) or solve_normal(b, rho), which then run by '
-                "conjugate gradients, or a method that needs the adjoint only"
+                f'the border "reflect". {INSTEAD}'
             )
         return self._engine.svd()
 

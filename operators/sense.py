@@ -11,7 +11,7 @@ from operators.base import LinearOperator
 from operators.fourier import centred_fft, centred_ifft, complex_space
 from operators.mask import Mask
 from operators.space import ShapeError, Space, shape_text
-from operators.svd import NoFastSVD, ThinSVD
+from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 
 # Images that are multiplied at once.
 _COLUMNS = 8
@@ -106,13 +106,11 @@ class SenseMRI(LinearOperator):
     def _factorise(self) -> ThinSVD:
         if self._lines is None:
             raise NoFastSVD(
-                "SenseMRI: no fast SVD, since the mask is not one of whole lines. Use pinv(y) or "
-                "solve_normal(b, rho), which then run by conjugate gradients, or a method that "
-                "needs the adjoint only"
+                f"SenseMRI: no fast SVD, since the mask is not one of whole lines. {INSTEAD}"
             )
         axis, kept = self._lines
         if not len(kept):
-            raise NoFastSVD("SenseMRI: no SVD, since the mask keeps no line")
+            raise NoFastSVD(f"SenseMRI: no SVD, since the mask keeps no line. {INSTEAD}")
         sets, coils, number = *self._maps.shape[-4:-2], len(kept)
         maps, sampled = self._maps, self._sampling.mask
         if axis == 0:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from operators.base import LinearOperator
 
 
+INSTEAD = (
+    "Use pinv(y) or solve_normal(b, rho), which then run by conjugate gradients, or a method that "
+    "needs the adjoint only"
+)
+
+
 class NoFastSVD(NotImplementedError):
     """An operator has no fast SVD; the text names it and what to use instead."""
 

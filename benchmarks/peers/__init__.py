@@ -19,6 +19,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,9 @@ class Peer(Method):
 
     steps: int = 100
 
+    # Whether it differentiates one norm of the whole batch, so that pictures depend on each other.
+    alone: ClassVar[bool] = False
+
     @abstractmethod
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
         """One sample for each measurement, with the random numbers of `_random`."""
@@ -57,6 +61,12 @@ class Peer(Method):
         noise: Noise,
         on_step: StepCallback | None = None,
     ) -> Tensor:
-        """One sample for each measurement."""
+        """One sample for each measurement.
+
+        Raises:
+            ValueError: if it takes one picture at a time and there are more.
+        """
+        if self.alone and problem.batch != 1:
+            raise ValueError(f"{self.title} takes one picture at a time: --batch-size 1")
         with self._random(problem, noise):
             return self._sample(problem, prior, on_step)

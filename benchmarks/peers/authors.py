@@ -44,6 +44,7 @@ from restore.problem import Problem
 
 VARIABLE = "AUTHORS"
 TIMESTEPS = 1000
+DPS_CODE = "DPS2022/diffusion-posterior-sampling"
 # SNIPS's matrices have the side of the picture's values: a few of 4096² are 64 MiB each.
 MOST_VALUES = 4096
 # What the files import and the samplers do not use.
@@ -100,6 +101,7 @@ def _imported(path: Path, name: str) -> Any:
     for stub in ("tqdm", "tqdm.auto"):
         vars(stubs[stub])["tqdm"] = _Silent
     vars(stubs["motionblur.motionblur"])["Kernel"] = object
+    vars(stubs["torchvision"])["torch"] = torch
     clone = path.parents[name.count("/")]
     before = dict(sys.modules)
     sys.modules.update(stubs)
@@ -277,12 +279,25 @@ class DDNM(OnTimesteps):
         return (basis.V(x.to(problem.y)).unflatten(1, shape) + 1) / 2
 
 
+def dps_sampler(timesteps: str, *, clip: bool) -> Any:
+    """The sampler of DPS's authors on so many timesteps (or "ddimN"), with fixed variance."""
+    code = load(DPS_CODE, "guided_diffusion/gaussian_diffusion.py")
+    return code.create_sampler(
+        sampler="ddpm",
+        steps=TIMESTEPS,
+        noise_schedule="linear",
+        model_mean_type="epsilon",
+        model_var_type="fixed_small",
+        dynamic_threshold=False,
+        clip_denoised=clip,
+        rescale_timesteps=False,
+        timestep_respacing=timesteps,
+    )
+
+
 @dataclass(frozen=True)
 class DPS(OnTimesteps):
-    """Their sampler "ddpm" with their conditioning "ps", which has no use for σ_y.
-
-    One picture at a time: the norm that it differentiates is that of the whole batch.
-    """
+    """Their sampler "ddpm" with their conditioning "ps", which has no use for σ_y."""
 
     steps: int = 1000
     scale: float = 0.3
@@ -292,29 +307,10 @@ class DPS(OnTimesteps):
     title: ClassVar[str] = "DPS of its authors"
     reference: ClassVar[str] = "https://github.com/DPS2022/diffusion-posterior-sampling"
     needs: ClassVar[tuple[str, ...]] = ("adjoint", "gradient")
+    alone: ClassVar[bool] = True
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
-        """One sample.
-
-        Raises:
-            ValueError: if there is more than one measurement.
-        """
-        repository = "DPS2022/diffusion-posterior-sampling"
-        code = load(repository, "guided_diffusion/gaussian_diffusion.py")
-        conditions = load(repository, "guided_diffusion/condition_methods.py")
-        if problem.batch != 1:
-            raise ValueError("the authors' DPS takes one picture at a time: --batch-size 1")
-        sampler = code.create_sampler(
-            sampler="ddpm",
-            steps=TIMESTEPS,
-            noise_schedule="linear",
-            model_mean_type="epsilon",
-            model_var_type="fixed_small",
-            dynamic_threshold=False,
-            clip_denoised=self.clip,
-            rescale_timesteps=False,
-            timestep_respacing=str(self.steps),
-        )
+        conditions = load(DPS_CODE, "guided_diffusion/condition_methods.py")
         condition = conditions.get_conditioning_method(
             "ps",
             SimpleNamespace(forward=lambda x, **_: problem.operator(x)),
@@ -322,7 +318,7 @@ class DPS(OnTimesteps):
             scale=self.scale,
         )
         with torch.enable_grad():
-            x = sampler.p_sample_loop(
+            x = dps_sampler(str(self.steps), clip=self.clip).p_sample_loop(
                 network(prior, self.steps, on_step),
                 _begin(problem),
                 _centred(problem),

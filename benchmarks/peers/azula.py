@@ -56,17 +56,16 @@ def _begin(problem: Problem, prior: Denoiser) -> Tensor:
 
 @dataclass(frozen=True)
 class DPS(_Peer):
-    """Its DPS. One picture at a time: the norm that it differentiates is that of the batch."""
+    """Its DPS."""
 
     steps: int = 1000
     zeta: float = 0.3
 
     name: ClassVar[str] = "azula:dps"
     title: ClassVar[str] = "DPS of azula"
+    alone: ClassVar[bool] = True
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
-        if problem.batch != 1:
-            raise ValueError("azula's DPS takes one picture at a time: --batch-size 1")
         denoiser = _Denoiser(prior, on_step, self.steps)
         sampler = azula.guidance.DPSSampler(
             denoiser, problem.y, problem.operator, self.zeta, steps=self.steps, silent=True

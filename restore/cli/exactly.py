@@ -115,12 +115,12 @@ def _method(
     from restore.solve import made_method
 
     try:
-        find_method(name)
+        cls = find_method(name)
     except ValueError as error:
         raise InputError(f"--method {name}: {error}") from error
     given = dict(parameters) if steps is None else {"steps": steps, **parameters}
     try:
-        method = made_method(name, given)
+        method = made_method(cls, given)
         return method if "steps" in given or budget is None else method.within(budget)
     except (TypeError, ValueError) as error:
         return error

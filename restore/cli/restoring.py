@@ -227,15 +227,13 @@ def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) ->
     Raises:
         InputError: likewise.
     """
-    from restore.io.files import check_place, check_written, may_write, sidecar_path
+    from restore.io.files import check_place, check_written, is_there, sidecar_path
 
     sidecar = sidecar_path(output)
     check_written([("--output", output), ("--output", sidecar)], read)
     check_place(output)
     for file in (output, sidecar):
-        if not gives_way(file, output) and not may_write(
-            file, overwrite=overwrite, skip_existing=True
-        ):
+        if is_there(file) and not overwrite and not gives_way(file, output):
             raise InputError(f"{file}: exists already, expected --overwrite")
 
 

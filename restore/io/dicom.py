@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -246,10 +247,7 @@ def write_dicom(
     from pydicom.uid import generate_uid
 
     series = generate_uid()
-    paths: Sequence[Path] = [
-        path if i == 0 else path.with_name(f"{path.stem}_slice{i}{path.suffix}")
-        for i in range(len(volume))
-    ]
+    paths = [_slice_path(path, number) for number in range(len(volume))]
     low, high = float(volume.min()), float(volume.max())
     spacing = spacing or _spacing_of(source)
     placement = placement or _following(source, len(volume), spacing[2])
@@ -261,7 +259,17 @@ def write_dicom(
             dataset.SeriesInstanceUID = series
             dataset.SeriesDescription = description[:64]
             dataset.save_as(files.enter_context(atomic_path(target)), enforce_file_format=True)
-    return list(paths)
+    return paths
+
+
+def _slice_path(first: Path, number: int | str) -> Path:
+    return first.with_name(f"{first.stem}_slice{number}{first.suffix}") if number else first
+
+
+def slices_after(first: Path) -> list[Path]:
+    """The files that are there of a series whose first slice is, or would be, `first`."""
+    pattern = _slice_path(Path(glob.escape(first.name)), "[0-9]*").name
+    return sorted(first.parent.glob(pattern))
 
 
 def _derived(

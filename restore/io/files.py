@@ -167,18 +167,26 @@ def may_write(path: Path, *, overwrite: bool = False, skip_existing: bool = Fals
         InputError: it exists and neither overwriting nor skipping was asked for, or its name is
             none.
     """
-    try:
-        path.lstat()  # a link to nowhere is there too
-        exists = True
-    except (FileNotFoundError, NotADirectoryError):
-        exists = False
-    except OSError as error:  # a name that is too long, say
-        raise InputError(f"{path}: {error.strerror}, expected a name that can be used") from error
-    if not exists or overwrite:
+    if not is_there(path) or overwrite:
         return True
     if skip_existing:
         return False
     raise InputError(f"{path}: exists already, expected --overwrite or --skip-existing")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file has this name; a link to nowhere is one too.
+
+    Raises:
+        InputError: the name cannot be used.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"{path}: {error.strerror}, expected a name that can be used") from error
+    return True
 
 
 def numbered(output: Path, samples: int) -> list[Path]:

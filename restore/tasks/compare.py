@@ -216,8 +216,7 @@ class Comparison:
             return read_back(path, pixels, problem, 1.0)
 
         written = kept(best)
-        instead = None if method in CLASSICAL else mended(best, case.measurement, written)
-        if instead is not None:
+        if (instead := mended(method, best, case.measurement, written)) is not None:
             written = kept(instead)
         spread = None
         if len(x) > 1:
@@ -256,7 +255,7 @@ class Comparison:
 
         def method(start: Tensor) -> Method:
             started = {"start": start} if "start" in parameters else {}
-            made = made_method(name, parameters | started)
+            made = made_method(cls, parameters | started)
             return made if budget is None else made.within(budget)
 
         run: dict[str, Any] = {

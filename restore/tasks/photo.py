@@ -127,9 +127,7 @@ class Restorer:
         further, spread = self._write_samples(output, x, write)
         notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
         written = read_back(output, best, problem, scale)
-        # A classical estimate is what it is.
-        instead = None if method in CLASSICAL else mended(best, case.measurement, written)
-        if instead is not None:
+        if (instead := mended(method, best, case.measurement, written)) is not None:
             write(output, instead)
             written = read_back(output, instead, problem, scale)
         files = [output, *further]

@@ -7,7 +7,6 @@ reconstructions beside the sampling methods, samples with the map of their stand
 from __future__ import annotations
 
 import dataclasses
-import glob
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.io.dicom import slices_after
 from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
 from restore.methods.base import StepCallback
 from restore.methods.registry import find_method
@@ -144,12 +144,10 @@ class ScanTask(ABC, Generic[S]):
         files = [output.with_suffix(".png")] if kind != ".png" else []
         if settings.samples and settings.save_std and kind not in (".npy", ".png"):
             files.append(output.with_name(f"{output.stem}_std{output.suffix}"))
-        # Slices of a series that are there; how many will be written is not known before.
-        if kind == ".dcm":
-            stem = output.stem
-            stems = [stem, f"{stem}_std", *(f"{stem}_{i}" for i in range(settings.samples or 0))]
-            for each in map(glob.escape, stems):
-                files += sorted(output.parent.glob(f"{each}_slice[0-9]*{output.suffix}"))
+        if kind == ".dcm":  # how many slices will be written is not known before
+            written = [output, *files, *numbered(output, settings.samples or 0)]
+            series = [file for file in written if file.suffix == output.suffix]
+            files += [there for first in series for there in slices_after(first)]
         return files
 
     def write_extra(

@@ -14,6 +14,7 @@ from restore.io.levels import FLOAT_BITS, as_written
 from restore.io.picture import output_format, read_picture
 from restore.problem import Problem
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
+from restore.tasks.classical import CLASSICAL
 from restore.tasks.deviation import as_array
 from restore.tasks.task import Measurement
 
@@ -55,11 +56,12 @@ def read_back(output: Path, best: Tensor, problem: Problem, scale: float) -> Wri
     return Written(pixels, rounding, certify(problem, x, rounding))
 
 
-def mended(best: Tensor, measurement: Measurement, written: Written) -> Tensor | None:
+def mended(method: str, best: Tensor, measurement: Measurement, written: Written) -> Tensor | None:
     """A picture near `best` [C, H, W] that stays consistent when it is written.
 
-    None where `best` does, or where the measurement knows of none.
+    None where `best` does, where it is a classical estimate, which is what it is, or where the
+    measurement knows of none.
     """
-    if written.certificate.consistent or measurement.mend is None:
+    if method in CLASSICAL or written.certificate.consistent or measurement.mend is None:
         return None
     return measurement.mend(best[None], written.rounding_std)[0]

@@ -1,14 +1,14 @@
 """Write dps.npz: runs of the authors' DPS on an analytic denoiser.
 
     git clone https://github.com/DPS2022/diffusion-posterior-sampling
-    python tests/reference/make_dps.py diffusion-posterior-sampling
+    AUTHORS=. PYTHONPATH=REPOSITORY python REPOSITORY/tests/reference/make_dps.py
 
 The stored file is from commit effbde7325b22ce8dc3e2c06c160c021e743a12d. The script runs the other
 repository's sampler ("ddpm", fixed small variance), its conditioning ("ps") and its operators, and
 contains none of their code. What it changes at run time:
 
 - torchvision, tqdm, matplotlib and motionblur, which are imported and not needed, are empty
-  modules;
+  modules (`benchmarks.peers.authors`);
 - `torch.randn_like` gives a stored noise picture. A step draws twice: for the sample, and for a
   noised measurement that this conditioning does not use.
 
@@ -20,8 +20,6 @@ in single precision.
 
 from __future__ import annotations
 
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +29,9 @@ from ddrm_cases import SHAPE, alphas_bar, mask
 from dps_cases import CASES, KEPT, STEPS, Case, epsilon
 from torch import Tensor
 
-TIMESTEPS = 1000
+from benchmarks.peers.authors import DPS_CODE, TIMESTEPS, dps_sampler, load
+
 FACTOR = 4
-
-
-def load(clone: Path) -> tuple[Any, Any, Any]:
-    """Import the sampler, the conditioning and the operators of the clone."""
-    empty = ("torchvision", "tqdm", "tqdm.auto", "matplotlib", "matplotlib.pyplot")
-    for name in (*empty, "motionblur", "motionblur.motionblur"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["torchvision"].torch = torch  # type: ignore[attr-defined]
-    sys.modules["motionblur.motionblur"].Kernel = object  # type: ignore[attr-defined]
-    sys.modules["tqdm.auto"].tqdm = _Silent  # type: ignore[attr-defined]
-    sys.path.insert(0, str(clone))
-    from guided_diffusion import (  # type: ignore[import-not-found]
-        condition_methods,
-        gaussian_diffusion,
-        measurements,
-    )
-
-    return gaussian_diffusion, condition_methods, measurements
-
-
-class _Silent(list[int]):
-    """A progress bar that shows nothing."""
-
-    def set_postfix(self, *args: object, **kwargs: object) -> None: ...
 
 
 def operator(measurements: Any, name: str) -> Any:
@@ -79,25 +54,15 @@ def line(made: Any) -> Tensor:
     return resized
 
 
-def run(modules: tuple[Any, Any, Any], made: Any, case: Case, noise: Tensor, y: Tensor) -> Tensor:
+def run(measurements: Any, made: Any, case: Case, noise: Tensor, y: Tensor) -> Tensor:
     """States x_0 … x_STEPS of the authors' sampler in [0, 1], [STEPS + 1, 3, 8, 8].
 
     Args:
         noise: start and steps, [STEPS + 1, 3, 8, 8].
         y: measurement in [-1, 1] units.
     """
-    diffusion, conditioning, measurements = modules
-    sampler = diffusion.create_sampler(
-        sampler="ddpm",
-        steps=TIMESTEPS,
-        noise_schedule="linear",
-        model_mean_type="epsilon",
-        model_var_type="fixed_small",
-        dynamic_threshold=False,
-        clip_denoised=case.clip,
-        rescale_timesteps=False,
-        timestep_respacing=f"ddim{STEPS}",
-    )
+    conditioning = load(DPS_CODE, "guided_diffusion/condition_methods.py")
+    sampler = dps_sampler(f"ddim{STEPS}", clip=case.clip)
     noiser = measurements.get_noise("gaussian", sigma=2 * case.noise_std)
     condition = conditioning.get_conditioning_method("ps", made, noiser, scale=case.zeta)
     signal, states = alphas_bar(), []
@@ -119,24 +84,24 @@ def run(modules: tuple[Any, Any, Any], made: Any, case: Case, noise: Tensor, y: 
     return torch.cat([*states, (x + 1) / 2])
 
 
-def main(clone: Path) -> None:
+def main() -> None:
     torch.set_default_dtype(torch.float64)
-    modules = load(clone)
+    measurements = load(DPS_CODE, "guided_diffusion/measurements.py")
     generator = torch.Generator().manual_seed(7)
     noise = torch.randn(STEPS + 1, *SHAPE, generator=generator).float()
     truth = torch.rand(1, *SHAPE, generator=generator)
-    resize = line(operator(modules[2], "super-resolve"))
+    resize = line(operator(measurements, "super-resolve"))
     arrays = {"noise": noise.numpy(), "resize": resize.float().numpy()}
     for case in CASES:
-        made = operator(modules[2], case.operator)
+        made = operator(measurements, case.operator)
         ones = made.forward(torch.ones(1, *SHAPE))
         y = made.forward(truth)
         y = (y + case.noise_std * torch.randn(y.shape, generator=generator)).float().double()
-        states = run(modules, made, case, noise.double(), 2 * y - ones)
+        states = run(measurements, made, case, noise.double(), 2 * y - ones)
         arrays[f"{case.key}/y"] = y.float().numpy()
         arrays[f"{case.key}/x"] = states[list(KEPT)].float().numpy()
     np.savez_compressed(Path(__file__).with_name("dps.npz"), **arrays)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
