@@ -27,6 +27,7 @@ from restore.web.gate import Gate
 from restore.web.log import log_failure
 from restore.web.page import asset, build_page
 from restore.web.service import Limits, Service
+from restore.web.stream import Stream
 
 PORT, PORTS = 7860, 100
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -102,7 +103,7 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     # Set by `launch`, which also asks the network for things; without it gradio checks no path.
     page.has_launched = True
     gate = Gate(
-        app,
+        Stream(app),
         root,
         password=serving.password,
         hosts=LOOPBACK if serving.host in LOOPBACK else None,

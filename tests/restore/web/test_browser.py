@@ -289,6 +289,35 @@ def test_two_visitors_take_turns_and_leaving_ends_a_run(browser, served, visit, 
     assert len(list(root.glob("session-*"))) == before - 1
 
 
+# A page that is slow to read the end of a stream, and whose visitor is quick.
+SLOW_PAGE = """
+const direct = window.fetch;
+window.fetch = async (...all) => {
+  const answer = await direct(...all);
+  if (!answer.url.includes('/queue/data')) return answer;
+  const last = new TransformStream({ async transform(chunk, onward) {
+    if (!window.clicked && new TextDecoder().decode(chunk).includes('close_stream')) {
+      window.clicked = true;
+      setTimeout(() => document.getElementById('super-resolve-start').click(), 100);
+      await new Promise((done) => setTimeout(done, 500));
+    }
+    onward.enqueue(chunk);
+  } });
+  return new Response(answer.body.pipeThrough(last), answer);
+};
+"""
+
+
+def test_a_run_is_followed_that_begins_as_another_event_ends(visit, photo):
+    visit.page.add_init_script(SLOW_PAGE)
+    visit.page.reload()
+    visit.tab("Super-resolve")
+    visit.page.locator("#super-resolve-preset").get_by_label("fast").check()
+    visit.upload("super-resolve", photo)
+    visit.says("super-resolve", "Done: 160×120")
+    assert visit.page.evaluate("window.clicked")
+
+
 def test_a_scan_is_shown_with_its_spread_and_report(visit, tmp_path):
     along = np.linspace(-1, 1, 24)
     row = 0.4 * np.sqrt(np.clip(0.36 - along**2, 0, None))
