@@ -24,8 +24,9 @@ figcaption { color: #555 } table { border-collapse: collapse }
 td, th { border-bottom: 1px solid #ddd; padding: .2rem 1rem .2rem 0; text-align: left }
 details pre { background: #f6f6f6; padding: 1rem; overflow: auto }
 """
-# Of scans, the pictures beside them.
 SHOWN = PICTURE_SUFFIXES - {".npy"}
+# Beside what is written of a scan, which may be a stack, in its own unit.
+SHOWN_OF_SCANS = frozenset({".png"})
 FIGURES = ("method", "model", "steps", "evaluations", "seconds", "seed", "noise_std", "residual")
 
 
@@ -49,7 +50,8 @@ def write_report(path: Path, results: Sequence[Result]) -> None:
 def _section(result: Result) -> str:
     record = result.record
     files = (Path(record["input"]), *result.files)
-    pictures = [file for file in files if file.suffix.lower() in SHOWN]
+    kinds = SHOWN_OF_SCANS if "slices" in record else SHOWN
+    pictures = [file for file in files if file.suffix.lower() in kinds]
     figures = "".join(_figure(file) for file in pictures)
     rows: dict[str, Any] = {name: record[name] for name in FIGURES}
     rows["consistent with the input"] = "yes" if result.consistent else "no"

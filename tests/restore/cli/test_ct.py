@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import nibabel
@@ -171,6 +172,17 @@ def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
     assert header.ImageType[0] == "DERIVED"
     assert header.SOPInstanceUID != source.SOPInstanceUID
     assert np.load(tmp_path / "out_degraded.npy").shape[:2] == (2, 20)
+
+
+def test_a_report_shows_what_was_written_to_look_at(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", np.stack([phantom()] * 2))
+    page = tmp_path / "page.html"
+    record(
+        tmp_path / "image.npy", "--simulate", "--views", 20, "-m", "fbp", "-o",
+        tmp_path / "out.tif", "--report", page,
+    )  # fmt: skip
+    shown = re.findall('alt="(.*?)"', page.read_text())
+    assert shown == ["out.png"]
 
 
 def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: Path) -> None:
