@@ -117,8 +117,9 @@ def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
         raise InputError(f"{path}: {error.strerror}; expected a recipe file") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "content"
-        raise InputError(f"{path or 'recipe'}: {where}: {first['msg']}") from None
+        where = "".join(f"{part}: " for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path or 'recipe'}: {where}{said}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: no text; expected a recipe file") from None
     if recipe.channels not in (1, 3):

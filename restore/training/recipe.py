@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from restore.training.objectives.weightings import Weighting
 
@@ -18,12 +18,12 @@ class Recipe(BaseModel):
     which restoration works deserve most of the training.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = "photo"
     channels: int = Field(3, ge=1)
-    widths: tuple[int, ...] = (48, 96, 160)
-    blocks: tuple[int, ...] = (2, 2, 4)
+    widths: tuple[PositiveInt, ...] = Field((48, 96, 160), min_length=1)
+    blocks: tuple[PositiveInt, ...] = (2, 2, 4)
     unshuffle: int = Field(2, ge=1)
     data_mean: float = 0.45
     data_std: float = Field(0.25, gt=0)
@@ -35,7 +35,7 @@ class Recipe(BaseModel):
     phase: bool = Field(
         False, description="patches are real parts: each is multiplied by cos of a smooth phase"
     )
-    pyramid: tuple[float, ...] = (1.0, 0.75, 0.5)
+    pyramid: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((1.0, 0.75, 0.5), min_length=1)
     full_size_share: float = Field(0.5, ge=0, le=1)
     # Of a step the noise has the seed 2^32 seed + step, of 64 bits.
     seed: int = Field(0, ge=0, lt=2**32)
@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     sigma_median: float = Field(0.1, gt=0)
     sigma_spread: float = Field(1.2, gt=0)
     tail: float = Field(0.1, ge=0, le=1)
-    tail_range: tuple[float, float] = (0.5, 50.0)
+    tail_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 50.0)
     weighting: Literal["running", Weighting] = Field(
         "running",
         description="running: one over the mean loss at each level",
@@ -59,6 +59,20 @@ class Recipe(BaseModel):
         description="of the network's products; the weights and their average stay in float32",
     )
     ema: float = Field(0.05, gt=0, description="relative length of the average, of the run so far")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Recipe:
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(
+                f"{len(self.blocks)} blocks for {len(self.widths)} widths, expected one for each"
+            )
+        multiple = self.unshuffle * 2 ** (len(self.widths) - 1)
+        if self.patch % multiple:
+            raise ValueError(f"patch {self.patch}, expected a multiple of {multiple}")
+        low, high = self.tail_range
+        if low >= high:
+            raise ValueError(f"tail_range {low:g} to {high:g}, expected the smaller level first")
+        return self
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

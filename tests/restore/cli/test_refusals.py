@@ -274,6 +274,22 @@ def test_a_recipe_that_is_no_text(restore, tmp_path, photo):
     refused(restore("train", tmp_path, "--recipe", photo), "photo.png: no text", "a recipe file")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "parts"),
+    [('{"widths": []}', ("widths: ", "at least 1")),
+     ('{"widths": [8, 8], "blocks": [1]}', ("1 blocks for 2 widths", "one for each")),
+     ('{"patch": 17}', ("patch 17", "a multiple of 8")),
+     ('{"tail_range": [5, 1]}', ("tail_range 5 to 1", "the smaller level first")),
+     ('{"data_std": NaN}', ("data_std: ", "a finite number")),
+     ('{"pyramid": [0]}', ("pyramid: 0: ", "greater than 0"))],
+)  # fmt: skip
+def test_a_recipe_that_no_run_can_follow(restore, tmp_path, recipe, parts):
+    path = tmp_path / "own.json"
+    path.write_text(recipe)
+    refused(restore("train", tmp_path, "--recipe", path), "own.json: ", *parts)
+    assert not (tmp_path / "model").exists()
+
+
 def test_training_on_two_channels(restore, tmp_path):
     refused(restore("train", tmp_path, "--channels", 2), "--channels 2", "expected 1")
 
