@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from restore.tasks.task import Task
 
 FAILED = Column("failed", "{:.0f}")
-# Options of single verbs.
-OWN = {
-    "mask": ("inpaint",),
-    "scale": ("super-resolve",),
-    "kernel": ("super-resolve", "deblur"),
-    "border": ("deblur",),
-    "hints": ("colorize",),
-    "quality": ("dejpeg",),
-}
 # What a line of JSON has, null where the method failed.
 FIGURES = ("psnr", "ssim", "residual", "evaluations", "seconds")
 
@@ -71,9 +62,8 @@ def compare_pictures(
     if not inputs:
         raise InputError("no INPUT; expected clean pictures or a folder of them (or --exact)")
     values = {name: value for name, value in given.items() if value is not None}
-    for name, verbs in OWN.items():
-        if name in values and task.name not in verbs:
-            raise InputError(f"--{name}: not for {task.name}; expected --task {' or '.join(verbs)}")
+    if "quality" in values and task.name != "dejpeg":
+        raise InputError(f"--quality: not for {task.name}, only for dejpeg")
     if "quality" in values and "simulate" not in values:
         raise InputError(
             "--quality: of the JPEG that is made of a clean picture; "

@@ -107,6 +107,16 @@ PARAMETERS = ("steps", "eta", "particles")
 
 OPTION_NAMES = {"parameters": "set", "preset": "fast"}
 
+OF_VERBS = {
+    "mask": ("inpaint",),
+    "scale": ("super-resolve",),
+    "size": ("super-resolve", "sample"),
+    "kernel": ("super-resolve", "deblur"),
+    "border": ("deblur",),
+    "hints": ("colorize",),
+}
+"""Settings of pictures that only some verbs have."""
+
 SIZES = ("size", "grid")
 """Settings that are typed as WIDTHxHEIGHT."""
 
@@ -169,6 +179,11 @@ def resolve_settings(
         raise InputError(f"--{option}{shown}: {reason}") from None
     if settings.simulate and settings.reference:
         raise InputError("--reference: not with --simulate, whose input is the true picture")
+    if isinstance(settings, Settings):
+        for name, verbs in OF_VERBS.items():
+            if getattr(settings, name) is not None and task not in verbs:
+                option = f"--{name}" if name in typed else f"{where}{name}"
+                raise InputError(f"{option}: not for {task}, only for {' and '.join(verbs)}")
     return settings
 
 

@@ -613,15 +613,15 @@ def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monke
         ),
         (
             ("PHOTO", "--task", "denoise", "--scale", "3"),
-            ("--scale: not for denoise", "--task super-resolve"),
+            ("--scale: not for denoise", "only for super-resolve"),
         ),
         (
             ("PHOTO", "--task", "denoise", "--mask", "nope.png"),
-            ("--mask: not for denoise", "--task inpaint"),
+            ("--mask: not for denoise", "only for inpaint"),
         ),
         (
             ("PHOTO", "--task", "denoise", "--kernel", "bogus"),
-            ("--kernel: not for denoise", "super-resolve or deblur"),
+            ("--kernel: not for denoise", "super-resolve and deblur"),
         ),
         (("PHOTO", "--task", "deblur", "--hints", "PHOTO"), ("--hints: not for deblur",)),
         (("PHOTO", "--task", "inpaint", "--border", "zero"), ("--border: not for inpaint",)),

@@ -238,6 +238,7 @@ def test_disk_full(restore, photo, monkeypatch):
      ('{"size": "64"}', "size 64: expected"), ('{"samples": true}', "samples: true is no value"),
      ('{"seed": false}', "seed: false is no value"), ('{"ext": 3}', "ext: 3; expected a word"),
      ('{"fast": true, "best": true}', "--fast and --best"),
+     ('{"scale": 2}', "scale: not for denoise, only for super-resolve"),
      ('{"samples": 0}', "samples"), ('{"batch-size": 0}', "batch_size"), ('{"tile": 1}', "tile")],
 )  # fmt: skip
 def test_bad_config(restore, tmp_path, photo, content, part):
