@@ -10,6 +10,7 @@ from typing import Any
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.json_text import parse_json
 from restore.own import is_own, load_own
 from restore.prior.models import sha256_of
 from restore.tasks.sidecar import software
@@ -85,7 +86,7 @@ class Record:
 
     def _check(self, path: Path, configuration: Mapping[str, Any]) -> None:
         try:
-            before = json.loads(path.read_text())
+            before = parse_json(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path}: {error}; expected the configuration of a comparison, or --overwrite"
@@ -101,7 +102,7 @@ class Record:
     def _read(self, path: Path) -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
-                self._remember(json.loads(line))
+                self._remember(parse_json(line))
             except ValueError:
                 continue  # the line that an interrupted run was writing
         with atomic_path(path) as temporary:

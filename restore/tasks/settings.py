@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -20,6 +19,7 @@ from pydantic import (
 )
 
 from restore.errors import InputError
+from restore.io.json_text import parse_json
 
 Scalar = bool | int | float | str
 
@@ -310,10 +310,10 @@ def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
 def _content(path: Path, task: str) -> dict[str, Any]:
     """What a file of options, or a sidecar of the task, holds."""
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_text())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a JSON file of options") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); expected options or a sidecar") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")

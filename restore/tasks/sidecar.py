@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from restore.io.atomic import atomic_path
+from restore.io.json_text import parse_json
 
 PACKAGES = ("score-restore", "torch", "numpy", "scikit-image", "pillow")
 
@@ -29,7 +30,7 @@ def is_sidecar(path: Path) -> bool:
     if path.suffix != ".json":
         return False
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_text())
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and {"task", "output", "config"} <= set(content)

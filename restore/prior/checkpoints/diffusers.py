@@ -6,7 +6,6 @@ A folder may be the network's own, or a pipeline's with the network in `unet` an
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.io.json_text import parse_json
 from restore.prior.checkpoints.files import Weights
 from restore.prior.checkpoints.layout import Choices, Recognised, level_text
 from restore.prior.conversion import Conversion, Timesteps, VENoise
@@ -111,7 +111,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {error}; expected JSON") from None
     if not isinstance(content, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import mmap
 import struct
 import warnings
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.io.json_text import parse_json
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 # Where training scripts keep the weights, averaged ones first.
@@ -93,7 +93,7 @@ def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
             state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        config = json.loads(metadata.get(CONFIG_KEY, "{}"))
+        config = parse_json(metadata.get(CONFIG_KEY, "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: {error}; expected a whole safetensors file") from None
     return state, config if isinstance(config, dict) else {}

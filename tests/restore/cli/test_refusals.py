@@ -271,6 +271,12 @@ def test_a_dry_run_over_several_lists_those_that_fail(restore, photo):
     assert "absent.png: no such file" in done.err
 
 
+def test_a_config_beyond_what_python_reads(restore, tmp_path, photo):
+    for content, part in (("[" * 100_000, "nested too deeply"), ("9" * 5000, "not JSON")):
+        (tmp_path / "c.json").write_text(content)
+        refused(restore("denoise", photo, "--config", "c.json"), "c.json", part)
+
+
 def test_a_recipe_that_is_no_text(restore, tmp_path, photo):
     refused(restore("train", tmp_path, "--recipe", photo), "photo.png: no text", "a recipe file")
 
