@@ -297,7 +297,11 @@ class Scanner(Generic[S]):
                 f"expected a model of {channels}"
             )
         tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
-        return TiledDenoiser(prior, tile) if tile else prior
+
+        def halved(old: int, new: int) -> None:
+            scan.notes.append(f"out of memory with tiles of {old} pixels: {new} instead")
+
+        return TiledDenoiser(prior, tile, on_halved=halved)
 
     def _write_all(
         self, output: Path, best: Images, images: Images, scan: Scan

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from operators import FanBeamCT, ParallelBeamCT
 from restore.cli.app import app
 from restore.io.dicom import read_dicom, write_dicom
+from restore.prior.tiled import TiledDenoiser
 
 SIDE, VIEWS, CELLS = 32, 24, 46
 CENTER = 25.0
@@ -221,6 +222,25 @@ def test_memory_that_runs_out_is_one_line(
     refused = run(sinogram, "-o", tmp_path / "out.npy")
     assert refused.exit_code == 2
     assert "scan.npy: out of memory; expected more of it" in refused.output
+
+
+def test_a_tile_that_memory_does_not_suffice_for_is_halved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = TiledDenoiser._denoise
+
+    def full(self: TiledDenoiser, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        if self.tile is None:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(self, x, sigma)
+
+    monkeypatch.setattr(TiledDenoiser, "_denoise", full)
+    np.save(tmp_path / "image.npy", np.pad(phantom(), 20))
+    said = record(
+        tmp_path / "image.npy", "--simulate", "--views", 20, "--fast", "-o", tmp_path / "out.npy"
+    )
+    notes = json.loads(Path(str(said["sidecar"])).read_text())["notes"]
+    assert any(f"tiles of {SIDE + 40} pixels: 64 instead" in note for note in notes)
 
 
 def test_slices_of_a_series_replace_no_file(tmp_path: Path) -> None:
