@@ -267,7 +267,7 @@ level, denoiser and seed.
   Hadamard transform 3 to 5 %, 6 % for `ddrm-cg` (`--dtype fp32 --count 1 --settings 20`).
 
 What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
-samplers, 100 evaluations, published budgets, and the methods of deepinv 0.5 and azula 0.11
+samplers, most of 100 evaluations, published budgets, and the methods of deepinv 0.5 and azula 0.11
 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same operator,
 measurement, model and number of evaluations but their own levels, and start in noise. A crop of
 64×64 has less to go by than a picture.
@@ -284,12 +284,12 @@ On half of the pixels, 256×256, the mean of eight samples is above biharmonic b
 | evaluations | DDRM | ScoreSDE | SNIPS | CCDF, ILVR | `pnp`, an estimate |
 |---|---|---|---|---|---|
 | 20 | {ddrm20:+.2f} dB | {scoresde20:+.2f} | {snips20:+.2f} | {ccdf20:+.2f} | {pnp20:+.2f} |
-| 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | | |
+| 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | {ccdf100:+.2f} (CCDF) | {pnp100:+.2f} |
 
 Part of that is arithmetic: the mean of eight exact samples has 1 + 1/8 of the posterior mean's
 squared error, 0.5 dB less. From the two numbers, one sample and eight, the mean of infinitely many
-would gain 1.7 dB for DDRM and 0.8 for ScoreSDE and SNIPS at 100 evaluations, and 0.7 for CCDF at
-20: what they lack beyond averaging is the method's, at so few steps. DDRM with η = 1 spreads less
+would gain 1.7 dB for DDRM, 0.8 for ScoreSDE and SNIPS, and 0.7 for CCDF at 100 evaluations (and at
+20): what they lack beyond averaging is the method's, at so few steps. DDRM with η = 1 spreads less
 than the posterior does and loses less so. With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the
 residual of directions that are noisier than x is then not used.
 
