@@ -281,10 +281,10 @@ measurement, model and number of evaluations but their own levels, and start in 
 
 On half of the pixels, 256×256, the mean of eight samples is above biharmonic by
 
-| evaluations | DDRM | ScoreSDE | SNIPS | CCDF, ILVR | `pnp`, an estimate |
+| evaluations | DDRM | ScoreSDE | SNIPS | CCDF | `pnp`, an estimate |
 |---|---|---|---|---|---|
 | 20 | {ddrm20:+.2f} dB | {scoresde20:+.2f} | {snips20:+.2f} | {ccdf20:+.2f} | {pnp20:+.2f} |
-| 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | {ccdf100:+.2f} (CCDF) | {pnp100:+.2f} |
+| 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | {ccdf100:+.2f} | {pnp100:+.2f} |
 
 Part of that is arithmetic: the mean of eight exact samples has 1 + 1/8 of the posterior mean's
 squared error, 0.5 dB less. From the two numbers, one sample and eight, the mean of infinitely many
