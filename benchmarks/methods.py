@@ -267,10 +267,10 @@ level, denoiser and seed.
   Hadamard transform 3 to 5 %, 6 % for `ddrm-cg` (`--dtype fp32 --count 1 --settings 20`).
 
 What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
-samplers, most of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and azula 0.11
-(`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same operator,
-measurement, model and number of evaluations but their own levels, and start in noise. A crop of
-64×64 has less to go by than a picture.
+samplers, most of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
+azula 0.11 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same
+operator, measurement, model and number of evaluations but their own levels, and start in noise. A
+crop of 64×64 has less to go by than a picture.
 
 - At 20 evaluations the methods of Langevin steps (ScoreSDE, SNIPS, DAPS) are far below what they
   need: they take the start's noise off too slowly.
