@@ -73,7 +73,8 @@ def compare_pictures(
         values["scale"] = parse_scale(values["scale"])
     settings: Settings = resolve_settings(values, None, task.name)
     read = files_of_options(settings, None)
-    sources = _pictures(expand_inputs(inputs, recursive=recursive), read, folder)[:count]
+    found = expand_inputs(inputs, recursive=recursive)
+    sources = _pictures(found, read, folder, recursive=recursive)[:count]
     written = [("--report", shown.report), ("--csv", shown.csv)]
     if folder is not None:
         written += [("--output", folder / name) for name in (ROWS, CONFIGURATION)]
@@ -93,6 +94,8 @@ def compare_pictures(
     )
     with _folder(folder) as place:
         comparison = Comparison(task, plan, place, overwrite=overwrite)
+        made = [(source, file) for source in sources for file in comparison.written(source)]
+        check_written(made, [*sources, *read])
         failed = _run(comparison, sources, shown)
         summary = comparison.summary(sources)
         if shown.csv is not None:
@@ -108,11 +111,13 @@ def compare_pictures(
     return SOME_FAILED if failed else 0
 
 
-def _pictures(found: Sequence[InputFile], read: Sequence[Path], folder: Path | None) -> list[Path]:
+def _pictures(
+    found: Sequence[InputFile], read: Sequence[Path], folder: Path | None, *, recursive: bool
+) -> list[Path]:
     """The inputs: what is named, and of folders all but options' files and earlier results.
 
     Raises:
-        InputError: if there are none.
+        InputError: if there are none, or results would be searched.
     """
     results = None if folder is None else Path(os.path.realpath(folder))
 
@@ -121,6 +126,12 @@ def _pictures(found: Sequence[InputFile], read: Sequence[Path], folder: Path | N
             return False
         return results in Path(os.path.realpath(one.path)).parents
 
+    searched = {os.path.realpath(one.folder) for one in found if one.folder is not None}
+    if recursive and str(results) in searched:
+        raise InputError(
+            f"--output {folder}: is searched for inputs, and the results would be among them; "
+            "expected another folder, or no --recursive"
+        )
     sources = [one.path for one in unnamed(found, read) if not is_result(one)]
     if not sources:
         raise InputError(
@@ -192,8 +203,17 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
                 typer.echo(json.dumps(row | {name: row.get(name) for name in FIGURES}))
             elif "error" in row:
                 with without_bar(progress):
-                    print_error(f"{row['input']}: {row['method']}: {row['error']}")
+                    print_error(_failure(row))
     return failed
+
+
+def _failure(row: Row) -> str:
+    from restore.tasks.record import UNREAD
+
+    source, error = row["input"], str(row["error"])
+    if row["method"] != UNREAD:
+        return f"{source}: {row['method']}: {error}"
+    return error if error.startswith(f"{source}: ") else f"{source}: {error}"
 
 
 def _write_report(

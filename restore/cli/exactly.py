@@ -148,7 +148,7 @@ def _rows(
             row = problem.run(method, samples, seed=seed).as_dict() | {"method": name}
             if not math.isfinite(row["mean_error"]):
                 raise ArithmeticError("the samples have values that are not finite")
-        except Exception as error:  # whatever it is, the other methods go on
+        except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
             yield failed | {"error": said(error)}
         else:
             yield row

@@ -45,6 +45,8 @@ class Shown:
         for path in (self.report, self.csv):
             if path is not None:
                 check_place(path)
+                if path.is_dir():
+                    raise InputError(f"{path}: is a folder, expected the name of a file to write")
 
 
 def evaluations_of(text: str | None, parameters: Mapping[str, Mapping[str, Any]]) -> int | None:

@@ -169,10 +169,22 @@ class Comparison:
         """Where the standard deviation of a method's samples is, if there are several."""
         return self.picture(source, method).with_name(f"{method.replace(':', '_')}_std.npy")
 
+    def written(self, source: Path) -> list[Path]:
+        """What the comparison of an input writes of it."""
+        results = [(self.picture(source, m), self.spread(source, m)) for m in self.plan.names]
+        files = [file for pair in results for file in pair]
+        if self.plan.settings.simulate:
+            files.append(self._measured(source))
+        if self.plan.crop is not None:
+            files += [self._clean(source).with_name(f"{n}.png") for n in ("clean", *_PICTURES)]
+        return files
+
     def _is_whole(self, source: Path, row: Row) -> bool:
         """Whether the pictures of a row are there, and its method is the one that made them."""
         method = row["method"]
-        files = [self.picture(source, method)]
+        files = [self.picture(source, method), self._clean(source)]
+        if self.plan.settings.simulate:
+            files.append(self._measured(source))
         if row["samples"] > 1:
             files.append(self.spread(source, method))
         same = row.get("method_sha256") == own_sha256(method)
@@ -203,7 +215,7 @@ class Comparison:
             x, evaluations = self._estimates(source, method, case, on_step)
             if not bool(torch.isfinite(x).all()):
                 raise ArithmeticError("the picture has values that are not finite")
-        except Exception as error:  # whatever it is, the other methods go on
+        except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
             return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
         best, problem = x.mean(dim=0), case.measurement.written
@@ -356,7 +368,7 @@ def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[st
             )
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An error in one line, with its kind where the message alone may not tell."""
     text = " ".join(str(error).split())
     return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"

@@ -55,9 +55,11 @@ class Record:
             temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def place(self, source: Path) -> Path:
-        """The folder of an input: called by its stem, numbered where another input has that."""
+        """The folder of an input: called by its stem, numbered where something else has that."""
         name, number = source.stem, 1
-        while self._places.setdefault(name, str(source)) != str(source):
+        taken = name in (".", "..", ROWS, CONFIGURATION)
+        while taken or self._places.setdefault(name, str(source)) != str(source):
+            taken = False
             number += 1
             name = f"{source.stem}-{number}"
         return self.folder / name
@@ -87,6 +89,8 @@ class Record:
     def _check(self, path: Path, configuration: Mapping[str, Any]) -> None:
         try:
             before = parse_json(path.read_text())
+            if not isinstance(before, dict):
+                raise ValueError(f"a JSON {type(before).__name__}")
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path}: {error}; expected the configuration of a comparison, or --overwrite"
@@ -100,10 +104,10 @@ class Record:
             )
 
     def _read(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 self._remember(parse_json(line))
-            except ValueError:
+            except (ValueError, TypeError, KeyError):
                 continue  # the line that an interrupted run was writing
         with atomic_path(path) as temporary:
             text = "".join(map(_line, self._rows.values()))

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from restore.tasks.record import Row
+from restore.tasks.record import UNREAD, Row
 
 FIGURES = (
     "psnr",
@@ -47,13 +47,13 @@ def summarised(rows: Sequence[Row], methods: Sequence[str], *, truth_known: bool
         for name in FIGURES:
             values = [row[name] for source, row in mine.items() if source in shared[name]]
             summary |= _mean(name, [value for value in values if value is not None])
-        errors = [row["error"] for row in rows if row["method"] == method and "error" in row]
+        failed = [row for row in rows if row["method"] in (method, UNREAD) and "error" in row]
         equal = sum(row["psnr"] is None for row in mine.values()) if truth_known else 0
         summary["samples"] = next(iter(mine.values()))["samples"] if mine else None
         summary["inputs"] = len(shared["psnr"] or shared["residual"]) if mine else None
-        summary |= {"equal": equal or None, "count": len(mine), "failed": len(errors)}
-        if errors and not mine:
-            summary["error"] = errors[0]
+        summary |= {"equal": equal or None, "count": len(mine), "failed": len(failed)}
+        if failed and not mine:
+            summary["error"] = failed[0]["error"]
         summaries.append(summary)
     return sorted(summaries, key=_rank)
 

@@ -170,9 +170,11 @@ def test_a_bad_input_does_not_stop_the_others(restore, tmp_path, photo):
     assert done.code == 1
     assert "bad.png" in done.records[0]["error"]
     assert done.records[1]["psnr"] > 0
+    assert (done.records[2]["count"], done.records[2]["failed"]) == (1, 1)
     shown = _compare(restore, tmp_path / "bad.png", photo, "-m", "bicubic", "--report", "page.html")
     assert shown.code == 1
     assert done.records[0]["error"] in Path("page.html").read_text()
+    assert shown.err.splitlines()[0] == done.records[0]["error"]
     alone = _compare(restore, tmp_path / "bad.png", "-m", "bicubic")
     assert alone.code == 2
     assert len(alone.err.splitlines()) == 1
@@ -217,6 +219,14 @@ def test_a_row_whose_picture_is_gone_is_made_again(restore, photo):
     assert Path("done/photo/bicubic.png").exists()
     made = Path("done/rows.jsonl").read_text().splitlines()
     assert [json.loads(row)["method"] for row in made] == ["bicubic", "lanczos", "bicubic"]
+
+
+@pytest.mark.parametrize("name", ["measured.png", "clean.png"])
+def test_what_a_report_shows_is_made_again(restore, photo, name):
+    arguments = (photo, "-m", "bicubic", "-o", "done", "--report", "page.html")
+    for _ in range(2):
+        assert _compare(restore, *arguments).code == 0
+        Path("done/photo", name).unlink()
 
 
 def test_another_kernel_in_the_same_file_is_another_comparison(restore, photo):
@@ -301,6 +311,48 @@ def test_a_file_of_an_option_is_neither_an_input_nor_written_over(restore, tmp_p
     assert "done2/rows.jsonl" in record.err
 
 
+def test_no_input_is_written_over(restore, photo, second):
+    folder = photo.parent / "photo"
+    folder.mkdir()
+    theirs = folder / "bicubic.png"
+    theirs.write_bytes(second.read_bytes())
+    done = _compare(restore, photo, theirs, "-m", "bicubic", "-o", ".")
+    assert done.code == 2
+    assert "photo/bicubic.png" in done.err
+    assert theirs.read_bytes() == second.read_bytes()
+
+
+def test_results_among_the_inputs_that_are_searched_are_refused(restore, photo):
+    done = _compare(restore, ".", "--recursive", "-m", "bicubic", "-o", ".")
+    assert done.code == 2
+    assert "--output .: is searched for inputs" in done.err
+    assert not Path("rows.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["...png", "rows.jsonl.png"])
+def test_a_name_that_the_folder_has_taken_is_numbered(restore, photo, name):
+    source = photo.rename(photo.with_name(name))
+    for _ in range(2):
+        assert _compare(restore, source, "-m", "bicubic", "-o", "deep/done").code == 0
+    place = Path("deep/done") / f"{Path(name).stem}-2"
+    assert (place / "bicubic.png").exists()
+    assert not Path("deep/bicubic.png").exists()
+
+
+@pytest.mark.parametrize("line", [b"5", b"\xff\xfe", b"{}"])
+def test_a_line_that_is_no_row_is_passed_over(restore, photo, line):
+    arguments = (photo, "-m", "bicubic", "-o", "done", "--json")
+    first = _compare(restore, *arguments)
+    with Path("done/rows.jsonl").open("ab") as lines:
+        lines.write(line + b"\n")
+    again = _compare(restore, *arguments)
+    assert (again.code, again.records) == (0, first.records)
+    Path("done/configuration.json").write_text("[]")
+    refused = _compare(restore, *arguments)
+    assert refused.code == 2
+    assert "configuration.json: a JSON list; expected the configuration" in refused.err
+
+
 OWN = """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -319,6 +371,8 @@ class Own(Method):
 
     def __call__(self, problem, prior, *, noise, on_step=None):
         x = prior(problem.operator.adjoint(problem.y) * 0 + 0.5, 0.1)
+        if self.how == "exit":
+            raise SystemExit(0)
         return {"fill": x, "divide": x / 0 * 0}[self.how]
 """
 
@@ -333,7 +387,13 @@ def _own_method(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("_own_method")
 @pytest.mark.parametrize(
-    ("how", "error"), [("divide", "not finite"), ("raise", "KeyError: 'raise'"), ("fill", None)]
+    ("how", "error"),
+    [
+        ("divide", "not finite"),
+        ("raise", "KeyError: 'raise'"),
+        ("exit", "SystemExit"),
+        ("fill", None),
+    ],
 )
 def test_whatever_fails_in_a_method_of_ones_own_is_a_row(restore, photo, how, error):
     done = _compare(restore, photo, "-m", "mine:Own", "-m", "bicubic", "--json", "--set",
@@ -610,6 +670,10 @@ def test_a_package_that_is_not_ours_is_offered_where_it_is(restore, photo, monke
         (
             ("PHOTO", "--task", "denoise", "-m", "ddrm", "--nfe", "9", "--set", "ddrm.steps=5"),
             ("--nfe 9 and --set ddrm.steps",),
+        ),
+        (
+            ("PHOTO", "--task", "denoise", "-m", "ddrm", "--csv", "."),
+            (".: is a folder", "the name of a file"),
         ),
         (
             ("PHOTO", "--task", "denoise", "--scale", "3"),
