@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 import operators
-from restore.methods import TDS, MCGDiff, Method
+from restore.methods import TDS, MCGDiff, Method, mcgdiff
 from restore.methods.particles import Particles
+from restore.methods.spectral import Spectrum
 from restore.noise import NoiseSource
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
@@ -236,3 +237,46 @@ def test_with_many_levels_mcgdiff_comes_to_the_posterior():
     exact = PRIOR.posterior(Problem(OPERATOR, Y, NOISE))
     assert ((x.mean(0) - exact.mean[0]) / exact.std[0]).abs().max() < 0.15
     assert (x.std(0) / exact.std[0] - 1).abs().max() < 0.09
+
+
+class _OneParticle:
+    """Instead of a cloud: keeps what it is weighed by."""
+
+    def __init__(self, problem):
+        self.problem, self.operator, self.weights = problem, problem.operator, []
+
+    def weigh(self, change):
+        self.weights.append(float(change))
+
+    def resampled(self, *tensors):
+        return tensors
+
+    def normal(self):
+        return _normal(1, *SHAPE, seed=len(self.weights))
+
+
+def test_mcgdiff_weighs_by_the_mean_of_the_next_potential_over_the_last():
+    """g_σ = N(y; x, v_σ): its mean over N(mean, std²), over what it was at the particle."""
+    y = 0.5 + TAU * _normal(1, *SHAPE)
+    cloud = _OneParticle(Problem(operators.Identity(SHAPE), y, NOISE))
+    chain = mcgdiff._Chain(cloud, Spectrum(cloud.problem, 1e-3))
+
+    def potential(sigma):
+        return sigma**2 - NOISE**2 + mcgdiff.KAPPA * (0.25 + NOISE**2)
+
+    def log(x, variance):
+        return float(-0.5 * (y - x).square().sum() / variance)
+
+    means = [0.5 + TAU * _normal(1, *SHAPE, seed=seed) for seed in (7, 8)]
+    x = chain.proposed(means[0], 1.0, 1.0)
+    chain.proposed(means[1], 0.4, 0.5)
+    assert cloud.weights[0] == pytest.approx(log(means[0], 1 + potential(1)), rel=1e-4)
+    last = log(x, potential(1))
+    assert cloud.weights[1] == pytest.approx(
+        log(means[1], 0.4**2 + potential(0.5)) - last, rel=1e-4
+    )
+    # The law of y given x₀, over the last potential as the chain knows it: by its mean.
+    chain.step(x, means[0], 0.5, 0.0)
+    assert cloud.weights[2] == pytest.approx(
+        log(means[0], NOISE**2) - log(means[0], potential(0.5) + 0.5**2), rel=1e-4
+    )
