@@ -53,7 +53,9 @@ def compare_exactly(
     Raises:
         InputError: one line that names the option.
     """
+    from restore.methods import Method
     from restore.methods.registry import methods
+    from restore.solve import misfit
     from restore.tasks.compare import check_parameters
     from restore.tasks.exact import NOISES, OPERATORS, PRIORS, ExactProblem
 
@@ -76,11 +78,21 @@ def compare_exactly(
         check_parameters(name, values, names or tuple(methods()))
 
     rows: list[Row] = []
-    problems = [(name, noise) for name in operators or OPERATORS for noise in noises]
+    problems = [
+        ExactProblem(name, noise, prior) for name in operators or OPERATORS for noise in noises
+    ]
+    missing = [
+        name
+        for name in names
+        if isinstance(method := chosen[name], Method)
+        and all(misfit(method, problem.repeated(1)) for problem in problems)
+    ]
+    if missing:
+        raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
     with progress_bar(visible=not (shown.quiet or shown.json_lines)) as progress:
         bar = progress.add_task("methods", total=len(problems) * len(chosen), note="")
-        for name, noise_std in problems:
-            problem = ExactProblem(name, noise_std, prior)
+        for problem in problems:
+            name, noise_std = problem.name, problem.noise_std
             rows.append(problem.exact(samples or SAMPLES).as_dict())
             for row in _rows(problem, chosen, samples or SAMPLES, seed):
                 progress.update(bar, advance=1, note=f"{name} {noise_std:g}")
@@ -91,10 +103,6 @@ def compare_exactly(
                     typer.echo(json.dumps(row))
                 elif "error" in row:
                     print_error(f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}")
-    made = {row["method"] for row in rows}
-    missing = [name for name in names if name not in made]
-    if missing:
-        raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
     if shown.csv is not None:
         write_csv(shown.csv, rows)
     if not (shown.json_lines or shown.quiet):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,9 @@ def inputs_of(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input
         comparison: that was run.
         sources: its inputs.
     """
+    shared = Counter(source.name for source in sources)
     for source in sources:
+        name = source.name if shared[source.name] == 1 else str(source)
         methods = []
         for row in comparison.rows([source]):
             there = "error" not in row
@@ -95,7 +98,7 @@ def inputs_of(comparison: Comparison, sources: Sequence[Path]) -> Iterator[Input
                 )
             )
         measured, truth = comparison.shown(source)
-        yield Input(name=source.name, measured=measured, truth=truth, shown=methods)
+        yield Input(name=name, measured=measured, truth=truth, shown=methods)
 
 
 def write_comparison(

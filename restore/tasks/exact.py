@@ -167,9 +167,16 @@ class ExactProblem:
             seed: of the noise.
             prior: another denoiser than the right one.
             noise: other noise than standard normal.
+
+        Raises:
+            ValueError: if the method gives another number of samples, or of another shape.
         """
         counted = Counted(prior or self.prior)
-        x = method(self.repeated(samples), counted, noise=noise or normal_noise(seed))
+        problem = self.repeated(samples)
+        x = method(problem, counted, noise=noise or normal_noise(seed))
+        expected = (problem.batch, *self.operator.domain.shape)
+        if tuple(x.shape) != expected:
+            raise ValueError(f"the samples are {list(x.shape)}; expected {list(expected)}")
         return self.score(method.name, x, round(counted.calls / len(x)))
 
     def score(self, method: str, x: Tensor, steps: int) -> ExactRow:

@@ -373,7 +373,7 @@ class Own(Method):
         x = prior(problem.operator.adjoint(problem.y) * 0 + 0.5, 0.1)
         if self.how == "exit":
             raise SystemExit(0)
-        return {"fill": x, "divide": x / 0 * 0}[self.how]
+        return {"fill": x, "divide": x / 0 * 0, "twice": x.repeat(2, 1, 1, 1)}[self.how]
 """
 
 
@@ -504,6 +504,16 @@ def test_report_and_csv(restore, photo, second):
     assert float(rows[0]["psnr"]) > 0
 
 
+def test_inputs_of_one_name_are_told_apart_on_the_page(restore, photo, tmp_path):
+    other = tmp_path / "sub" / photo.name
+    other.parent.mkdir()
+    other.write_bytes(photo.read_bytes())
+    assert _compare(restore, photo, other, "-m", "bicubic", "--report", "page.html").code == 0
+    page = Path("page.html").read_text()
+    assert f"<h2>{photo}</h2>" in page
+    assert f"<h2>{other}</h2>" in page
+
+
 def test_a_name_that_is_not_utf_8(restore, photo, tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     try:
@@ -581,6 +591,25 @@ def test_a_method_of_ones_own_that_changes_or_has_no_steps_runs(restore, photo, 
     sys.modules.pop("mine")
     (tmp_path / "mine.py").write_text(OWN.replace("* 0 + 0.5", "* 0 + 0.1"))
     assert _compare(restore, *arguments).records[0]["psnr"] != first.records[0]["psnr"]
+
+
+@pytest.mark.usefixtures("_own_method")
+def test_exact_scores_no_other_number_of_samples(restore):
+    done = restore(
+        "compare", "--exact", "--operator", "mask", "--sigma", "0.05", "--samples", "4", "-m",
+        "mine:Own", "--set", "mine:Own.how=twice", "--json",
+    )  # fmt: skip
+    assert done.code == 1
+    assert "the samples are [48, 1, 8, 8]; expected [24, 1, 8, 8]" in done.records[0]["error"]
+
+
+def test_exact_refuses_what_fits_nothing_before_any_work(restore):
+    done = restore(
+        "compare", "--exact", "--operator", "masked-blur", "--sigma", "0.05", "--samples", "4",
+        "-m", "ddrm-cg", "-m", "ddrm", "--json",
+    )  # fmt: skip
+    assert (done.code, done.out) == (2, "")
+    assert "--method ddrm: fits none of these problems" in done.err
 
 
 def test_exact_takes_parameters(restore):
