@@ -73,6 +73,8 @@ class Method(ABC):
         Raises:
             ValueError: if it is not defined with so few.
         """
+        if evaluations < 1:
+            raise ValueError(f"{self.name} needs 1 evaluation or more, not {evaluations}")
         if "steps" not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
             return self
         changed: Any = dataclasses.replace(self, steps=evaluations)  # type: ignore[type-var]

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import operators
 from operators import cg
-from restore.methods import Method, ddnm, ddrm_cg, diffpir, snips
+from restore.methods import Method, ddnm, ddrm_cg, diffpir, methods, snips
 from restore.methods.base import descend
 from restore.methods.ddnm import DDNM
 from restore.methods.ddrm_cg import DDRMCG
@@ -387,3 +387,10 @@ def _refusals() -> Iterable[tuple[type[Method], dict[str, object]]]:
 def test_refuses(cls, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         cls(**wrong)
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("budget", [0, -5])
+def test_no_budget_is_no_method(name, budget):
+    with pytest.raises(ValueError, match=f"not {budget}"):
+        methods()[name]().within(budget)
