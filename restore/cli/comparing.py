@@ -122,12 +122,12 @@ def _pictures(
     results = None if folder is None else Path(os.path.realpath(folder))
 
     def is_result(one: InputFile) -> bool:
-        if one.folder is None or results is None or results == Path(os.path.realpath(one.folder)):
+        if one.folder is None or results in (None, Path(os.path.realpath(one.folder))):
             return False
         return results in Path(os.path.realpath(one.path)).parents
 
-    searched = {os.path.realpath(one.folder) for one in found if one.folder is not None}
-    if recursive and str(results) in searched:
+    searched = {Path(os.path.realpath(one.folder)) for one in found if one.folder is not None}
+    if recursive and results in searched:
         raise InputError(
             f"--output {folder}: is searched for inputs, and the results would be among them; "
             "expected another folder, or no --recursive"

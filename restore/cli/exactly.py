@@ -53,7 +53,6 @@ def compare_exactly(
     Raises:
         InputError: one line that names the option.
     """
-    from restore.methods import Method
     from restore.methods.registry import methods
     from restore.solve import misfit
     from restore.tasks.compare import check_parameters
@@ -84,7 +83,7 @@ def compare_exactly(
     missing = [
         name
         for name in names
-        if isinstance(method := chosen[name], Method)
+        if not isinstance(method := chosen[name], Exception)
         and all(misfit(method, problem.repeated(1)) for problem in problems)
     ]
     if missing:

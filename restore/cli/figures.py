@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from restore.errors import InputError
-from restore.io.atomic import atomic_path
+from restore.io.atomic import atomic_path, check_regular
 from restore.io.files import check_place
 from restore.report.columns import Column, used
 
@@ -45,8 +45,7 @@ class Shown:
         for path in (self.report, self.csv):
             if path is not None:
                 check_place(path)
-                if path.is_dir():
-                    raise InputError(f"{path}: is a folder, expected the name of a file to write")
+                check_regular(path)
 
 
 def evaluations_of(text: str | None, parameters: Mapping[str, Mapping[str, Any]]) -> int | None:

@@ -35,9 +35,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     # Short and independent of the name, which may be as long as the file system allows.
     temporary = target.parent / f".{uuid.uuid4().hex[:12]}.tmp{target.suffix}"
     try:
-        if target.exists() and not target.is_file():
-            kind = "a folder" if target.is_dir() else "not a regular file"
-            raise InputError(f"{target}: is {kind}, expected the name of a file to write")
+        check_regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(target)
@@ -51,6 +49,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_regular(target: Path) -> None:
+    """Refuse to replace what is no file.
+
+    Raises:
+        InputError: likewise.
+    """
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "not a regular file"
+        raise InputError(f"{target}: is {kind}, expected the name of a file to write")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

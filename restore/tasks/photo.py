@@ -35,13 +35,7 @@ from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
 from restore.tasks.parts import solve_parts
-from restore.tasks.run import (
-    TILE,
-    TILE_PIXELS,
-    Result,
-    choose_preset,
-    memory_errors,
-)
+from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task, in_units_of
@@ -305,13 +299,13 @@ class Restorer:
             prior = fit_channels(self.prior, channels)
         except InputError as error:
             raise InputError(f"{source}: {error}") from error
-        tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
+        tile = tile_for(self.settings, height, width)
         if self._fitting_tile is not None:
             tile = min(tile or self._fitting_tile, self._fitting_tile)
 
         def halved(old: int, new: int) -> None:
             self._fitting_tile = new
-            measurement.notes.append(f"out of memory with tiles of {old} pixels: {new} instead")
+            measurement.notes.append(halved_note(old, new))
 
         hole, known = (None, None) if part is None else (part.hole, part.start)
         return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)

@@ -115,13 +115,13 @@ class Record:
 
     def _remember(self, row: Row) -> None:
         # An input either has rows or one that says why it could not be read.
-        source, method = row["input"], row["method"]
+        source, method, folder = row["input"], row["method"], row["folder"]
         if method == UNREAD:
             self._rows = {key: old for key, old in self._rows.items() if key[0] != source}
         else:
             self._rows.pop((source, UNREAD), None)
         self._rows[source, method] = row
-        self._places[row["folder"]] = source
+        self._places[folder] = source
 
 
 def content_of(path: Path) -> str | None:

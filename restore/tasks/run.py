@@ -20,8 +20,8 @@ from restore.tasks.settings import RunSettings
 from restore.tasks.task import Preset
 
 # Beyond so many pixels a picture is denoised in tiles of this side, unless told otherwise.
-TILE_PIXELS = 2**21
-TILE = 768
+_TILE_PIXELS = 2**21
+_TILE = 768
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,16 @@ class Result:
     notes: list[str]
     consistent: bool
     files: list[Path]
+
+
+def tile_for(settings: RunSettings, height: int, width: int) -> int | None:
+    """The largest side of a tile; None where the picture is denoised whole."""
+    return settings.tile or (_TILE if height * width > _TILE_PIXELS else None)
+
+
+def halved_note(old: int, new: int) -> str:
+    """What the user should know of a tile that memory did not suffice for."""
+    return f"out of memory with tiles of {old} pixels: {new} instead"
 
 
 def choose_preset(presets: Mapping[str, Preset], sampling: Preset, settings: RunSettings) -> Preset:

@@ -34,7 +34,7 @@ from restore.solve import solve
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.opened import OpenModel
-from restore.tasks.run import TILE, TILE_PIXELS, Result, choose_preset, memory_errors
+from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
 from restore.tasks.task import START_LEVEL, TUNED, Preset
@@ -296,12 +296,11 @@ class Scanner(Generic[S]):
                 f"{source}: the model has {self.prior.channels} channels, the scan {channels}; "
                 f"expected a model of {channels}"
             )
-        tile = self.settings.tile or (TILE if height * width > TILE_PIXELS else None)
-
-        def halved(old: int, new: int) -> None:
-            scan.notes.append(f"out of memory with tiles of {old} pixels: {new} instead")
-
-        return TiledDenoiser(prior, tile, on_halved=halved)
+        return TiledDenoiser(
+            prior,
+            tile_for(self.settings, height, width),
+            on_halved=lambda old, new: scan.notes.append(halved_note(old, new)),
+        )
 
     def _write_all(
         self, output: Path, best: Images, images: Images, scan: Scan
