@@ -1,6 +1,6 @@
 """Methods against the exact posterior of mixture priors: docs/benchmarks/exact_posterior*.md.
 
-    python -m benchmarks.exact_posterior [METHOD...] [--prior far|three|gaussian] [--quick]
+    python -m benchmarks.exact_posterior [METHOD...] [--prior far|three|told|gaussian] [--quick]
 
 Every method at 20 and 100 evaluations of the denoiser and at its published budget, where it is
 defined (--quick leaves that out). The figures are kept beside the page, so that methods can be
@@ -24,9 +24,11 @@ from restore.methods.registry import find_method
 from restore.solve import misfit
 from restore.tasks.exact import (
     NOISES,
+    OFFSET,
     OPERATOR_TEXT,
     OPERATORS,
     PRIORS,
+    TOLD,
     WEIGHTS,
     ExactProblem,
     ExactRow,
@@ -55,8 +57,10 @@ samples of each of {measurements} measurements; the numbers are means over the m
   1 is right, below 1 is too sure. Noiseless measured directions have none (–);
 - **sliced W2**: Wasserstein-2 distance to as many exact samples over 64 random directions, in
   standard deviations of the prior;
-- **weight**: share of the first component;
-- **residual**: root mean square of A x - y, over the noise where there is some.
+- **weight**: share of the samples in the first component; **its error**: how far that is from the
+  posterior's, the mean over the measurements;
+- **residual**: root mean square of A x - y over what is measured, over the noise where there is
+  some.
 
 The row "exact" is the exact sampler under the same scores: the floor that {samples} samples allow.
 `pnp` and `reddiff` give one estimate and have no spread. A method that does not fit a problem, or
@@ -88,10 +92,21 @@ What the table says:
   per evaluation, at several times the price of one.
 """,
 }
+COLUMNS = (
+    "evaluations",
+    "mean error",
+    "std observed",
+    "std null",
+    "sliced W2",
+    "weight",
+    "its error",
+    "residual",
+)
 TEXTS = {
     "gaussian": "one Gaussian",
     "three": "a mixture of three Gaussians",
     "far": "a mixture of two Gaussians far apart",
+    "told": "a mixture of two Gaussians that a measurement tells apart in part",
 }
 
 
@@ -139,8 +154,13 @@ def page(rows: list[dict[str, Any]], prior: str) -> str:
     weights = WEIGHTS[prior]
     shares = ", ".join(f"{weight:g}" for weight in weights)
     undecided = (
-        f"Its components have the weights {shares} and differ by offsets of 0.15 (root mean "
-        "square)\nin the null space of the operator, so that no measurement tells them apart. "
+        f"Its components have the weights {shares} and differ by offsets of {OFFSET:g} (root mean "
+        "square)\nin the null space of the operator"
+    ) + (
+        f", and by {TOLD:g} in its row space: a measurement with noise\nleaves "
+        "the share of a component between 0 and 1, and another one for each. "
+        if prior == "told"
+        else ", so that no measurement tells them apart. "
     )
     lines = [
         HEADER.format(
@@ -155,9 +175,8 @@ def page(rows: list[dict[str, Any]], prior: str) -> str:
     for operator, text in OPERATOR_TEXT.items():
         for noise_std in NOISES:
             lines.append(f"\n## {text[0].upper()}{text[1:]}, noise {noise_std:g}\n")
-            names = "evaluations mean_error std_observed std_null sliced_W2 weight residual"
-            lines.append(f"| | {' | '.join(names.split())} |".replace("_", " "))
-            lines.append(f"|---{'|---' * 7}|")
+            lines.append(f"| | {' | '.join(COLUMNS)} |")
+            lines.append(f"|---{'|---' * len(COLUMNS)}|")
             lines += [
                 line(row)
                 for row in rows
@@ -174,9 +193,8 @@ def line(row: dict[str, Any]) -> str:
 
     known = methods()
     estimate = row["method"] in known and not known[row["method"]].samples
-    spread = ["–"] * 4 if estimate else [
-        number(name) for name in ("std_ratio_observed", "std_ratio_null", "sliced_w2", "weight")
-    ]  # fmt: skip
+    figures = ("std_ratio_observed", "std_ratio_null", "sliced_w2", "weight", "weight_error")
+    spread = ["–" if estimate else number(name) for name in figures]
     error = f"{row['mean_error']:.3f} ± {row['mean_error_se']:.3f}"
     cells = [row["method"], str(row["steps"]), error, *spread, f"{row['residual']:.2g}"]
     return f"| {' | '.join(cells)} |"

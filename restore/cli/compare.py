@@ -114,7 +114,7 @@ def compare(
     ] = None,
     prior: Annotated[
         str | None,
-        typer.Option(metavar="far|three|gaussian", help="With --exact. [default: far]"),
+        typer.Option(metavar="far|three|told|gaussian", help="With --exact. [default: far]"),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="With --exact: steps of each method.")

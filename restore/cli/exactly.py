@@ -28,6 +28,7 @@ COLUMNS = {
     "std_ratio_null": Column("std null", "{:.3f}"),
     "sliced_w2": Column("sliced W2", "{:.3f}"),
     "weight": Column("weight", "{:.3f}"),
+    "weight_error": Column("its error", "{:.3f}"),
     "residual": Column("residual", "{:.2g}"),
 }
 

@@ -25,7 +25,7 @@ from restore.methods.predictor_corrector import (
     Predictor,
     PredictorCorrector,
 )
-from restore.methods.replacement import replacement
+from restore.methods.scoresde import ScoreSDE
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -142,24 +142,31 @@ class CCDF(Method):
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
             ValueError: if the grid does not fit the prior.
         """
-        sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         start = self._estimate(problem, prior.centre) if self.start is None else self.start
         if self.consistency == "replace":
-            replaced = replacement(
-                problem,
-                noise,
-                noise_aware=self.noise_aware,
-                strength=self.strength,
-                rcond=self.rcond,
-            )
-            x = replaced.begin(start, sigmas[0])
-            return self._sampler().descend(prior, x, sigmas, replaced, noise, on_step)
+            return self._replacing(start)(problem, prior, noise=noise, on_step=on_step)
+        sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         x, _ = start_from(problem, start, sigmas[0], noise)
         return self._sampler().descend(prior, x, sigmas, self._pulled(problem), noise, on_step)
 
     def _estimate(self, problem: Problem, centre: float) -> Tensor:
         rho = (self.rcond * norm_of(problem.operator)).square()
         return estimate(problem, centre, rho.clamp_min((problem.noise_std / PIXEL_STD) ** 2))
+
+    def _replacing(self, start: Tensor) -> ScoreSDE:
+        return ScoreSDE(
+            steps=self.steps,
+            predictor=self.predictor,
+            corrector=self.corrector,
+            snr=self.snr,
+            corrector_steps=self.corrector_steps,
+            strength=self.strength,
+            noise_aware=self.noise_aware,
+            rcond=self.rcond,
+            grid=self.grid,
+            sigma_max=self.sigma_max,
+            start=start,
+        )
 
     def _pulled(self, problem: Problem) -> Consistency:
         operator, y = problem.operator, problem.y

@@ -101,7 +101,7 @@ class DDNM(Method):
         Args:
             problem: its operator has an SVD.
             prior: the denoiser.
-            noise: called once for the start and once a step.
+            noise: called once for the start and once a step; without noise in y not for the last.
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
 
         Raises:
@@ -126,7 +126,7 @@ class _Chain(ddrm.Chain):
             if at.noise_std > 0:  # without noise no step has a use for Vᴴx
                 self.x_bar = at.svd.vt(x)
             return x
-        if at.noise_std > 0:
+        if at.noise_std > 0 or lower == 0:
             return super().step(x, x_hat, sigma, lower)
         missing = (at.y_bar - at.svd.vt(x_hat)).mul_(at.measured)
         x = torch.lerp(x_hat, x, (1 - self.eta**2) ** 0.5 * lower / sigma)

@@ -27,8 +27,8 @@ class DDRM(Method):
         s ≥ σ_y/σ':        x̄' = (1 - η_b) x̂ + η_b ȳ + √(σ'² - η_b²σ_y²/s²) z
 
     from N(ȳ, σ₁² - σ_y²/s²) where sσ₁ > σ_y and N(c, σ₁²) elsewhere, c being the centre of the
-    data. Given x₀, every x' is N(x₀, σ'²I). With σ_y = 0 the last step takes ȳ whatever η_b, so
-    that A x = y.
+    data. Given x₀, every x' is N(x₀, σ'²I). The last step is x̂ with x̄ ~ N(ȳ, σ_y²/s²), whatever
+    η_b, where s ≥ 2σ_y/σ for its σ: without noise A x = y.
 
     It is not a posterior sampler, not even with many steps: its spread is usually too narrow where
     the measurement is noisy, and more steps can make its mean worse.
@@ -82,7 +82,7 @@ class DDRM(Method):
         Args:
             problem: its operator has an SVD.
             prior: the denoiser.
-            noise: called once for the start and once a step.
+            noise: called once for the start and once a step; without noise in y not for the last.
             on_step: called with (step, steps, x̂) after each evaluation of the denoiser.
 
         Raises:
@@ -111,9 +111,9 @@ class Chain:
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """Take x from σ to σ' = lower."""
         at, eta, eta_b = self.spectrum, self.eta, self.eta_b
+        if lower == 0:
+            return x_hat + at.correction(x_hat, sigma, self.noise)
         kept, fresh = (1 - eta**2) ** 0.5 * lower, eta * lower
-        if at.noise_std == 0 and lower == 0:
-            eta_b = 1.0
         x_hat_bar = at.svd.vt(x_hat)
         # Where V is a whole basis, z̄ = Vᴴz is drawn itself, and x is V x̄: a transform less.
         z = self.noise(x_hat_bar if at.complete else x_hat)

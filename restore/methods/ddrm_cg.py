@@ -11,7 +11,7 @@ from torch import Tensor
 from operators.svd import per_image
 from restore.methods.base import Method, StepCallback, check_start, check_unit, descend, start_from
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import REACH, norm_of
+from restore.methods.matrix_free import REACH, correction, norm_of
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -33,8 +33,8 @@ class DDRMCG(Method):
     with fresh normal z₁, z₂ (pictures) and u (a measurement), from N(c₀, σ₁²), c₀ being the centre
     of the data. For a singular value s → 0 it is DDIM's step, for s → ∞ DDRM's with η_b = q, and
     between them it is smooth in s, so that Krylov methods can compute it, which they cannot DDRM's.
-    The bound on σ_c keeps them to about 100 iterations. The last step is x̂, or, without noise,
-    x̂ + A†(y - A x̂), damped at `rcond`.
+    The bound on σ_c keeps them to about 100 iterations. The last step is x̂ with what y tells more
+    precisely than the last level (`matrix_free.correction`): x̂ + A†(y - A x̂) without noise.
 
     Given x₀, every x' is N(x₀, σ'²I) without noise; with noise the variance exceeds σ'² by up to
     9 per cent (η = 0.85), since the measurement's noise comes back in ε̂. Unlike DDRM's, its mean
@@ -43,8 +43,7 @@ class DDRMCG(Method):
     Attributes:
         steps: evaluations of the denoiser.
         eta: η in [0, 1), the part of the noise that is fresh; the measurement pulls with q.
-        rcond: singular values well below rcond · max(s) stay as they are in the last noiseless
-            step.
+        rcond: singular values well below rcond · max(s) stay as they are in the last step.
         grid: levels of the noise (`prior.schedule`).
         sigma_max: first level σ₁, by default the prior's.
         start: an estimate of x, [B or 1, *domain.shape], that takes the place of the centre c₀.
@@ -90,7 +89,8 @@ class DDRMCG(Method):
         Args:
             problem: any operator.
             prior: the denoiser.
-            noise: called once for the start and three times a step but the last, for z₁, u, z₂.
+            noise: called once for the start, three times a step but the last, for z₁, u, z₂, and
+                with noise in y once more.
             on_step: called with (step, steps, x̂) after each evaluation of the denoiser.
 
         Raises:
@@ -101,15 +101,12 @@ class DDRMCG(Method):
         norm = norm_of(operator)
         q = (1 - self.eta**2) ** 0.5
 
-        def last(x_hat: Tensor) -> Tensor:
-            if noise_std > 0:
-                return x_hat
-            rho = (self.rcond * norm).square()
-            return x_hat + damped_pinv(operator, y - operator(x_hat), rho, tolerance=LAST_TOLERANCE)
-
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
-                return last(x_hat)
+                last = correction(
+                    problem, x_hat, sigma, self.rcond, noise, tolerance=LAST_TOLERANCE
+                )
+                return x_hat + last
             std = (norm * (lower / REACH)).clamp_min(noise_std)
             completion = (2 * std.square() - noise_std**2).sqrt()
             direction = (x - x_hat) / sigma

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from operators import Blur, LinearOperator
+from operators.svd import per_image
 from operators.valid_blur import ValidConvolution
 from restore.methods.likelihood import damped_pinv
+from restore.methods.spectral import CLEARER
+from restore.noise import Noise
 from restore.problem import Problem
 
 # Largest ‖A‖/c of a system AᴴA + c²I that is asked for: it takes 1.5 to 2 times as many iterations.
@@ -77,6 +80,42 @@ def pull(operator: LinearOperator, y: Tensor, rho: Tensor, tolerance: float) -> 
     if valid is None:
         return damped_pinv(operator, y, rho, tolerance=tolerance)
     return valid.damped_pinv(y, rho, tolerance=max(tolerance, BORDER_TOLERANCE))
+
+
+def correction(
+    problem: Problem,
+    x_hat: Tensor,
+    sigma: float,
+    rcond: float,
+    noise: Noise,
+    *,
+    tolerance: float | None = None,
+) -> Tensor:
+    """Return (AᴴA + c²)⁻¹Aᴴ(y + σ_y u - A x̂), c = max(2σ_y/σ, rcond ‖A‖), for the last x̂.
+
+    It is `Spectrum.correction`, smooth in the singular values, and 0 where ‖A‖σ ≤ 2σ_y, with all
+    of it made from twice that level on; without noise it is A†(y - A x̂), damped.
+
+    Args:
+        problem: the measurement.
+        x_hat: the last denoised picture.
+        sigma: the level that it was denoised from.
+        rcond: singular values well below rcond · max(s) stay as they are.
+        noise: called once, for u, unless y has none.
+        tolerance: of conjugate gradients.
+
+    Raises:
+        ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
+    """
+    operator, noise_std = problem.operator, problem.noise_std
+    norm = norm_of(operator)
+    residual = problem.y - operator(x_hat)
+    if noise_std > 0:
+        share = (norm * sigma / (CLEARER * noise_std) - 1).clamp(0, 1)
+        residual = residual + noise_std * noise(residual)
+        residual = per_image(share, residual.ndim - 1) * residual
+    damping = (rcond * norm).clamp_min(CLEARER * noise_std / sigma)
+    return damped_pinv(operator, residual, damping.square(), tolerance=tolerance)
 
 
 def _by_fft(operator: LinearOperator) -> ValidConvolution | None:

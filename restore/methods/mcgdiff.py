@@ -17,7 +17,7 @@ from restore.methods.base import (
     check_unit,
     descend,
 )
-from restore.methods.particles import Particles, inner, steps_within
+from restore.methods.particles import Particles, steps_within
 from restore.methods.spectral import Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -139,13 +139,12 @@ class _Chain:
         """Take the particles from σ to σ' = lower."""
         if lower == 0:
             at = self.spectrum
-            rest = self.cloud.problem.y - self.cloud.operator(x_hat)
+            # Where the correction draws N(ȳ, σ_τ²) in the place of x̂, this is known to σ alone.
+            known = self.y_std.square() + torch.where(at.clearer(sigma), sigma**2, 0)
             apart = (at.y_bar - at.svd.vt(x_hat)).abs().square()
-            self.cloud.weigh(
-                -inner(rest, rest) / (2 * at.noise_std**2)
-                - (self.log_average * apart).flatten(1).sum(1)
-            )
-            return x_hat
+            gained = -0.5 / known - self.log_average
+            self.cloud.weigh(torch.where(at.measured, gained * apart, 0).flatten(1).sum(1))
+            return x_hat + at.correction(x_hat, sigma, lambda _: self.cloud.normal())
         std = lower * (1 - (lower / sigma) ** 2) ** 0.5
         return self.proposed(torch.lerp(x_hat, x, (lower / sigma) ** 2), std, lower)
 

@@ -20,6 +20,9 @@ Corrector = Literal["langevin", "none"]
 Consistency = Callable[[Tensor, float, float, float], Tensor]
 """consistent(x, sigma, before, kept): as `Replacement` is called."""
 
+Left = Callable[[Tensor, float], Tensor]
+"""left(change, sigma): as `Replacement.left`."""
+
 
 @dataclass(frozen=True)
 class PredictorCorrector:
@@ -95,6 +98,7 @@ class PredictorCorrector:
         consistent: Consistency,
         noise: Noise,
         on_step: StepCallback | None = None,
+        left: Left | None = None,
     ) -> Tensor:
         """Take x from sigmas[0] to 0, consistent after each predictor and each corrector step.
 
@@ -105,14 +109,16 @@ class PredictorCorrector:
             consistent: puts the measurement into x at the level that x then has.
             noise: called before each step but the last.
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
+            left: the part of a corrector's change that is made; by default all of it.
         """
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
                 return consistent(x_hat, 0.0, sigma, 0.0)
             if lower == sigma or self.predictor == "none":
-                x = self._correct(x, x_hat, sigma, noise(x))
-                return consistent(x, sigma, sigma, max(0.0, 1 - 2 * self.snr**2))
+                change = self._correction(x, x_hat, sigma, noise(x))
+                x = x + (change if left is None else left(change, sigma))
+                return consistent(x, sigma, sigma, 1.0)
             x = self._predict(x, x_hat, sigma, lower, noise(x))
             return consistent(x, lower, sigma, (lower / sigma) ** 2)
 
@@ -133,9 +139,9 @@ class PredictorCorrector:
             spread = (sigma if self.predictor == "reverse-diffusion" else lower) * pull**0.5
         return torch.lerp(x, x_hat, pull).add_(z, alpha=spread)
 
-    def _correct(self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor) -> Tensor:
+    def _correction(self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor) -> Tensor:
         axes = tuple(range(1, x.ndim))
         score = (x_hat - x) / sigma**2
         length, slope = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, score))
         size: Tensor = 2 * (self.snr * length / slope).square()
-        return x + size * score + (2 * size).sqrt() * z
+        return size * score + (2 * size).sqrt() * z

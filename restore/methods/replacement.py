@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from operators.svd import per_image
 from restore.methods.base import start_from
 from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import REACH, norm_of
+from restore.methods.matrix_free import REACH, correction, norm_of
 from restore.methods.spectral import Spectrum
 from restore.noise import Noise
 from restore.problem import Problem
@@ -46,13 +47,17 @@ class Replacement(ABC):
 
         Args:
             x: [B, *domain.shape] at level σ.
-            sigma: σ. At 0 a measurement without noise is met, one with noise is left out.
+            sigma: σ. At 0 a measurement without noise is met, and of one with noise what is
+                clearer than the last level.
             before: level of the last replacement.
-            kept: the share of the error of x that is left of the error then; 0 at the start.
+            kept: the share of the error of x that is left of the error then; 0 at the start, 1
+                after a corrector, which leaves the level.
         """
-        if sigma == 0 and self.problem.noise_std > 0:
-            return x
         return x + self.strength * self._change(x, sigma, before, kept)
+
+    def left(self, change: Tensor, sigma: float) -> Tensor:  # noqa: ARG002
+        """Return the part of a corrector's change of x at σ that the measurement leaves to it."""
+        return change
 
     @abstractmethod
     def _change(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:
@@ -89,11 +94,24 @@ class SpectralReplacement(Replacement):
 
     def _change(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:  # noqa: ARG002
         at = self.spectrum
+        if sigma == 0:
+            return at.correction(x, before, self.noise)
         missing = at.y_bar - at.svd.vt(x)
-        if sigma > 0:
-            missing.addcmul_(at.deviation(sigma), at.svd.vt(self.noise(x)))
+        missing.addcmul_(at.deviation(sigma), at.svd.vt(self.noise(x)))
         cleaner = at.s * sigma >= at.noise_std
         return at.svd.v(missing.mul_(at.measured & cleaner))
+
+    def left(self, change: Tensor, sigma: float) -> Tensor:
+        """Return the change without the released directions.
+
+        A Langevin step in the others, given those, has the prior's conditional law as its limit;
+        in the released ones that limit is the prior itself, which has forgotten the measurement.
+        """
+        at = self.spectrum
+        if at.noise_std == 0:
+            return change
+        released = at.measured & (at.s * sigma < at.noise_std)
+        return change - at.svd.v(at.svd.vt(change) * released)
 
 
 class MatrixFreeReplacement(Replacement):
@@ -103,8 +121,8 @@ class MatrixFreeReplacement(Replacement):
 
         x ← x + λ (AᴴA + c²)⁻¹ Aᴴ (y - A x + σ A z + σ_u u),   σ_u = √2 c σ
 
-    with normal z (a picture) and u (a measurement); at level 0 it is A†(y - A x), damped at
-    `rcond`. With noise, for x at σ made from the result at σ₀ > σ, and c = σ_y/σ, c₀ = σ_y/σ₀,
+    with normal z (a picture) and u (a measurement); at level 0 it is `matrix_free.correction`. With
+    noise, for x at σ made from the result at σ₀ > σ, and c = σ_y/σ, c₀ = σ_y/σ₀,
 
         v = (AᴴA + c²)⁻¹ Aᴴ (y - A x + σ A z + σ_u u),   σ_u² = 2σ_y²/(1 - k) - σ_y²
         x ← x + λ (v - k c̃² (AᴴA + c₀²/(1 - k))⁻¹ v),    c̃² = c²/(1 - k)
@@ -129,9 +147,7 @@ class MatrixFreeReplacement(Replacement):
     c and c₀ are at least ‖A‖/50, for about 100 iterations; where that is more than σ_y/σ, σ_u is
     completed with σ_c = cσ in the place of σ_y, σ_u² = 2σ_c²/(1 - k) - σ_y², which is exact for
     σ_y = 0 and at the start (k = 0); in directions with s near ‖A‖/50 it is so to a quarter of the
-    variance at levels near 50σ_y/‖A‖, and that is forgotten further down. After a step at the same
-    level (a corrector) c̃ serves in one solve with σ_u² = (2σ_c² - σ_y²)/(1 - k), exact to an
-    eighth.
+    variance at levels near 50σ_y/‖A‖, and that is forgotten further down.
 
     Compared with the spectral rule it takes in less of a noisy measurement: it is never narrower
     than the level allows, and up to 1.4 times wider than the posterior where y decides.
@@ -150,9 +166,8 @@ class MatrixFreeReplacement(Replacement):
         self, problem: Problem, noise: Noise, strength: float, rcond: float, reach: float = REACH
     ) -> None:
         super().__init__(problem, noise, strength)
-        norm = norm_of(problem.operator)
-        self.least = norm / reach
-        self.last = (rcond * norm).square()
+        self.least = norm_of(problem.operator) / reach
+        self.rcond = rcond
 
     def _damping(self, sigma: float) -> Tensor:
         """c² at level σ."""
@@ -161,18 +176,29 @@ class MatrixFreeReplacement(Replacement):
     def _change(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:
         operator, y, noise_std = self.problem.operator, self.problem.y, self.problem.noise_std
         if sigma == 0:
-            return damped_pinv(operator, y - operator(x), self.last)
-        new = 1 - kept if noise_std > 0 else 1.0
+            return correction(self.problem, x, before, self.rcond, self.noise)
+        if noise_std == 0:
+            kept = 0.0
+        elif kept == 1:
+            return torch.zeros_like(x)
+        new = 1 - kept
         damping = self._damping(sigma)
-        level = before == sigma or noise_std == 0
-        variance = 2 * damping * (sigma**2 / new) - noise_std**2 / (new if level else 1)
+        variance = 2 * damping * (sigma**2 / new) - noise_std**2
         residual = y - operator(x - sigma * self.noise(x))
         residual = residual + per_image(variance.sqrt(), y.ndim - 1) * self.noise(y)
-        if level:
-            return damped_pinv(operator, residual, damping / new, tolerance=TOLERANCE)
         v = damped_pinv(operator, residual, damping, tolerance=TOLERANCE)
+        if kept == 0:
+            return v
         w = operator.solve_normal(v, self._damping(before) / new, tolerance=TOLERANCE)
         return v - per_image(damping * (kept / new), x.ndim - 1) * w
+
+    def left(self, change: Tensor, sigma: float) -> Tensor:  # noqa: ARG002
+        """Return the change without its measured part, so that no replacement is due after it."""
+        if self.problem.noise_std == 0:
+            return change
+        operator = self.problem.operator
+        measured = damped_pinv(operator, operator(change), self.least.square(), tolerance=TOLERANCE)
+        return change - measured
 
 
 def replacement(

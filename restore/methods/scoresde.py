@@ -29,12 +29,15 @@ class ScoreSDE(Method):
 
     from N(c, σ₁²), c being the centre of the data; the last step is x̂, with ȳ itself. That is the
     published method, which takes y as exact. Aware of the noise, it is done where sσ ≥ σ_y only,
-    with √(σ² - σ_y²/s²) z, and below that level the direction is left to the prior. Without an SVD
-    it is done by conjugate gradients (`MatrixFreeReplacement`).
+    with √(σ² - σ_y²/s²) z; below that level the predictor alone moves the direction, since the
+    corrector would forget y there. Without an SVD it is done by conjugate gradients
+    (`MatrixFreeReplacement`).
 
     Attributes:
         steps: levels of the noise, each of 1 + corrector_steps evaluations of the denoiser.
-        predictor: "reverse-diffusion", "ancestral", "euler-maruyama" or "none".
+        predictor: "ancestral", "reverse-diffusion" (the paper's for networks of the
+            variance-exploding kind; with few steps it leaves too much noise), "euler-maruyama" or
+            "none".
         corrector: "langevin" or "none".
         snr: r > 0, the step of the corrector; the paper has 0.01 to 0.17.
         corrector_steps: M ≥ 1, corrector steps at each level.
@@ -56,7 +59,7 @@ class ScoreSDE(Method):
     """
 
     steps: int = 1000
-    predictor: Predictor = "reverse-diffusion"
+    predictor: Predictor = "ancestral"
     corrector: Corrector = "langevin"
     snr: float = 0.16
     corrector_steps: int = 1
@@ -108,8 +111,15 @@ class ScoreSDE(Method):
 
         Raises:
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
-            ValueError: if the grid does not fit the prior.
+            ValueError: if the grid does not fit the prior, or the predictor is "none" and aware of
+                noise in y.
         """
+        aware = self.noise_aware is not False and problem.noise_std > 0
+        if aware and self.predictor == "none":
+            raise ValueError(
+                "predictor is 'none': only a predictor takes directions noisier than the level "
+                "further; choose one, set noise_aware to false, or use snips"
+            )
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         consistent = replacement(
             problem,
@@ -119,4 +129,6 @@ class ScoreSDE(Method):
             rcond=self.rcond,
         )
         x = consistent.begin(prior.centre if self.start is None else self.start, sigmas[0])
-        return self._sampler().descend(prior, x, sigmas, consistent, noise, on_step)
+        return self._sampler().descend(
+            prior, x, sigmas, consistent, noise, on_step, consistent.left
+        )

@@ -39,8 +39,8 @@ class SNIPS(Method):
     which are the three regimes of the paper, s = 0, 0 < sσ < σ_y and sσ ≥ σ_y, with its step sizes
     multiplied into its gradients: so nothing is singular at sσ = σ_y. `inner` = τ steps are made at
     each of `steps` = L geometric levels σ₁ … σ_L, from N(ȳ, σ₁² - σ_y²/s²) where sσ₁ > σ_y and
-    N(c₀, σ₁²) elsewhere, c₀ being the centre of the data. The result is D(x, σ_L); without noise
-    its measured part is ȳ.
+    N(c₀, σ₁²) elsewhere, c₀ being the centre of the data. The result is D(x, σ_L) with
+    x̄ ~ N(ȳ, σ_y²/s²) where sσ_L ≥ 2σ_y: without noise A x = y.
 
     What decides how close the samples come to the posterior is the slowness of the annealing,
 
@@ -142,7 +142,7 @@ class SNIPS(Method):
         Args:
             problem: its operator has an SVD.
             prior: the denoiser.
-            noise: called once for the start and once a step.
+            noise: called once for the start, once a step, and with noise in y once more.
             on_step: called with (step, steps · inner + 1, x̂) after each evaluation.
 
         Raises:
@@ -175,7 +175,7 @@ class _Chain:
         """A Langevin step at σ, or the end where lower is 0."""
         at, c = self.spectrum, self.c
         if lower == 0:
-            return x_hat if at.noise_std > 0 else self._measured(x_hat)
+            return x_hat + at.correction(x_hat, sigma, self.noise)
         z = self.noise(x)
         x_hat_bar, z_bar = at.svd.vt(x_hat), at.svd.vt(z)
         pull, share = self._pull(sigma)
@@ -195,7 +195,3 @@ class _Chain:
             return at.measured.to(at.s), torch.ones_like(at.s)
         r = (at.s * (sigma / at.noise_std)).square()
         return r.clamp_max(1), (1 - torch.minimum(r, 1 / r)).sqrt()
-
-    def _measured(self, x_hat: Tensor) -> Tensor:
-        at = self.spectrum
-        return x_hat + at.svd.v((at.y_bar - at.svd.vt(x_hat)).mul_(at.measured))

@@ -12,6 +12,9 @@ from restore.problem import Problem
 
 # By how much a level may miss σ_y/s and still be it.
 ROUNDING = 1e-6
+# y tells more than a level σ where sσ is so many σ_y: denoising a photograph leaves an error of
+# 0.85σ at σ = 0.002, where runs end, and 0.6σ at 0.01.
+CLEARER = 2.0
 
 
 class Spectrum:
@@ -62,6 +65,23 @@ class Spectrum:
         where = self.measured & (self.s * sigma >= self.noise_std * (1 - ROUNDING))
         # A copy, for an operator of one's own whose Vᴴx is x itself.
         return self.replaced(x, self.svd.vt(x).clone(), known, where)
+
+    def correction(self, x_hat: Tensor, sigma: float, noise: Noise) -> Tensor:
+        """Return what takes the last x̂ to x̄ ~ N(ȳ, σ_y²/s²) where y is `clearer`.
+
+        Args:
+            x_hat: the last denoised picture.
+            sigma: the level that it was denoised from.
+            noise: called once, unless y has none.
+        """
+        known = self.y_bar
+        if self.noise_std > 0:
+            known = torch.addcmul(known, self.y_std, self.svd.vt(noise(x_hat)))
+        return self.svd.v((known - self.svd.vt(x_hat)).mul_(self.clearer(sigma)))
+
+    def clearer(self, sigma: float) -> Tensor:
+        """Whether y tells more of a direction than x̂ = D(x, σ): without noise wherever s > 0."""
+        return self.measured & (self.s * sigma >= CLEARER * self.noise_std)
 
     @property
     def y_std(self) -> Tensor:

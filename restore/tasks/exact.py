@@ -31,7 +31,9 @@ GREY, COLOUR = (1, 8, 8), (3, 8, 8)
 PIXEL_STD, LENGTH, COLOUR_CORRELATION = 0.2, 2.0, 0.8
 # Root mean square of a component's offset from the mean picture.
 OFFSET = 0.15
-WEIGHTS = {"gaussian": (1.0,), "three": (0.5, 0.3, 0.2), "far": (0.6, 0.4)}
+# The same of the part of it that is measured, for the prior whose components y tells apart in part.
+TOLD = 0.04
+WEIGHTS = {"gaussian": (1.0,), "three": (0.5, 0.3, 0.2), "far": (0.6, 0.4), "told": (0.6, 0.4)}
 PRIORS = tuple(WEIGHTS)
 PROJECTIONS = 64
 # A direction with less spread than this has none to compare.
@@ -82,7 +84,8 @@ class ExactRow:
             the prior's standard deviation.
         weight: share of the samples in the first component.
         exact_weight: the same of the posterior.
-        residual: root mean square of A x - y, over σ_y where that is not 0.
+        weight_error: absolute difference of the two, its mean over the measurements.
+        residual: root mean square of A x - y over what is measured, over σ_y where that is not 0.
         samples: number of samples, over all measurements.
     """
 
@@ -97,6 +100,7 @@ class ExactRow:
     sliced_w2: float
     weight: float
     exact_weight: float
+    weight_error: float
     residual: float
     samples: int
 
@@ -111,7 +115,8 @@ class ExactProblem:
     Args:
         operator: name, one of `OPERATORS`.
         noise_std: σ_y.
-        prior: "gaussian" (one component), "three", or "far" (two components 0.6 and 0.4).
+        prior: "gaussian" (one component), "three", "far" (two components 0.6 and 0.4), or "told"
+            (the same two, which y tells apart in part).
         measurements: number of pictures that are drawn from the prior and measured.
 
     Raises:
@@ -125,13 +130,15 @@ class ExactProblem:
             raise ValueError(f"prior {prior!r}: expected one of {', '.join(PRIORS)}")
         self.name = operator
         self.operator = OPERATORS[operator]()
-        _, s, vh = torch.linalg.svd(dense(self.operator))
-        rank = int((s > 1e-6 * s.max()).sum())
+        u, s, vh = torch.linalg.svd(dense(self.operator))
+        self._rank = rank = int((s > 1e-6 * s.max()).sum())
         self._observed, self._null = vh[:rank].T.float(), vh[rank:].T.float()
-        self.prior = self._mixture(WEIGHTS[prior])
+        self.prior = self._mixture(WEIGHTS[prior], TOLD if prior == "told" else 0.0)
         self._prior_std = float(self.prior.std.square().mean().sqrt())
         clean = self.operator(self.prior.sample(measurements, _generator(5)))
-        self.y = clean + noise_std * torch.randn(clean.shape, generator=_generator(6))
+        # A mask measures nothing where it is 0: there is no noise either.
+        noise = torch.randn(clean.shape, generator=_generator(6)).flatten(1) @ u[:, :rank].float()
+        self.y = clean + noise_std * (noise @ u[:, :rank].float().T).reshape(clean.shape)
         self.noise_std = noise_std
         self.posteriors = [self.prior.posterior(self._problem(one[None])) for one in self.y]
 
@@ -185,7 +192,9 @@ class ExactProblem:
         errors, observed, null, distance, weight = zip(
             *map(self._scores, each, self.posteriors), strict=True
         )
-        residual = (self.operator(x) - self.repeated(len(each[0])).y).square().mean().sqrt()
+        exact_weight = [float(one.weights[0]) for one in self.posteriors]
+        missing = self.operator(x) - self.repeated(len(each[0])).y
+        residual = (missing.square().sum() / (len(x) * self._rank)).sqrt()
         return ExactRow(
             method=method,
             operator=self.name,
@@ -199,7 +208,8 @@ class ExactProblem:
             std_ratio_null=_geometric_mean(null),
             sliced_w2=_mean(distance),
             weight=_mean(weight),
-            exact_weight=_mean([float(one.weights[0]) for one in self.posteriors]),
+            exact_weight=_mean(exact_weight),
+            weight_error=_mean(abs(a - b) for a, b in zip(weight, exact_weight, strict=True)),
             residual=float(residual) / (self.noise_std or 1.0),
             samples=len(x),
         )
@@ -230,8 +240,8 @@ class ExactProblem:
             float(exact.responsibilities(x)[:, 0].mean()),
         )
 
-    def _mixture(self, weights: tuple[float, ...]) -> GaussianMixture:
-        """Correlated pixels; components whose means differ along null directions."""
+    def _mixture(self, weights: tuple[float, ...], told: float) -> GaussianMixture:
+        """Correlated pixels; components whose means differ along null directions, and by `told`."""
         shape = self.operator.domain.shape
         grid = torch.meshgrid(*2 * [torch.arange(8.0)], indexing="ij")
         rows, columns = (axis.flatten() for axis in grid)
@@ -239,16 +249,18 @@ class ExactProblem:
         colours = (1 - COLOUR_CORRELATION) * torch.eye(shape[0]) + COLOUR_CORRELATION
         covariance = PIXEL_STD**2 * torch.kron(colours, torch.exp(-distance / LENGTH))
         # Where every direction is measured the measurement does tell the components apart.
-        basis = self._null if self._null.shape[1] else self._observed
+        complete = not self._null.shape[1]
+        seen, unseen = (told or OFFSET, 0.0) if complete else (told, OFFSET)
         means = torch.full((len(weights), *shape), 0.5)
-        if len(weights) > 1:
-            offsets = self._offsets(basis, len(weights))
-            means = means + offsets.reshape(len(weights), *shape)
+        for basis, size in ((self._observed, seen), (self._null, unseen)):
+            if len(weights) > 1 and size > 0:
+                offsets = size * self._offsets(basis, len(weights))
+                means = means + offsets.reshape(len(weights), *shape)
         return GaussianMixture(weights, means, covariances=covariance.expand(len(weights), -1, -1))
 
     @staticmethod
     def _offsets(basis: Tensor, count: int) -> Tensor:
-        """Offsets [count, n] of equal size and angles to each other within the basis."""
+        """Offsets [count, n] of root mean square 1 at equal angles to each other in the basis."""
         size = basis.shape[0]
         random = torch.randn(size, count - 1, generator=_generator(1))
         # A projector, since the basis itself may turn from one library to another.
@@ -257,7 +269,7 @@ class ExactProblem:
         # The corners of a simplex: for two components the two ends of a line.
         corners = torch.as_tensor(helmert(count), dtype=torch.float32).T
         corners = corners / corners.norm(dim=1, keepdim=True)
-        offsets: Tensor = OFFSET * math.sqrt(size) * corners @ directions.T
+        offsets: Tensor = math.sqrt(size) * corners @ directions.T
         return offsets
 
 

@@ -33,9 +33,10 @@ FLOORS = {
     "std_ratio_null": 0.01,
     "sliced_w2": 0.01,
     "weight": 0.03,
+    "weight_error": 0.03,
     "residual": 0.01,
 }
-SPREADS = ("std_ratio_observed", "std_ratio_null", "sliced_w2", "weight")
+SPREADS = ("std_ratio_observed", "std_ratio_null", "sliced_w2", "weight", "weight_error")
 
 Key = tuple[str, str, str, float]
 

@@ -239,6 +239,34 @@ def test_noiseless_measurements_are_met(method, name, device):
     assert (operator(x) - y).abs().max() <= 1e-3
 
 
+@pytest.mark.parametrize("noise_std", [1e-4, 1e-3])
+@pytest.mark.parametrize("name", ["mask", "downsample", "colorize", "masked-blur"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        methods()["snips"]().within(60),
+        *(
+            methods()[name](steps=20)
+            for name in ("ddrm", "ddnm", "ddrm-cg", "scoresde", "ilvr", "ccdf", "mcgdiff")
+        ),
+    ],
+    ids=_name,
+)
+def test_a_measurement_clearer_than_the_last_level_is_kept_to_its_noise(method, name, noise_std):
+    """The last level is 0.02, of whose error a mixture's denoising leaves most: 20 to 200 σ_y."""
+    prior = GaussianMixture(
+        [0.6, 0.4], 0.5 + 0.2 * _normal(2, *SHAPE, seed=4), [0.2, 0.1], sigma_min=0.02
+    )
+    operator = (OPERATORS | NO_SVD)[name]()
+    clean = operator(prior.sample(2, torch.Generator().manual_seed(5)))
+    at = operator(torch.ones(2, *SHAPE)) != 0
+    problem = Problem(operator, clean + noise_std * at * _normal(*clean.shape), noise_std)
+    if misfit(method, problem) is not None:
+        return
+    residual = (operator(solve(problem, prior, method)[0]) - problem.y)[at]
+    assert 0.5 < residual.square().mean().sqrt() / noise_std < 3
+
+
 @pytest.mark.parametrize("method", METHODS, ids=_name)
 def test_with_noise_the_result_is_denoised(method):
     pictures = torch.rand(1, *SHAPE)

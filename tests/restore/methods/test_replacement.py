@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import operators
 from operators import LinearOperator, cg
-from restore.methods import Method, ccdf, ilvr, replacement, scoresde
+from restore.methods import Method, ilvr, replacement, scoresde
 from restore.methods.ccdf import CCDF
 from restore.methods.ilvr import ILVR
 from restore.methods.predictor_corrector import PredictorCorrector
@@ -90,7 +90,7 @@ def matrix_free(monkeypatch) -> None:
         assert noise_aware is None
         return MatrixFreeReplacement(problem, noise, strength, rcond, reach=1e9)
 
-    for module in (scoresde, ilvr, ccdf):
+    for module in (scoresde, ilvr):
         monkeypatch.setattr(module, "replacement", without_svd)
 
 
@@ -239,7 +239,7 @@ def test_of_the_test_y_counted_anew_at_each_level(name, matrix_free, monkeypatch
     monkeypatch.setattr(
         MatrixFreeReplacement,
         "_change",
-        lambda self, x, sigma, before, kept: change(self, x, sigma, sigma, 0.0),
+        lambda self, x, sigma, before, kept: change(self, x, sigma, before, 0.0),
     )
     method = ScoreSDE(40, "ancestral", "none")
     assert _largest_deviation(method, name, 0.5) > 2 * LIMIT
@@ -271,19 +271,20 @@ def test_conjugate_gradients_agree_with_the_svd(name, limit, noise_std):
     problem = _problem(operator, torch.rand(2, *SHAPE), noise_std)
     hidden = Problem(Plain(operator), problem.y, noise_std)
     x = torch.rand(2, *SHAPE)
-    for sigma, before, kept in ((1.0, 1.0, 0.0), (0.3, 1.0, 0.09), (0.3, 0.3, 0.9), (0.0, 0.1, 0)):
+    for sigma, before, kept in ((1.0, 1.0, 0.0), (0.3, 1.0, 0.09), (0.3, 0.3, 1.0), (0.0, 0.3, 0)):
         results = []
         for one in (problem, hidden):
             made = MatrixFreeReplacement(one, lambda like: _normal(*like.shape), 1.0, 1e-2)
             # 30 power iterations come to ‖A‖ from below.
-            made.least, made.last = torch.tensor(1 / 50), torch.tensor(1e-4)
-            results.append(made(x, sigma, before, kept))
+            made.least = torch.tensor(1 / 50)
+            results.append(made(x, sigma, before, kept) + made.left(x - 0.5, sigma))
         assert (results[0] - results[1]).abs().max() < limit
 
 
 METHODS = {
     **ANCESTRAL,
     "scoresde-pc": ScoreSDE(steps=10),
+    "scoresde-reverse": ScoreSDE(steps=10, predictor="reverse-diffusion"),
     "scoresde-euler": ScoreSDE(steps=40, predictor="euler-maruyama", corrector="none"),
     "scoresde-langevin": ScoreSDE(steps=10, predictor="none", corrector_steps=2, rcond=1e-6),
     "ccdf-near": CCDF(steps=5),
@@ -437,3 +438,48 @@ def test_the_gain_of_the_matrix_free_rule_is_that_of_its_derivation(kept):
         gain = gain * forgotten / (forgotten + tau)
     found = rule(x, sigma, before, kept)
     torch.testing.assert_close(found, x + gain * (y / s - x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("hide", [lambda operator: operator, Plain], ids=["spectral", "plain"])
+def test_a_corrector_moves_what_the_measurement_leaves_to_it(hide):
+    """All of a change without noise; with noise what is not measured, or is still replaced."""
+    operator = hide(OPERATORS["mask"]())
+    change = _normal(1, *SHAPE)
+    unseen = change * ~_mask(8, 8)
+
+    def left(noise_std: float, sigma: float) -> Tensor:
+        problem = Problem(operator, torch.zeros(1, *SHAPE), noise_std)
+        given = {"noise_aware": None, "strength": 1.0, "rcond": 1e-6}
+        return replacement.replacement(problem, torch.randn_like, **given).left(change, sigma)
+
+    assert torch.equal(left(0.0, 0.01), change)
+    torch.testing.assert_close(left(0.1, 0.09), unseen, rtol=0, atol=2e-3)
+    # The matrix-free rule replaces after the predictor alone.
+    expected = change if hide is not Plain else unseen
+    torch.testing.assert_close(left(0.1, 0.11), expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(("levels", "narrowest"), [(50, 0.7), (200, 0.9)])
+@pytest.mark.parametrize(
+    ("hide", "widest"), [(lambda operator: operator, 1.15), (Plain, 1.5)], ids=["spectral", "plain"]
+)
+def test_the_corrector_does_not_forget_a_noisy_measurement(hide, widest, levels, narrowest):
+    """Independent pixels N(0.5, 0.2²), y = 0.9 with noise 0.05: the posterior is N(0.876, 0.0485²).
+
+    3,200 numbers: the mean has an error of 9e-4, the standard deviation one of 1.3 per cent.
+    """
+    prior = GaussianMixture([1.0], torch.full((1, 1, 4, 4), 0.5), 0.2)
+    problem = Problem(hide(operators.Identity((1, 4, 4))), torch.full((1, 1, 4, 4), 0.9), 0.05)
+    x = solve(problem, prior, ScoreSDE(levels), samples=200)
+    assert abs(float(x.mean()) - 0.876) < 0.035
+    assert narrowest < float(x.std()) / 0.0485 < widest
+
+
+def test_a_noisy_measurement_needs_a_predictor():
+    problem = Problem(OPERATORS["mask"](), torch.zeros(1, *SHAPE), 0.05)
+    for method in (ScoreSDE, CCDF):
+        langevin = method(steps=5, predictor="none", corrector="langevin")
+        with pytest.raises(ValueError, match=r"predictor is 'none'.*or use snips"):
+            solve(problem, Half(), langevin)
+        published = dataclasses.replace(langevin, noise_aware=False)
+        assert solve(problem, Half(), published).isfinite().all()

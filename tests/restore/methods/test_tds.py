@@ -275,8 +275,9 @@ def test_mcgdiff_weighs_by_the_mean_of_the_next_potential_over_the_last():
     assert cloud.weights[1] == pytest.approx(
         log(means[1], 0.4**2 + potential(0.5)) - last, rel=1e-4
     )
-    # The law of y given x₀, over the last potential as the chain knows it: by its mean.
+    # The law of y given x₀, over the last potential as the chain knows it: by its mean. Where y
+    # takes the place of x₀ in the end, x₀ is known to the last level.
     chain.step(x, means[0], 0.5, 0.0)
     assert cloud.weights[2] == pytest.approx(
-        log(means[0], NOISE**2) - log(means[0], potential(0.5) + 0.5**2), rel=1e-4
+        log(means[0], NOISE**2 + 0.5**2) - log(means[0], potential(0.5) + 0.5**2), rel=1e-4
     )
