@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -107,11 +108,14 @@ def start_from(
 
     Raises:
         ShapeError: if start has another shape.
+        ValueError: if it has another number type.
     """
     space = problem.operator.domain
     shape = (problem.batch, *space.shape)
     if isinstance(start, Tensor) and start.shape not in (shape, (1, *space.shape)):
         raise ShapeError(f"start is {list(start.shape)}; the pictures are {list(shape)}")
+    if isinstance(start, Tensor) and start.dtype != space.dtype:
+        raise ValueError(f"start is {start.dtype}; the pictures are {space.dtype}")
     z = noise(torch.empty(shape, dtype=space.dtype, device=problem.y.device))
     return (start if isinstance(start, Tensor) else uniform(space, start)) + sigma * z, z
 
@@ -181,7 +185,7 @@ def check_positive(method: Method, *names: str) -> None:
     """
     for name in names:
         value = getattr(method, name)
-        if not value > 0:
+        if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; it must be above 0")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -62,6 +62,10 @@ class DDRMJpeg(Method):
                 f"steps is {self.steps} and timesteps {self.timesteps}; expected "
                 "1 <= steps <= timesteps <= 1000"
             )
+
+    def within(self, evaluations: int) -> Self:
+        """Return the method with at most so many steps, and no more than it has timesteps."""
+        return super().within(min(evaluations, self.timesteps))
 
     @torch.no_grad()
     def __call__(

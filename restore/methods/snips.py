@@ -86,7 +86,7 @@ class SNIPS(Method):
             raise ValueError(
                 f"steps is {self.steps} and inner is {self.inner}; at least 2 and 1 are needed"
             )
-        if not self.theta > 1:
+        if not 1 < self.theta < math.inf:
             raise ValueError(f"theta is {self.theta}; it must be above 1")
         if not 0 < self.sigma_min < (self.sigma_max or math.inf):
             raise ValueError(
@@ -121,10 +121,11 @@ class SNIPS(Method):
         """
         c = self.theta * math.log(sigma_max / sigma_min) / (self.inner * self.steps)
         if c > LARGEST_STEP:
+            possible = self.theta * LARGEST_STEP / c
             raise ValueError(
                 f"steps is {self.steps} and inner is {self.inner}, which for theta = "
                 f"{self.theta:g} makes the step c = {c:.2g}, above {LARGEST_STEP}; raise steps or "
-                f"inner, or set theta to {self.theta * LARGEST_STEP / c:.3g} or less"
+                f"inner{f', or set theta to {possible:.3g} or less' if possible > 1 else ''}"
             )
         return c
 

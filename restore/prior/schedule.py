@@ -29,7 +29,7 @@ def sigma_grid(
     Args:
         prior: the denoiser, which owns the range of levels and its own timesteps.
         steps: number of levels before the 0. A native or a "quad" grid may have
-            fewer (`native`, `quad`).
+            fewer (`native`, `quad`); "quad" has no more than there are timesteps.
         grid: "native" for the network's own timesteps; "karras", "geometric", or "quad" for those
             of the DDPM schedule within the prior's range. A prior without timesteps, or a
             `sigma_max`, makes "native" into "karras".
@@ -55,7 +55,8 @@ def sigma_grid(
     if sigma_max is not None and sigma_max <= prior.sigma_min:
         return [sigma_max, 0.0]
     if grid == "quad":
-        return quad([s for s in linear_beta_levels() if prior.sigma_min <= s <= first], steps)
+        levels = [s for s in linear_beta_levels() if prior.sigma_min <= s <= first]
+        return quad(levels, min(steps, len(levels)))
     spaced = geometric if grid == "geometric" else karras
     return spaced(steps, min(prior.sigma_min, first), first)
 

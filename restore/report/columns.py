@@ -44,7 +44,7 @@ COLUMNS: dict[str, Column] = {
     ),
     "equal": Column("equal", "{:.0f}", "inputs that came back equal to the truth: infinite PSNR"),
     "psnr": Column("PSNR", "{:.2f}", "dB, of the mean of the samples"),
-    "psnr_sample": Column("one sample", "{:.2f}", "PSNR of the first sample alone"),
+    "psnr_sample": Column("one sample", "{:.2f}", "PSNR of a sample by itself, their mean"),
     "ssim": Column("SSIM", "{:.4f}", "structural similarity, of the mean"),
     "haarpsi": Column("HaarPSI", "{:.4f}", "perceptual similarity, of the mean"),
     "residual": Column("residual", "{:.2g}", "root mean square of A x − y, of the mean"),

@@ -230,15 +230,13 @@ class Comparison:
         written = kept(best)
         if (instead := mended(method, best, case.measurement, written)) is not None:
             written = kept(instead)
-        spread = None
         if len(x) > 1:
             with atomic_path(self.spread(source, method)) as temporary:
                 np.save(temporary, as_array(x.std(dim=0)), allow_pickle=False)
-            spread = as_array(x)
         return self._row(
             source,
             method,
-            **_scores(written.pixels, as_written(as_array(x[0]), bits), spread, case.truth),
+            **_scores(written.pixels, as_array(x), bits, case.truth),
             residual=written.certificate.residual,
             samples=len(x),
             evaluations=evaluations,
@@ -375,12 +373,13 @@ def said(error: BaseException) -> str:
 
 
 def _scores(
-    mean: Pixels, sample: Pixels, samples: Pixels | None, truth: Pixels | None
+    mean: Pixels, samples: Pixels, bits: int, truth: Pixels | None
 ) -> dict[str, float | None]:
-    """PSNR of the mean and of one sample, SSIM, HaarPSI, and the calibration of the samples."""
+    """PSNR of the mean and of a sample, SSIM, HaarPSI, and the calibration of the samples."""
     if truth is None:
         return {}
-    decibels = (psnr(mean, truth), psnr(sample, truth))
+    alone = [psnr(as_written(sample, bits), truth) for sample in samples]
+    decibels = (psnr(mean, truth), sum(alone) / len(alone))
     # JSON has no infinity: pictures that are equal have no PSNR.
     known = [value if math.isfinite(value) else None for value in decibels]
     return {
@@ -388,5 +387,5 @@ def _scores(
         "psnr_sample": known[1],
         "ssim": ssim(mean, truth),
         "haarpsi": haarpsi(mean, truth),
-        "calibration": None if samples is None else coverage(samples, truth),
+        "calibration": None if len(samples) == 1 else coverage(samples, truth),
     }

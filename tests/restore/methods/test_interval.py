@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
+from plain_denoisers import Oracle
 from torch import Tensor
 
 import restore
@@ -55,6 +58,33 @@ def test_ddrm_jpeg_with_the_whole_pull_fits_where_nothing_is_decimated():
     one = QuantisedProblem(operator, operator(x).round(), decoder=operator.decoder)
     assert one.inside(restore.solve(one, PRIOR, DDRMJpeg(5, eta_b=1.0))[0]).float().mean() > 0.999
     assert one.inside(restore.solve(one, PRIOR, DDRMJpeg(5, eta_b=0.4))[0]).float().mean() < 0.99
+
+
+@pytest.mark.parametrize(
+    "method",
+    [IntervalDDRM(6, 0.6, 0.2, 0.01), IntervalDDRM(6, 0.0, 0.2, 0.01), DDRMJpeg(6, timesteps=60)],
+    ids=lambda method: f"{method.name}-{method.eta:g}",
+)
+def test_states_have_the_noise_of_their_level(method):
+    """With a denoiser that knows x₀, which fits y: every state is N(x₀, σ²).
+
+    15,360 numbers: the mean of the squares is within 6 of its standard errors.
+    """
+    operator = Jpeg((3, 16, 16), "4:4:4", torch.full((3, 8, 8), 12.0))
+    pictures = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    problem = QuantisedProblem(operator, operator(pictures).round(), decoder=operator.decoder)
+    oracle = Oracle(pictures)
+    oracle.sigma_min = 0.001
+    given = dataclasses.replace(method, start=pictures)
+    given(problem, oracle, noise=NoiseSource(0, [(i, 0) for i in range(20)]))
+    for state, sigma in oracle.seen:
+        squares = ((state - pictures) / sigma).square()
+        assert abs(float(squares.mean()) - 1) < 6 * (2 / squares.numel()) ** 0.5, sigma
+
+
+def test_no_budget_takes_more_steps_than_there_are_timesteps():
+    assert DDRMJpeg(timesteps=300).within(500).steps == 300
+    assert DDRMJpeg(timesteps=300).within(20).steps == 20
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

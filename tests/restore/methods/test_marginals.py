@@ -411,6 +411,35 @@ def _refusals() -> Iterable[tuple[type[Method], dict[str, object]]]:
     yield from ((DDNM, {"eta": 1.1}), (DDNM, {"travel_length": 0}), (DDNM, {"travel_repeat": 0}))
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("diffpir", "weight"), ("snips", "theta"), ("dps", "zeta"), ("daps", "spread"),
+        ("reddiff", "weight"), ("reddiff", "rate"), ("pnp", "weight"), ("pigdm", "data_std"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [math.inf, math.nan, -1.0])
+def test_refuses_what_is_no_number_above_0(name, field, value):
+    with pytest.raises(ValueError, match=f"{field} is {value}; it must be above"):
+        methods()[name](**{field: value})
+
+
+def test_too_few_steps_for_theta_advise_no_theta_that_is_refused():
+    with pytest.raises(ValueError, match=r"raise steps or inner, or set theta to \d\.\d+ or less$"):
+        SNIPS(steps=30, inner=1).step_size(50.0, 0.01)
+    with pytest.raises(ValueError, match=r"raise steps or inner$"):
+        SNIPS(steps=10, inner=1).step_size(50.0, 0.01)
+
+
+@pytest.mark.parametrize("name", ["ddrm", "scoresde", "ddrm-cg", "pigdm"])
+def test_a_start_has_the_number_type_of_the_pictures(name):
+    problem = Problem(OPERATORS["mask"](), torch.zeros(1, *SHAPE), 0.1)
+    for start in (torch.zeros(1, *SHAPE).double(), torch.zeros(1, *SHAPE, dtype=torch.complex64)):
+        method = methods()[name](steps=5, start=start, sigma_max=1.0)
+        with pytest.raises(ValueError, match=rf"start is {start.dtype}; the pictures are torch"):
+            solve(problem, Half(), method)
+
+
 @pytest.mark.parametrize(("cls", "wrong"), list(_refusals()))
 def test_refuses(cls, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

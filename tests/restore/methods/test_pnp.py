@@ -65,6 +65,24 @@ def test_denoises_and_puts_the_measurement_back(border, noise_std):
     torch.testing.assert_close(x[0], expected, rtol=1e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("rcond", [1e-3, 0.1])
+def test_the_last_step_is_damped_where_no_svd_solves_it(rcond):
+    """By 1/50 of ‖A‖, or `rcond` where that is more: a direction s gets s²/(s² + c²) of its fit."""
+    s = torch.tensor([1.0, 1.0, 1.0, 0.2, 0.1, 0.05, 0.02, 0.0]).expand(3, 8, 8).contiguous()
+
+    class Plain(operators.Diagonal):
+        def svd(self) -> operators.ThinSVD:
+            raise operators.NoFastSVD
+
+    y, start = torch.rand(1, *SHAPE), torch.rand(1, *SHAPE)
+    problem = Problem(Plain(s, SHAPE), y * s)
+    assert problem.operator.svd_or_none() is None
+    x = solve(problem, Smooth(), "pnp", steps=1, start=start, rcond=rcond)[0]
+    x_hat = Smooth()(start, 0.2)
+    gain = s**2 / (s**2 + max(rcond, 1 / 50) ** 2)
+    torch.testing.assert_close(x, x_hat + gain * (y - x_hat), rtol=0, atol=2e-3)
+
+
 @pytest.mark.parametrize(("most", "last"), [(None, 0.01), (0.05, 0.01), (0.004, 0.004)])
 def test_a_measurement_cleaner_than_the_prior_knows_can_be_kept_as_closely(most, last):
     prior = Smooth()

@@ -92,6 +92,7 @@ def test_quad_grid():
     assert sigma_grid(Plain(), 20, "quad") == quad(inside, 20)
     assert max(sigma_grid(Network(), 20, "quad", 0.5)) == pytest.approx(0.5, rel=0.02)
     assert all(upper > lower for upper, lower in pairwise(quad(levels, 1000)))
+    assert sigma_grid(Plain(), 1000, "quad") == quad(inside, len(inside))
 
 
 @pytest.mark.parametrize(
