@@ -57,8 +57,7 @@ samples of each of {measurements} measurements; the numbers are means over the m
   1 is right, below 1 is too sure. Noiseless measured directions have none (–);
 - **sliced W2**: Wasserstein-2 distance to as many exact samples over 64 random directions, in
   standard deviations of the prior;
-- **weight**: share of the samples in the first component; **its error**: how far that is from the
-  posterior's, the mean over the measurements;
+- **weight**: share of the samples in the first component;{weight_error}
 - **residual**: root mean square of A x - y over what is measured, over the noise where there is
   some.
 
@@ -78,8 +77,6 @@ What the table says:
 - `ddrm` (and `ddnm`, which is the same with noise) is too sure of what was measured with noise, the
   more so the more steps it takes, and on small singular values its mean moves away. deepinv's has a
   factor √2 less noise besides, and is surer still.
-- `scoresde` with its corrector, as published, is too wide where the measurement is noisy, the more
-  so the more levels; with `predictor=ancestral, corrector=none` it is `ilvr`.
 - `ccdf` starts in the middle of the two components and cannot recover their weights.
 - `reddiff` and `dps` do not model the noise and fit it; `reddiff` finds one mode.
 - At their published budgets `snips` (2501) has the right spread within a few per cent, seen and
@@ -92,16 +89,14 @@ What the table says:
   per evaluation, at several times the price of one.
 """,
 }
-COLUMNS = (
-    "evaluations",
-    "mean error",
-    "std observed",
-    "std null",
-    "sliced W2",
-    "weight",
-    "its error",
-    "residual",
-)
+WEIGHT_ERROR = """ **its error**: how far that is from the
+  posterior's share, the mean over the measurements;"""
+SPREADS = {
+    "std_ratio_observed": "std observed",
+    "std_ratio_null": "std null",
+    "sliced_w2": "sliced W2",
+    "weight": "weight",
+}
 TEXTS = {
     "gaussian": "one Gaussian",
     "three": "a mixture of three Gaussians",
@@ -162,12 +157,16 @@ def page(rows: list[dict[str, Any]], prior: str) -> str:
         if prior == "told"
         else ", so that no measurement tells them apart. "
     )
+    # Where y tells nothing, the posterior has the same share for each measurement.
+    spreads = SPREADS | ({"weight_error": "its error"} if prior == "told" else {})
+    columns = ("evaluations", "mean error", *spreads.values(), "residual")
     lines = [
         HEADER.format(
             prior=prior,
             text=TEXTS[prior],
             said=SAID.get(prior, ""),
             weights=undecided if len(weights) > 1 else "",
+            weight_error=WEIGHT_ERROR if prior == "told" else "",
             samples=SAMPLES,
             measurements=MEASUREMENTS,
         )
@@ -175,17 +174,17 @@ def page(rows: list[dict[str, Any]], prior: str) -> str:
     for operator, text in OPERATOR_TEXT.items():
         for noise_std in NOISES:
             lines.append(f"\n## {text[0].upper()}{text[1:]}, noise {noise_std:g}\n")
-            lines.append(f"| | {' | '.join(COLUMNS)} |")
-            lines.append(f"|---{'|---' * len(COLUMNS)}|")
+            lines.append(f"| | {' | '.join(columns)} |")
+            lines.append(f"|---{'|---' * len(columns)}|")
             lines += [
-                line(row)
+                line(row, spreads)
                 for row in rows
                 if row["operator"] == operator and row["noise_std"] == noise_std
             ]
     return "\n".join(lines) + "\n"
 
 
-def line(row: dict[str, Any]) -> str:
+def line(row: dict[str, Any], spreads: Iterable[str]) -> str:
     """One row of a table."""
 
     def number(name: str) -> str:
@@ -193,8 +192,7 @@ def line(row: dict[str, Any]) -> str:
 
     known = methods()
     estimate = row["method"] in known and not known[row["method"]].samples
-    figures = ("std_ratio_observed", "std_ratio_null", "sliced_w2", "weight", "weight_error")
-    spread = ["–" if estimate else number(name) for name in figures]
+    spread = ["–" if estimate else number(name) for name in spreads]
     error = f"{row['mean_error']:.3f} ± {row['mean_error_se']:.3f}"
     cells = [row["method"], str(row["steps"]), error, *spread, f"{row['residual']:.2g}"]
     return f"| {' | '.join(cells)} |"

@@ -195,7 +195,16 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
         def on_step(step: int, total: int, x_hat: object) -> None:  # noqa: ARG001
             progress.update(bar, completed=step, total=total)
 
-        for row, _ in comparison.run(sources, on_step):
+        told: set[str] = set()
+
+        def on_note(source: Path, note: str) -> None:
+            # Once: what is said of one picture is said of all that are like it.
+            if note not in told and not (shown.quiet or shown.json_lines):
+                told.add(note)
+                with without_bar(progress):
+                    typer.echo(f"{source}: {note}")
+
+        for row, _ in comparison.run(sources, on_step, on_note):
             failed = failed or "error" in row
             progress.update(overall, advance=1, note=f"{Path(row['input']).name} {row['method']}")
             progress.reset(bar)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,7 +34,8 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
         typer.Exit: always.
     """
     try:
-        code = body()
+        with _logged() if debug else nullcontext():
+            code = body()
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -47,6 +49,24 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
         code = INTERRUPTED
         print_error("interrupted")
     raise typer.Exit(code)
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(self.format(record), err=True)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Show what is logged: the traceback of an error after which the command goes on."""
+    log, handler = logging.getLogger("restore"), _ToStderr()
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
 
 
 def _told(error: InputError | OSError) -> str:

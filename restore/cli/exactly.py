@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from restore.methods.base import Method
     from restore.tasks.exact import ExactProblem
 
+_LOG = logging.getLogger(__name__)
 SAMPLES = 250
 COLUMNS = {
     "steps": Column("evaluations", "{:.0f}"),
@@ -157,6 +159,7 @@ def _rows(
             if not math.isfinite(row["mean_error"]):
                 raise ArithmeticError("the samples have values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
+            _LOG.debug("%s: %s failed", problem.name, name, exc_info=error)
             yield failed | {"error": said(error)}
         else:
             yield row

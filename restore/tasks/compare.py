@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from restore.tasks.task import Task, in_units_of
 from restore.tasks.written import Written, mended, read_back
 
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
+_LOG = logging.getLogger(__name__)
 _PICTURES = ("mask", "hints")
 _FILES = (*_PICTURES, "reference", "kernel")
 # Errors whose message says all; others are shown with their kind.
@@ -113,7 +115,10 @@ class Comparison:
         }
 
     def run(
-        self, inputs: Sequence[Path], on_step: StepCallback | None = None
+        self,
+        inputs: Sequence[Path],
+        on_step: StepCallback | None = None,
+        on_note: Callable[[Path, str], None] | None = None,
     ) -> Iterator[tuple[Row, bool]]:
         """Yield a row for each input and method, and whether it was there already.
 
@@ -123,6 +128,7 @@ class Comparison:
         Args:
             inputs: pictures.
             on_step: called after each evaluation of the network; an exception in it ends the run.
+            on_note: called with an input and a line that the user should know about it.
 
         Raises:
             InputError: if the only input is bad.
@@ -143,6 +149,9 @@ class Comparison:
                     row = self._row(source, UNREAD, error=str(error))
                     yield self._record.keep(source, row), False
                     continue
+                if on_note is not None:
+                    for note in (*case.picture.notes, *case.measurement.notes):
+                        on_note(source, note)
             for method in self.plan.names:
                 if method in done:
                     yield done[method], True
@@ -216,6 +225,7 @@ class Comparison:
             if not bool(torch.isfinite(x).all()):
                 raise ArithmeticError("the picture has values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
+            _LOG.debug("%s: %s failed", source, method, exc_info=error)
             return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
         best, problem = x.mean(dim=0), case.measurement.written

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import logging
 import os
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -413,6 +415,30 @@ def test_whatever_fails_in_a_method_of_ones_own_is_a_row(restore, photo, how, er
     )  # fmt: skip
     assert "failed" in shown.out
     assert error in shown.err
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.usefixtures("_own_method")
+@pytest.mark.parametrize("arguments", [("PHOTO", "--task", "denoise", "--sigma", "0.1"),
+                                       ("--exact", "--operator", "mask")])  # fmt: skip
+def test_debug_shows_the_traceback_of_a_method_that_failed(restore, photo, arguments):
+    given = [str(photo) if argument == "PHOTO" else argument for argument in arguments]
+    run = ("compare", *given, "-m", "mine:Own", "--set", "mine:Own.how=raise", "--quiet")
+    done = restore(*run, "--debug", *(() if "--exact" in given else ("--crop", "8")))
+    assert done.code == 1
+    assert "Traceback" in done.err
+    assert "mine.py" in done.err
+    assert not logging.getLogger("restore").handlers
+
+
+def test_what_is_said_of_inputs_is_said_once(restore, photo, tmp_path):
+    other = tmp_path / "other.png"
+    shutil.copy(photo, other)
+    run = ("compare", photo, other, "--task", "denoise", "--measured", "-m", "non-local-means")
+    told = [line for line in restore(*run).out.splitlines() if "noise estimated" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"{photo}: ")
+    assert "noise estimated" not in restore(*run, "--quiet", "--overwrite").out
 
 
 def test_only_these_inputs_count(restore, photo, second):
