@@ -98,7 +98,9 @@ def compare_exactly(
             rows.append(problem.exact(samples or SAMPLES).as_dict())
             for row in _rows(problem, chosen, samples or SAMPLES, seed):
                 progress.update(bar, advance=1, note=f"{name} {noise_std:g}")
-                if row is None:
+                if isinstance(row, str):
+                    if names and not shown.quiet:
+                        print_error(f"{name}, noise {noise_std:g}: {row}")
                     continue
                 rows.append(row)
                 if shown.json_lines:
@@ -141,8 +143,8 @@ def _rows(
     chosen: Mapping[str, Method | TypeError | ValueError],
     samples: int,
     seed: int,
-) -> Iterator[Row | None]:
-    """A row for each method, with `error` where it failed; None where it does not fit."""
+) -> Iterator[Row | str]:
+    """A row for each method, with `error` where it failed; where it does not fit, why."""
     from restore.solve import misfit
     from restore.tasks.compare import said
 
@@ -151,8 +153,8 @@ def _rows(
         if isinstance(method, TypeError | ValueError):
             yield failed | {"error": said(method)}
             continue
-        if misfit(method, problem.repeated(1)) is not None:
-            yield None
+        if (unfit := misfit(method, problem.repeated(1))) is not None:
+            yield f"{name} needs {unfit}"
             continue
         try:
             row = problem.run(method, samples, seed=seed).as_dict() | {"method": name}

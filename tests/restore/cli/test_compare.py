@@ -638,6 +638,16 @@ def test_exact_refuses_what_fits_nothing_before_any_work(restore):
     assert "--method ddrm: fits none of these problems" in done.err
 
 
+def test_exact_says_which_pair_does_not_fit(restore):
+    problem = ("compare", "--exact", "--operator", "masked-blur", "--operator", "mask", "--sigma",
+               "0.05", "--samples", "4", "--steps", "3", "-m", "ddrm")  # fmt: skip
+    done = restore(*problem)
+    assert done.code == 0
+    assert "masked-blur, noise 0.05: ddrm needs a fast SVD, which Mask @ Blur has not" in done.err
+    assert done.out.count("ddrm") == 1
+    assert restore(*problem, "--quiet").err == ""
+
+
 def test_exact_takes_parameters(restore):
     problem = ("compare", "--exact", "-m", "ddrm", "--operator", "mask", "--sigma", "0.05",
                "--samples", "4", "--steps", "3", "--json")  # fmt: skip
