@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable
+
+# Takes the traceback of a failure that is one row among others, for `--debug`; otherwise silent.
+FAILURES = logging.getLogger("restore.failures")
+FAILURES.propagate = False
 
 
 class InputError(Exception):

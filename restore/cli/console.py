@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from restore.errors import InputError
+from restore.errors import FAILURES, InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,15 +58,15 @@ class _ToStderr(logging.Handler):
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Show what is logged: the traceback of an error after which the command goes on."""
-    log, handler = logging.getLogger("restore"), _ToStderr()
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG)
+    """Show the traceback of an error after which the command goes on."""
+    handler = _ToStderr()
+    FAILURES.addHandler(handler)
+    FAILURES.setLevel(logging.DEBUG)
     try:
         yield
     finally:
-        log.removeHandler(handler)
-        log.setLevel(logging.NOTSET)
+        FAILURES.removeHandler(handler)
+        FAILURES.setLevel(logging.NOTSET)
 
 
 def _told(error: InputError | OSError) -> str:

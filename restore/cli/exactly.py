@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import typer
 from restore.cli.comparing import parameters_of
 from restore.cli.console import SOME_FAILED, print_error, progress_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
-from restore.errors import InputError
+from restore.errors import FAILURES, InputError
 from restore.report.columns import Column
 from restore.tasks.settings import parse_sigma
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from restore.methods.base import Method
     from restore.tasks.exact import ExactProblem
 
-_LOG = logging.getLogger(__name__)
 SAMPLES = 250
 COLUMNS = {
     "steps": Column("evaluations", "{:.0f}"),
@@ -111,7 +109,13 @@ def compare_exactly(
         write_csv(shown.csv, rows)
     if not (shown.json_lines or shown.quiet):
         good = [row for row in rows if "error" not in row]
-        print_table(good, ("operator", "noise_std", "method"), COLUMNS)
+        # Where y does not tell the components apart the posterior's share is that of "exact".
+        columns = {
+            name: column
+            for name, column in COLUMNS.items()
+            if name != "weight_error" or prior == "told"
+        }
+        print_table(good, ("operator", "noise_std", "method"), columns)
     return SOME_FAILED if any("error" in row for row in rows) else 0
 
 
@@ -161,7 +165,7 @@ def _rows(
             if not math.isfinite(row["mean_error"]):
                 raise ArithmeticError("the samples have values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
-            _LOG.debug("%s: %s failed", problem.name, name, exc_info=error)
+            FAILURES.debug("%s: %s failed", problem.name, name, exc_info=error)
             yield failed | {"error": said(error)}
         else:
             yield row

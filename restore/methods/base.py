@@ -178,7 +178,7 @@ def check_unit(method: Method, *names: str) -> None:
 
 
 def check_positive(method: Method, *names: str) -> None:
-    """Refuse hyperparameters that are not above 0.
+    """Refuse hyperparameters that are not above 0 and finite.
 
     Raises:
         ValueError: naming the first one.
@@ -186,7 +186,7 @@ def check_positive(method: Method, *names: str) -> None:
     for name in names:
         value = getattr(method, name)
         if not 0 < value < math.inf:
-            raise ValueError(f"{name} is {value}; it must be above 0")
+            raise ValueError(f"{name} is {value}; it must be above 0, and finite")
 
 
 def check_start(start: Tensor | None, sigma_max: float | None) -> None:

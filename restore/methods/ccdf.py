@@ -135,12 +135,13 @@ class CCDF(Method):
         Args:
             problem: any operator.
             prior: the denoiser.
-            noise: called for the start and for each step and replacement above level 0.
+            noise: as in ScoreSDE.
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
 
         Raises:
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
-            ValueError: if the grid does not fit the prior.
+            ValueError: if the grid does not fit the prior, or "replace" is aware of noise in y and
+                the predictor is "none".
         """
         start = self._estimate(problem, prior.centre) if self.start is None else self.start
         if self.consistency == "replace":

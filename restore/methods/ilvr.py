@@ -41,7 +41,7 @@ class ILVR(Method):
 
     A†A is a projector, so that with "projection" and no noise the result fits y exactly; φ_N is
     none. Aware of the noise, "projection" has the rule of ScoreSDE for it. The last `stop` steps
-    are not conditioned; with 0 all are, the last at level 0, unless y is noisy.
+    are not conditioned; with 0 all are, the last at level 0 (of a noisy y what is clearer than x̂).
 
     "resize" does not look at y, only at the reference: a picture that shares the low frequencies
     of a guide, whatever the problem (a mask of zeros measures nothing).
@@ -112,7 +112,8 @@ class ILVR(Method):
         Args:
             problem: any operator.
             prior: the denoiser.
-            noise: called for the start, each step and each conditioning above level 0.
+            noise: called for the start, each step and each conditioning, and with noise in y for
+                the last.
             on_step: called with (step, steps, x̂) after each evaluation of the denoiser.
 
         Raises:

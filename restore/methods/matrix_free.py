@@ -11,7 +11,7 @@ from operators import Blur, LinearOperator
 from operators.svd import per_image
 from operators.valid_blur import ValidConvolution
 from restore.methods.likelihood import damped_pinv
-from restore.methods.spectral import CLEARER
+from restore.methods.spectral import clearness
 from restore.noise import Noise
 from restore.problem import Problem
 
@@ -91,10 +91,11 @@ def correction(
     *,
     tolerance: float | None = None,
 ) -> Tensor:
-    """Return (AᴴA + c²)⁻¹Aᴴ(y + σ_y u - A x̂), c = max(2σ_y/σ, rcond ‖A‖), for the last x̂.
+    """Return (AᴴA + c²)⁻¹Aᴴ(y + σ_y u - A x̂), c = max(σ_y/σ, rcond ‖A‖), for the last x̂.
 
-    It is `Spectrum.correction`, smooth in the singular values, and 0 where ‖A‖σ ≤ 2σ_y, with all
-    of it made from twice that level on; without noise it is A†(y - A x̂), damped.
+    It is `Spectrum.correction`, smooth in the singular values. It grows from 0 where y is just
+    `clearness` times clearer in the strongest of them to the whole where it is twice that; without
+    noise it is A†(y - A x̂), damped.
 
     Args:
         problem: the measurement.
@@ -111,10 +112,10 @@ def correction(
     norm = norm_of(operator)
     residual = problem.y - operator(x_hat)
     if noise_std > 0:
-        share = (norm * sigma / (CLEARER * noise_std) - 1).clamp(0, 1)
+        share = (norm * sigma / (clearness(sigma) * noise_std) - 1).clamp(0, 1)
         residual = residual + noise_std * noise(residual)
         residual = per_image(share, residual.ndim - 1) * residual
-    damping = (rcond * norm).clamp_min(CLEARER * noise_std / sigma)
+    damping = (rcond * norm).clamp_min(noise_std / sigma)
     return damped_pinv(operator, residual, damping.square(), tolerance=tolerance)
 
 

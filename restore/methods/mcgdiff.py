@@ -39,9 +39,10 @@ class MCGDiff(Method):
         x̄' ~ N(Kȳ + (1 - K) m̄, K v'),   K = u/(u + v'),   w' = w · N(ȳ; m̄, u + v')/N(x̄; ȳ, v),
 
     and elsewhere as it is. The end weighs N(Uᴴy; s x̄, σ_y²) over N(x̄; ȳ, v + σ²) with σ and v of
-    each direction's last potential: what that is on average over the noise, given x̄. The potential
-    itself, a draw of it, would be divided by with a variance without bound: at σ near σ_τ all
-    particles lie within √v of ȳ, and y would count twice, however many there are.
+    each direction's last potential: what that is on average over the noise, given x̄. Where y is
+    clearer than the last level it draws x̄ ~ N(ȳ, σ_τ²), and weighs by N(ȳ; x̄, σ_τ² + σ²). The
+    potential itself, a draw of it, would be divided by with a variance without bound: at σ near σ_τ
+    all particles lie within √v of ȳ, and y would count twice, however many there are.
     Particles are resampled where 1/Σw² < K/2, and one is returned, drawn by its weight.
 
     It is exact in the limit of many particles and many levels; it needs no gradient.

@@ -118,7 +118,7 @@ class PredictorCorrector:
             if lower == sigma or self.predictor == "none":
                 change = self._correction(x, x_hat, sigma, noise(x))
                 x = x + (change if left is None else left(change, sigma))
-                return consistent(x, sigma, sigma, 1.0)
+                return consistent(x, sigma, sigma, 0.0)
             x = self._predict(x, x_hat, sigma, lower, noise(x))
             return consistent(x, lower, sigma, (lower / sigma) ** 2)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 
 from operators.svd import per_image
@@ -43,17 +42,21 @@ class Replacement(ABC):
         return self(x, sigma, sigma, 0.0)
 
     def __call__(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:
-        """Return x with its measured part replaced; noise is drawn unless σ is 0.
+        """Return x with its measured part replaced; noise is drawn unless σ and σ_y are 0.
 
         Args:
             x: [B, *domain.shape] at level σ.
             sigma: σ. At 0 a measurement without noise is met, and of one with noise what is
                 clearer than the last level.
             before: level of the last replacement.
-            kept: the share of the error of x that is left of the error then; 0 at the start, 1
-                after a corrector, which leaves the level.
+            kept: the share of the error of x that is left of the error then; 0 at the start.
         """
         return x + self.strength * self._change(x, sigma, before, kept)
+
+    @property
+    def allows_corrector(self) -> bool:
+        """Whether a corrector can move x without forgetting the measurement."""
+        return True
 
     def left(self, change: Tensor, sigma: float) -> Tensor:  # noqa: ARG002
         """Return the part of a corrector's change of x at σ that the measurement leaves to it."""
@@ -80,7 +83,7 @@ class SpectralReplacement(Replacement):
 
     Args:
         problem: its operator has an SVD.
-        noise: called once for each replacement.
+        noise: called once for each replacement; at level 0 only with noise in y.
         strength: λ.
         rcond: singular values below rcond · max(s) are taken as 0.
 
@@ -156,7 +159,8 @@ class MatrixFreeReplacement(Replacement):
 
     Args:
         problem: any operator.
-        noise: called twice for each replacement, for z and u.
+        noise: called twice for each replacement, for z and u; at level 0 for u alone, with noise
+            in y.
         strength: λ.
         rcond: singular values well below rcond · max(s) stay as they are at level 0.
         reach: largest ‖A‖/c; the default keeps the solves to about 100 iterations.
@@ -179,8 +183,6 @@ class MatrixFreeReplacement(Replacement):
             return correction(self.problem, x, before, self.rcond, self.noise)
         if noise_std == 0:
             kept = 0.0
-        elif kept == 1:
-            return torch.zeros_like(x)
         new = 1 - kept
         damping = self._damping(sigma)
         variance = 2 * damping * (sigma**2 / new) - noise_std**2
@@ -192,13 +194,10 @@ class MatrixFreeReplacement(Replacement):
         w = operator.solve_normal(v, self._damping(before) / new, tolerance=TOLERANCE)
         return v - per_image(damping * (kept / new), x.ndim - 1) * w
 
-    def left(self, change: Tensor, sigma: float) -> Tensor:  # noqa: ARG002
-        """Return the change without its measured part, so that no replacement is due after it."""
-        if self.problem.noise_std == 0:
-            return change
-        operator = self.problem.operator
-        measured = damped_pinv(operator, operator(change), self.least.square(), tolerance=TOLERANCE)
-        return change - measured
+    @property
+    def allows_corrector(self) -> bool:
+        """Not with noise: which part it may move takes the singular directions to tell."""
+        return self.problem.noise_std == 0
 
 
 def replacement(

@@ -30,8 +30,8 @@ class ScoreSDE(Method):
     from N(c, σ₁²), c being the centre of the data; the last step is x̂, with ȳ itself. That is the
     published method, which takes y as exact. Aware of the noise, it is done where sσ ≥ σ_y only,
     with √(σ² - σ_y²/s²) z; below that level the predictor alone moves the direction, since the
-    corrector would forget y there. Without an SVD it is done by conjugate gradients
-    (`MatrixFreeReplacement`).
+    corrector would forget y there, and the last step is as DDRM's. Without an SVD it is done by
+    conjugate gradients (`MatrixFreeReplacement`), with noise without the corrector.
 
     Attributes:
         steps: levels of the noise, each of 1 + corrector_steps evaluations of the denoiser.
@@ -106,7 +106,8 @@ class ScoreSDE(Method):
         Args:
             problem: any operator.
             prior: the denoiser.
-            noise: called for the start and for each step and replacement above level 0.
+            noise: called for the start and for each step and replacement, and with noise in y
+                for the last.
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
 
         Raises:
@@ -117,8 +118,8 @@ class ScoreSDE(Method):
         aware = self.noise_aware is not False and problem.noise_std > 0
         if aware and self.predictor == "none":
             raise ValueError(
-                "predictor is 'none': only a predictor takes directions noisier than the level "
-                "further; choose one, set noise_aware to false, or use snips"
+                "predictor is 'none', which cannot be aware of noise in the measurement: choose a "
+                "predictor, set noise_aware to false, or use snips"
             )
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         consistent = replacement(
@@ -129,6 +130,7 @@ class ScoreSDE(Method):
             rcond=self.rcond,
         )
         x = consistent.begin(prior.centre if self.start is None else self.start, sigmas[0])
-        return self._sampler().descend(
-            prior, x, sigmas, consistent, noise, on_step, consistent.left
-        )
+        sampler = self._sampler()
+        if not consistent.allows_corrector:
+            sampler = dataclasses.replace(sampler, corrector="none")
+        return sampler.descend(prior, x, sigmas, consistent, noise, on_step, consistent.left)

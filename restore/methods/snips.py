@@ -87,7 +87,7 @@ class SNIPS(Method):
                 f"steps is {self.steps} and inner is {self.inner}; at least 2 and 1 are needed"
             )
         if not 1 < self.theta < math.inf:
-            raise ValueError(f"theta is {self.theta}; it must be above 1")
+            raise ValueError(f"theta is {self.theta}; it must be above 1, and finite")
         if not 0 < self.sigma_min < (self.sigma_max or math.inf):
             raise ValueError(
                 f"sigma_min is {self.sigma_min}; it must be above 0 and below sigma_max"

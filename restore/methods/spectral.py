@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,9 +14,17 @@ from restore.problem import Problem
 
 # By how much a level may miss σ_y/s and still be it.
 ROUNDING = 1e-6
-# y tells more than a level σ where sσ is so many σ_y: denoising a photograph leaves an error of
-# 0.85σ at σ = 0.002, where runs end, and 0.6σ at 0.01.
-CLEARER = 2.0
+# y tells more than D(x, σ) where sσ is so many σ_y, up to this level σ: denoising a photograph
+# leaves an error of 0.85σ at σ = 0.002, where runs end, and 0.6σ at 0.01.
+CLEARER, CLEARER_UP_TO = 2.0, 0.01
+
+
+def clearness(sigma: float) -> float:
+    """Return how many σ_y sσ has to be for y to tell more than D(x, σ).
+
+    More than 2 at levels above 0.01, of whose noise more is taken off: 0.77σ at σ = 0.1.
+    """
+    return CLEARER * math.sqrt(max(1.0, sigma / CLEARER_UP_TO))
 
 
 class Spectrum:
@@ -81,7 +91,7 @@ class Spectrum:
 
     def clearer(self, sigma: float) -> Tensor:
         """Whether y tells more of a direction than x̂ = D(x, σ): without noise wherever s > 0."""
-        return self.measured & (self.s * sigma >= CLEARER * self.noise_std)
+        return self.measured & (self.s * sigma >= clearness(sigma) * self.noise_std)
 
     @property
     def y_std(self) -> Tensor:

@@ -36,8 +36,8 @@ def sigma_grid(
         sigma_max: first level, by default the prior's largest.
 
     Raises:
-        ValueError: if the grid is unknown, steps is below 1, or sigma_max is not above 0 and up to
-            the prior's largest level.
+        ValueError: if the grid is unknown or has no level in the range, steps is below 1, or
+            sigma_max is not above 0 and up to the prior's largest level.
     """
     if grid not in GRIDS:
         raise ValueError(f"grid is {grid!r}; it is one of {', '.join(GRIDS)}")
@@ -56,6 +56,10 @@ def sigma_grid(
         return [sigma_max, 0.0]
     if grid == "quad":
         levels = [s for s in linear_beta_levels() if prior.sigma_min <= s <= first]
+        if not levels:
+            raise ValueError(
+                f"grid is 'quad'; it has no level from {prior.sigma_min:g} to {first:g}"
+            )
         return quad(levels, min(steps, len(levels)))
     spaced = geometric if grid == "geometric" else karras
     return spaced(steps, min(prior.sigma_min, first), first)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import InputError, expected_one_of
+from restore.errors import FAILURES, InputError, expected_one_of
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
@@ -36,7 +35,6 @@ from restore.tasks.task import Task, in_units_of
 from restore.tasks.written import Written, mended, read_back
 
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
-_LOG = logging.getLogger(__name__)
 _PICTURES = ("mask", "hints")
 _FILES = (*_PICTURES, "reference", "kernel")
 # Errors whose message says all; others are shown with their kind.
@@ -128,11 +126,18 @@ class Comparison:
         Args:
             inputs: pictures.
             on_step: called after each evaluation of the network; an exception in it ends the run.
-            on_note: called with an input and a line that the user should know about it.
+            on_note: called with an input and a line that the user should know about it, as often
+                as there may be more of them.
 
         Raises:
             InputError: if the only input is bad.
         """
+
+        def tell(source: Path, case: Case) -> None:
+            if on_note is not None:
+                for note in (*case.picture.notes, *case.measurement.notes):
+                    on_note(source, note)
+
         for source in inputs:
             done = {
                 method: row
@@ -149,14 +154,13 @@ class Comparison:
                     row = self._row(source, UNREAD, error=str(error))
                     yield self._record.keep(source, row), False
                     continue
-                if on_note is not None:
-                    for note in (*case.picture.notes, *case.measurement.notes):
-                        on_note(source, note)
+                tell(source, case)
             for method in self.plan.names:
                 if method in done:
                     yield done[method], True
                 elif case is not None:
                     row = self._compared(source, method, case, on_step)
+                    tell(source, case)
                     yield self._record.keep(source, row), False
 
     def rows(self, inputs: Sequence[Path]) -> list[Row]:
@@ -225,7 +229,7 @@ class Comparison:
             if not bool(torch.isfinite(x).all()):
                 raise ArithmeticError("the picture has values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
-            _LOG.debug("%s: %s failed", source, method, exc_info=error)
+            FAILURES.debug("%s: %s failed", source, method, exc_info=error)
             return self._row(source, method, error=said(error))
         seconds, used = time.perf_counter() - began, memory()
         best, problem = x.mean(dim=0), case.measurement.written

@@ -275,9 +275,22 @@ def test_mcgdiff_weighs_by_the_mean_of_the_next_potential_over_the_last():
     assert cloud.weights[1] == pytest.approx(
         log(means[1], 0.4**2 + potential(0.5)) - last, rel=1e-4
     )
-    # The law of y given x₀, over the last potential as the chain knows it: by its mean. Where y
-    # takes the place of x₀ in the end, x₀ is known to the last level.
+    # The law of y given x₀, over the last potential as the chain knows it: by its mean.
     chain.step(x, means[0], 0.5, 0.0)
     assert cloud.weights[2] == pytest.approx(
-        log(means[0], NOISE**2 + 0.5**2) - log(means[0], potential(0.5) + 0.5**2), rel=1e-4
+        log(means[0], NOISE**2) - log(means[0], potential(0.5) + 0.5**2), rel=1e-4
     )
+
+
+def test_mcgdiff_takes_x_as_known_to_the_last_level_where_y_is_clearer():
+    y, last, noise_std = 0.5 + TAU * _normal(1, *SHAPE), 0.01, 0.001
+    cloud = _OneParticle(Problem(operators.Identity(SHAPE), y, noise_std))
+    chain = mcgdiff._Chain(cloud, Spectrum(cloud.problem, 1e-3))
+    chain.proposed(y, last, last)
+    x_hat = y + last * _normal(1, *SHAPE, seed=7)
+    x = chain.step(y, x_hat, last, 0.0)
+    assert abs(float((x - y).square().mean().sqrt()) / noise_std - 1) < 0.5  # of 12 numbers
+    squares = float((y - x_hat).square().sum())
+    potential = last**2 - noise_std**2 + mcgdiff.KAPPA * (0.25 + noise_std**2)
+    expected = -0.5 * squares / (noise_std**2 + last**2) + 0.5 * squares / (potential + last**2)
+    assert cloud.weights[-1] == pytest.approx(expected, rel=1e-3)
