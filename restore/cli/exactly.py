@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from restore.cli.comparing import parameters_of
-from restore.cli.console import SOME_FAILED, print_error, progress_bar
+from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
 from restore.errors import FAILURES, InputError
 from restore.report.columns import Column
@@ -98,23 +98,22 @@ def compare_exactly(
                 progress.update(bar, advance=1, note=f"{name} {noise_std:g}")
                 if isinstance(row, str):
                     if names and not shown.quiet:
-                        print_error(f"{name}, noise {noise_std:g}: {row}")
+                        with without_bar(progress):
+                            print_error(f"{name}, noise {noise_std:g}: {row}")
                     continue
                 rows.append(row)
                 if shown.json_lines:
                     typer.echo(json.dumps(row))
                 elif "error" in row:
-                    print_error(f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}")
+                    failed = f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}"
+                    with without_bar(progress):
+                        print_error(failed)
     if shown.csv is not None:
         write_csv(shown.csv, rows)
     if not (shown.json_lines or shown.quiet):
         good = [row for row in rows if "error" not in row]
         # Where y does not tell the components apart the posterior's share is that of "exact".
-        columns = {
-            name: column
-            for name, column in COLUMNS.items()
-            if name != "weight_error" or prior == "told"
-        }
+        columns = {key: COLUMNS[key] for key in COLUMNS if key != "weight_error" or prior == "told"}
         print_table(good, ("operator", "noise_std", "method"), columns)
     return SOME_FAILED if any("error" in row for row in rows) else 0
 
