@@ -289,13 +289,14 @@ On half of the pixels, 256×256, the mean of eight samples is above biharmonic b
 
 Part of that is arithmetic: the mean of eight exact samples has 1 + 1/8 of the posterior mean's
 squared error, 0.5 dB less. From the two numbers, one sample and eight, the mean of infinitely many
-would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF at 100 evaluations: what
-they lack beyond averaging is the method's. What is not measured is drawn while y still has the noise
-of the level on it, and an ancestral step keeps most of that; DDRM with η = 1 draws it anew at each
-level, spreads less than the posterior does, and loses less so. It is not a matter of correction: four
-or nine Langevin steps a level change ScoreSDE by less than 0.05 dB at the same number of evaluations,
-twice as long ones cost 0.07 (96×96, four pictures, the mean of four). With noise in y, η = 1 costs
-DDRM 0.6 to 1.3 dB: the residual of directions that are noisier than x is then not used.
+would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF at 100 evaluations:
+what they lack beyond averaging is the method's. What is not measured is drawn while y still has the
+noise of the level on it, and an ancestral step keeps most of that; DDRM with η = 1 draws it anew at
+each level, spreads less than the posterior does, and loses less so. It is not a matter of
+correction: four or nine Langevin steps a level change ScoreSDE by less than 0.05 dB at the same
+number of evaluations, twice as long ones cost 0.07 (96×96, four pictures, the mean of four). With
+noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the residual of directions that are noisier than x is
+then not used.
 
 From noise of the prior's largest level, σ = 50, as **published** budgets begin, most methods
 are worse than with 20 evaluations from an estimate. That is the prior's: it has learnt patches, and
