@@ -166,27 +166,28 @@ def runs(problem: ExactProblem, made: Iterator[Method]) -> Iterable[ExactRow]:
 
 def page(rows: list[dict[str, Any]], prior: str) -> str:
     """The Markdown page of the rows."""
-    weights = WEIGHTS[prior]
+    weights, told = WEIGHTS[prior], prior == "told"
     shares = ", ".join(f"{weight:g}" for weight in weights)
-    undecided = (
+    apart = (
+        f"and by {TOLD:g} in its row space: a measurement with noise\nleaves "
+        "the share of a component between 0 and 1, and another one for each"
+        if told
+        else "so that no measurement tells them apart"
+    )
+    components = (
         f"Its components have the weights {shares} and differ by offsets of {OFFSET:g} (root mean "
-        "square)\nin the null space of the operator"
-    ) + (
-        f", and by {TOLD:g} in its row space: a measurement with noise\nleaves "
-        "the share of a component between 0 and 1, and another one for each. "
-        if prior == "told"
-        else ", so that no measurement tells them apart. "
+        f"square)\nin the null space of the operator, {apart}. "
     )
     # Where y tells nothing, the posterior has the same share for each measurement.
-    spreads = SPREADS | ({"weight_error": "its error"} if prior == "told" else {})
+    spreads = SPREADS | ({"weight_error": "its error"} if told else {})
     columns = ("evaluations", "mean error", *spreads.values(), "residual")
     lines = [
         HEADER.format(
             prior=prior,
             text=TEXTS[prior],
             said=SAID.get(prior, ""),
-            weights=undecided if len(weights) > 1 else "",
-            weight_error=WEIGHT_ERROR if prior == "told" else "",
+            weights=components if len(weights) > 1 else "",
+            weight_error=WEIGHT_ERROR if told else "",
             samples=SAMPLES,
             measurements=MEASUREMENTS,
         )

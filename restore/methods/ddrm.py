@@ -28,7 +28,7 @@ class DDRM(Method):
 
     from N(ȳ, σ₁² - σ_y²/s²) where sσ₁ > σ_y and N(c, σ₁²) elsewhere, c being the centre of the
     data. Given x₀, every x' is N(x₀, σ'²I). The last step is x̂ with x̄ ~ N(ȳ, σ_y²/s²), whatever
-    η_b, where s ≥ 2σ_y/σ for its σ: without noise A x = y.
+    η_b, where y is clearer than its level (`Spectrum.clearer`): without noise A x = y.
 
     It is not a posterior sampler, not even with many steps: its spread is usually too narrow where
     the measurement is noisy, and more steps can make its mean worse.

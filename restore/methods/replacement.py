@@ -101,8 +101,7 @@ class SpectralReplacement(Replacement):
             return at.correction(x, before, self.noise)
         missing = at.y_bar - at.svd.vt(x)
         missing.addcmul_(at.deviation(sigma), at.svd.vt(self.noise(x)))
-        cleaner = at.s * sigma >= at.noise_std
-        return at.svd.v(missing.mul_(at.measured & cleaner))
+        return at.svd.v(missing.mul_(at.cleaner(sigma)))
 
     def left(self, change: Tensor, sigma: float) -> Tensor:
         """Return the change without the released directions.
@@ -113,7 +112,7 @@ class SpectralReplacement(Replacement):
         at = self.spectrum
         if at.noise_std == 0:
             return change
-        released = at.measured & (at.s * sigma < at.noise_std)
+        released = at.measured ^ at.cleaner(sigma)  # the second is a part of the first
         return change - at.svd.v(at.svd.vt(change) * released)
 
 

@@ -40,7 +40,7 @@ class SNIPS(Method):
     multiplied into its gradients: so nothing is singular at sσ = σ_y. `inner` = τ steps are made at
     each of `steps` = L geometric levels σ₁ … σ_L, from N(ȳ, σ₁² - σ_y²/s²) where sσ₁ > σ_y and
     N(c₀, σ₁²) elsewhere, c₀ being the centre of the data. The result is D(x, σ_L) with
-    x̄ ~ N(ȳ, σ_y²/s²) where sσ_L ≥ 2σ_y: without noise A x = y.
+    x̄ ~ N(ȳ, σ_y²/s²) where y is clearer than σ_L (`Spectrum.clearer`): without noise A x = y.
 
     What decides how close the samples come to the posterior is the slowness of the annealing,
 

@@ -72,7 +72,7 @@ class Spectrum:
         """
         x, z = start_from(self.problem, start, sigma, noise)
         known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
-        where = self.measured & (self.s * sigma >= self.noise_std * (1 - ROUNDING))
+        where = self.cleaner(sigma, 1 - ROUNDING)
         # A copy, for an operator of one's own whose Vᴴx is x itself.
         return self.replaced(x, self.svd.vt(x).clone(), known, where)
 
@@ -91,7 +91,11 @@ class Spectrum:
 
     def clearer(self, sigma: float) -> Tensor:
         """Whether y tells more of a direction than x̂ = D(x, σ): without noise wherever s > 0."""
-        return self.measured & (self.s * sigma >= clearness(sigma) * self.noise_std)
+        return self.cleaner(sigma, clearness(sigma))
+
+    def cleaner(self, sigma: float, times: float = 1.0) -> Tensor:
+        """Whether a direction is measured, and the level σ is at least so many σ_y/s."""
+        return self.measured & (self.s * sigma >= times * self.noise_std)
 
     @property
     def y_std(self) -> Tensor:

@@ -137,8 +137,9 @@ class ExactProblem:
         self._prior_std = float(self.prior.std.square().mean().sqrt())
         clean = self.operator(self.prior.sample(measurements, _generator(5)))
         # A mask measures nothing where it is 0: there is no noise either.
-        noise = torch.randn(clean.shape, generator=_generator(6)).flatten(1) @ u[:, :rank].float()
-        self.y = clean + noise_std * (noise @ u[:, :rank].float().T).reshape(clean.shape)
+        noise = torch.randn(clean.shape, generator=_generator(6)).flatten(1)
+        seen = u[:, :rank].float()
+        self.y = clean + noise_std * (noise @ seen @ seen.T).reshape(clean.shape)
         self.noise_std = noise_std
         self.posteriors = [self.prior.posterior(self._problem(one[None])) for one in self.y]
 
