@@ -17,9 +17,7 @@ from operators.transforms import (
     HartleySynthesis,
     PhaseSynthesis,
     SignedCosineSynthesis,
-    dct,
     half_to_hartley,
-    idct,
 )
 
 
@@ -119,10 +117,10 @@ class CosineConvolution(LinearOperator):
             @ cosines(shape[2], kernel.shape[1]).T
         )
         self._eigenvalues = values.to(device=device, dtype=self.domain.real_dtype)
+        self._basis = CosineSynthesis(shape, dtype, device)
 
     def _apply(self, x: Tensor) -> Tensor:
-        spectrum = self._eigenvalues * dct(dct(x).mT).mT
-        return idct(idct(spectrum).mT).mT
+        return self._basis._apply(self._eigenvalues * self._basis._adjoint(x))
 
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._apply(y)
@@ -131,7 +129,7 @@ class CosineConvolution(LinearOperator):
         shape, dtype = self.domain.shape, self.domain.dtype
         values = self._eigenvalues
         left = SignedCosineSynthesis(shape, dtype, torch.where(values < 0, -1.0, 1.0).to(values))
-        return ThinSVD(left, values.abs().expand(shape), CosineSynthesis(shape, dtype))
+        return ThinSVD(left, values.abs().expand(shape), self._basis)
 
 
 def fast_length(size: int) -> int:

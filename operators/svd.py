@@ -35,6 +35,14 @@ def per_image(value: float | Tensor, ndim: int) -> float | Tensor:
     return value
 
 
+def unexpanded(x: Tensor) -> Tensor:
+    """Return x with one entry along each axis that it was expanded along; it broadcasts to x."""
+    for axis, stride in enumerate(x.stride()):
+        if stride == 0:
+            x = x.narrow(axis, 0, 1)
+    return x
+
+
 @dataclass(frozen=True)
 class ThinSVD:
     r"""A = U diag(s) Vᴴ with U and V applied as fast transforms.
@@ -84,13 +92,13 @@ class ThinSVD:
 
     def truncated(self, rcond: float) -> ThinSVD:
         """Return the SVD of the operator whose s < rcond · max(s) are set to 0."""
-        s = self.singular_values
+        s = unexpanded(self.singular_values)
         kept = torch.where(s < rcond * self.largest(), torch.zeros_like(s), s)
-        return ThinSVD(self.left, kept, self.right)
+        return ThinSVD(self.left, kept.expand_as(self.singular_values), self.right)
 
     def inverse_values(self) -> Tensor:
-        """Return 1/s where s > 0 and 0 elsewhere."""
-        s = self.singular_values
+        """Return 1/s where s > 0 and 0 elsewhere; it broadcasts to the spectral shape."""
+        s = unexpanded(self.singular_values)
         observed = s > 0
         return torch.where(observed, 1 / torch.where(observed, s, 1), 0)
 

@@ -1,7 +1,8 @@
 """Fast real orthogonal transforms: Hartley, cosine, Walsh-Hadamard.
 
-All are orthonormal, built from real FFTs or small matrices, and keep no tables. They slice with
-`narrow`, since indexing with brackets fails on the pretended device of `FakeTensorMode`.
+All are orthonormal, built from real FFTs or small matrices, and keep tables of single lines at
+most. They slice with `narrow`, since indexing with brackets fails on the pretended device of
+`FakeTensorMode`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.space import Space
+from operators.space import COMPLEX_TYPES, Space
 
-_RADIX = 64
+_RADIX = 16
 
 
 def half_to_hartley(spectrum: Tensor, width: int) -> Tensor:
@@ -44,45 +45,10 @@ def hartley(x: Tensor) -> Tensor:
     return half_to_hartley(torch.fft.rfft2(x, norm="ortho"), x.shape[-1])
 
 
-def _twiddle(n: int, x: Tensor, scale: float) -> Tensor:
-    """Return scale·e^{iπk/2n} for k = 0 … n//2, with the scale 1 for k = 0."""
-    k = torch.arange(n // 2 + 1, device=x.device, dtype=x.dtype)
-    size = torch.where(k > 0, torch.full_like(k, scale), torch.ones_like(k))
-    return torch.polar(size, k * (math.pi / (2 * n)))
-
-
-def dct(x: Tensor) -> Tensor:
-    """Return the orthonormal DCT-II along the last axis.
-
-    With F the real FFT of x₀ x₂ x₄ … x₅ x₃ x₁ and Z = e^{-iπk/2n} F, up to the scale of
-    orthonormality: X[k] = Re Z[k], X[n − k] = −Im Z[k].
-
-    Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980.
-    """
-    n = x.shape[-1]
-    pairs = torch.nn.functional.pad(x, (0, n % 2))
-    pairs = pairs.reshape(*x.shape[:-1], -1, 2)
-    even, odd = pairs.select(-1, 0), pairs.select(-1, 1).narrow(-1, 0, n // 2)
-    z = torch.fft.rfft(torch.cat([even, odd.flip(-1)], -1), norm="ortho")
-    z = z * _twiddle(n, x, math.sqrt(2)).conj()
-    return torch.cat([z.real, -z.imag.narrow(-1, 1, n - n // 2 - 1).flip(-1)], -1)
-
-
-def idct(c: Tensor) -> Tensor:
-    """Return the inverse (and transpose) of `dct`, the orthonormal DCT-III along the last axis."""
-    n = c.shape[-1]
-    mirrored = torch.nn.functional.pad(c.narrow(-1, n - n // 2, n // 2).flip(-1), (1, 0))
-    z = torch.complex(c.narrow(-1, 0, n // 2 + 1), -mirrored)
-    order: Tensor = torch.fft.irfft(z * _twiddle(n, c, math.sqrt(0.5)), n, norm="ortho")
-    even, odd = torch.split(order, [n - n // 2, n // 2], -1)
-    odd = torch.nn.functional.pad(odd, (n % 2, 0)).flip(-1)
-    return torch.stack([even, odd], -1).flatten(-2).narrow(-1, 0, n)
-
-
 def walsh_hadamard(x: Tensor) -> Tensor:
     """Return the orthonormal Walsh-Hadamard transform along the last axis, in natural order.
 
-    Its own inverse. The length is a power of two; the passes use radix 64, so that each is a
+    Its own inverse. The length is a power of two; the passes use radix 16, so that each is a
     matrix product.
     """
     shape, n = x.shape, x.shape[-1]
@@ -129,13 +95,71 @@ class HartleySynthesis(_Orthogonal):
 
 
 class CosineSynthesis(_Orthogonal):
-    """DCT-II coefficients to a picture."""
+    """DCT-II coefficients to a picture, by one real FFT of the plane.
+
+    Let F be the FFT of the picture with the lines of both axes in the order 0 2 4 … 5 3 1, and
+    w_n[k] = e^{-iπk/2n}. Up to the scales of orthonormality,
+
+        Z[p, q] = w_W[q] (w_H[p] F[p, q] + w_H*[p] F[H - p, q])
+        X[p, q] = Re Z[p, q],   X[p, W - q] = -Im Z[p, q]
+
+    and back F[p, q] = w_H*[p] (Z[p, q] - i Z[H - p, q]) / w_W[q]; F[H, q] and Z[H, q] count as 0.
+
+    Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: str | torch.device
+    ) -> None:
+        super().__init__(shape, dtype)
+        height, width = shape[-2:]
+        self._orders = tuple(_evens_first(side).to(device) for side in (height, width))
+        self._places = tuple(order.argsort() for order in self._orders)
+        self._mirror = (-torch.arange(height, device=device)) % height
+        down, right = _phases(height, 0.5).unsqueeze(-1), _phases(width, 2.0)
+        mirrored = down.conj() * (torch.arange(height) > 0).unsqueeze(-1)
+        complex_type = COMPLEX_TYPES[self.domain.real_dtype]
+        self._down, self._mirrored, self._right = (
+            phases.to(device, complex_type)
+            for phases in (down, mirrored, right.narrow(0, 0, width // 2 + 1))
+        )
 
     def _apply(self, x: Tensor) -> Tensor:
-        return idct(idct(x).mT).mT
+        half = self._right.shape[0]
+        upper = x.narrow(-1, x.shape[-1] - half + 1, half - 1).flip(-1)
+        z = torch.complex(x.narrow(-1, 0, half), -torch.nn.functional.pad(upper, (1, 0)))
+        z = z.mul_(self._right.reciprocal())
+        spectrum = z * self._down.conj()
+        spectrum.addcmul_(-1j * self._mirrored, z.index_select(-2, self._mirror))
+        picture: Tensor = torch.fft.irfft2(spectrum, s=x.shape[-2:], norm="ortho")
+        return _reordered(picture, self._places)
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        return dct(dct(y).mT).mT
+        half = self._right.shape[0]
+        spectrum = torch.fft.rfft2(_reordered(y, self._orders), norm="ortho")
+        z = spectrum * self._down
+        z.addcmul_(self._mirrored, spectrum.index_select(-2, self._mirror)).mul_(self._right)
+        rest = y.shape[-1] - half
+        return torch.cat([z.real, -z.imag.narrow(-1, 1, rest).flip(-1)], -1)
+
+
+def _evens_first(n: int) -> Tensor:
+    """Return 0 2 4 … 5 3 1 below n."""
+    line = torch.arange(n)
+    return torch.cat([line[::2], line[1::2].flip(0)])
+
+
+def _phases(n: int, square: float) -> Tensor:
+    """Return √square·e^{-iπk/2n} for k = 0 … n - 1, with the size 1 for k = 0; in double."""
+    k = torch.arange(n, dtype=torch.float64)
+    return torch.polar(square ** (k.clamp(max=1) / 2), k * (-math.pi / (2 * n)))
+
+
+def _reordered(x: Tensor, orders: tuple[Tensor, ...]) -> Tensor:
+    """Return x with its rows and columns in these orders."""
+    rows, columns = orders
+    # On the CPU `index_select` along the last axis takes three times as long.
+    return x.index_select(-2, rows).gather(-1, columns.expand(x.shape))
 
 
 class PhaseSynthesis(_Orthogonal):
@@ -160,7 +184,7 @@ class SignedCosineSynthesis(CosineSynthesis):
     """DCT-II coefficients to a picture, with the sign of each changed on the way."""
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, sign: Tensor) -> None:
-        super().__init__(shape, dtype)
+        super().__init__(shape, dtype, sign.device)
         self._sign = sign
 
     def _apply(self, x: Tensor) -> Tensor:

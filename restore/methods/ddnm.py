@@ -111,11 +111,11 @@ class DDNM(Method):
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         sigmas = travelled(sigmas, self.travel_length, self.travel_repeat)
         start = prior.centre if self.start is None else self.start
-        chain = _Chain(ddrm.DDRM(eta=self.eta), Spectrum(problem, self.rcond), noise)
+        chain = _Steps(ddrm.DDRM(eta=self.eta), Spectrum(problem, self.rcond), noise)
         return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
 
 
-class _Chain(ddrm.Chain):
+class _Steps(ddrm.Steps):
     """DDRM's steps with noise, DDNM's without, and the steps back in time."""
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:

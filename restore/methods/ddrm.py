@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from restore.methods.base import Method, StepCallback, check_start, check_unit, descend
-from restore.methods.spectral import Spectrum
+from restore.methods.spectral import Chain, Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -91,45 +91,31 @@ class DDRM(Method):
         """
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         start = prior.centre if self.start is None else self.start
-        chain = Chain(self, Spectrum(problem, self.rcond), noise)
+        chain = Steps(self, Spectrum(problem, self.rcond), noise)
         return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
 
 
-class Chain:
-    """The steps of a run, which keep Vᴴx of the state x; DDNM has them too."""
+class Steps(Chain):
+    """The steps of a run; DDNM has them too."""
 
     def __init__(self, method: DDRM, spectrum: Spectrum, noise: Noise) -> None:
+        super().__init__(spectrum, noise)
         self.eta, self.eta_b = method.eta, method.eta_b
-        self.spectrum = spectrum
-        self.noise = noise
-
-    def begin(self, start: Tensor | float, sigma: float) -> Tensor:
-        """The first state."""
-        x, self.x_bar = self.spectrum.begin(start, sigma, self.noise)
-        return x
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """Take x from σ to σ' = lower."""
-        at, eta, eta_b = self.spectrum, self.eta, self.eta_b
+        at = self.spectrum
         if lower == 0:
             return x_hat + at.correction(x_hat, sigma, self.noise)
-        kept, fresh = (1 - eta**2) ** 0.5 * lower, eta * lower
-        x_hat_bar = at.svd.vt(x_hat)
-        # Where V is a whole basis, z̄ = Vᴴz is drawn itself, and x is V x̄: a transform less.
-        z = self.noise(x_hat_bar if at.complete else x_hat)
-        z_bar = z if at.complete else at.svd.vt(z)
+        kept, fresh = (1 - self.eta**2) ** 0.5 * lower, self.eta * lower
+        clean = at.cleaner(lower)
+        noisier = at.s * (kept / at.noise_std if at.noise_std > 0 else 0.0)
+        share = torch.where(clean, self.eta_b, torch.where(at.measured, noisier, kept / sigma))
+        deviation = torch.where(clean, at.deviation(lower, self.eta_b), fresh)
 
-        # lerp(a, b, t) is a + t(b - a). Memory is written in place: fresh pages cost most here.
-        x_bar = torch.lerp(x_hat_bar, self.x_bar, kept / sigma).add_(z_bar, alpha=fresh)
-        known = torch.lerp(x_hat_bar, at.y_bar, eta_b).addcmul_(at.deviation(lower, eta_b), z_bar)
-        if at.noise_std > 0:
-            noisier = (at.y_bar - x_hat_bar).mul_(at.s).mul_(kept / at.noise_std)
-            noisier.add_(x_hat_bar).add_(z_bar, alpha=fresh)
-            torch.where(at.s * lower >= at.noise_std, known, noisier, out=known)
-        if at.complete:
-            self.x_bar = torch.where(at.measured, known, x_bar, out=x_bar)
-            del known, x_bar, x_hat_bar, z_bar, z  # before the transform needs memory of its own
-            return at.svd.v(self.x_bar)
-        x = torch.lerp(x_hat, x, kept / sigma).add_(z, alpha=fresh)
-        x, self.x_bar = at.replaced(x, x_bar, known, at.measured)
-        return x
+        def rule(x_hat_bar: Tensor, z_bar: Tensor) -> Tensor:
+            # By products: on the CPU a choice that cannot be foreseen takes three times as long.
+            target = torch.addcmul(self.x_bar, at.y_bar - self.x_bar, at.measured)
+            return torch.addcmul(x_hat_bar, share, target - x_hat_bar).addcmul_(deviation, z_bar)
+
+        return self.moved(x, x_hat, kept / sigma, fresh, rule)

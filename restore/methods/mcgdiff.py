@@ -145,7 +145,7 @@ class _Chain:
             apart = (at.y_bar - at.svd.vt(x_hat)).abs().square()
             gained = -0.5 / known - self.log_average
             self.cloud.weigh(torch.where(at.measured, gained * apart, 0).flatten(1).sum(1))
-            return x_hat + at.correction(x_hat, sigma, lambda _: self.cloud.normal())
+            return x_hat + at.correction(x_hat, sigma, self.cloud.normal)
         std = lower * (1 - (lower / sigma) ** 2) ** 0.5
         return self.proposed(torch.lerp(x_hat, x, (lower / sigma) ** 2), std, lower)
 
@@ -161,7 +161,7 @@ class _Chain:
         self.cloud.weigh(change.flatten(1).sum(1))
         mean, apart, self.log_potential = self.cloud.resampled(mean, apart, self.log_potential)
 
-        z = self.cloud.normal()
+        z = self.cloud.normal(mean)
         z_bar = at.svd.vt(z)
         gain = std**2 / (std**2 + potential)
         # What is left between x̄' and ȳ, and by how much the plain step differs from x̄'.

@@ -53,15 +53,11 @@ class Particles:
         """
         if isinstance(start, Tensor) and start.shape[0] > 1:
             start = start.repeat_interleave(self._shape[1], 0)
-        return start_from(self.problem, start, sigma, lambda _: self.normal())[0]
+        return start_from(self.problem, start, sigma, self.normal)[0]
 
-    def normal(self) -> Tensor:
-        """Standard normal pictures, one a row."""
-        space = self.operator.domain
-        like = torch.empty(
-            (*self._shape, *space.shape), dtype=space.dtype, device=self.log_weights.device
-        )
-        return self._noise(like).flatten(0, 1)
+    def normal(self, like: Tensor, /) -> Tensor:
+        """Standard normal noise of the shape of `like`, one row for each particle."""
+        return self._noise(like.reshape(*self._shape, *like.shape[1:])).flatten(0, 1)
 
     def weigh(self, log_factors: Tensor) -> None:
         """Multiply the weights by factors, given by their logarithms [B · K]."""

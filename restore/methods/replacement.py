@@ -100,7 +100,7 @@ class SpectralReplacement(Replacement):
         if sigma == 0:
             return at.correction(x, before, self.noise)
         missing = at.y_bar - at.svd.vt(x)
-        missing.addcmul_(at.deviation(sigma), at.svd.vt(self.noise(x)))
+        missing.addcmul_(at.deviation(sigma), at.normal(x, self.noise))
         return at.svd.v(missing.mul_(at.cleaner(sigma)))
 
     def left(self, change: Tensor, sigma: float) -> Tensor:

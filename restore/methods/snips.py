@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from restore.methods.base import Method, StepCallback, check_start, check_unit, descend
-from restore.methods.spectral import Spectrum
+from restore.methods.spectral import Chain, Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import geometric, sigma_grid
@@ -151,7 +151,7 @@ class SNIPS(Method):
             ValueError: if the levels do not fit the prior, or the steps are too few for theta.
         """
         levels = self._levels(prior)
-        chain = _Chain(Spectrum(problem, self.rcond), self.step_size(levels[0], levels[-1]), noise)
+        chain = _Steps(Spectrum(problem, self.rcond), self.step_size(levels[0], levels[-1]), noise)
         start = prior.centre if self.start is None else self.start
         sigmas = [sigma for sigma in levels for _ in range(self.inner)] + [levels[-1], 0.0]
         return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
@@ -161,33 +161,26 @@ class SNIPS(Method):
         return geometric(self.steps, max(self.sigma_min, prior.sigma_min), first)[:-1]
 
 
-class _Chain:
-    """The steps of a run, which keep Vᴴx of the state x."""
+class _Steps(Chain):
+    """The Langevin steps of a run."""
 
     def __init__(self, spectrum: Spectrum, c: float, noise: Noise) -> None:
-        self.spectrum, self.c, self.noise = spectrum, c, noise
-
-    def begin(self, start: Tensor | float, sigma: float) -> Tensor:
-        """The first state."""
-        x, self.x_bar = self.spectrum.begin(start, sigma, self.noise)
-        return x
+        super().__init__(spectrum, noise)
+        self.c = c
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """A Langevin step at σ, or the end where lower is 0."""
         at, c = self.spectrum, self.c
         if lower == 0:
             return x_hat + at.correction(x_hat, sigma, self.noise)
-        z = self.noise(x)
-        x_hat_bar, z_bar = at.svd.vt(x_hat), at.svd.vt(z)
         pull, share = self._pull(sigma)
         spread = (2 * c) ** 0.5 * sigma
 
-        target = torch.addcmul(x_hat_bar, pull, at.y_bar - x_hat_bar)
-        known = torch.lerp(self.x_bar, target, c).add_(z_bar * share, alpha=spread)
-        free = torch.lerp(self.x_bar, x_hat_bar, c).add_(z_bar, alpha=spread)
-        x = torch.lerp(x, x_hat, c).add_(z, alpha=spread)
-        x, self.x_bar = at.replaced(x, free, known, at.measured)
-        return x
+        def rule(x_hat_bar: Tensor, z_bar: Tensor) -> Tensor:
+            target = torch.addcmul(x_hat_bar, pull, at.y_bar - x_hat_bar)
+            return torch.lerp(self.x_bar, target, c).add_(share * z_bar, alpha=spread)
+
+        return self.moved(x, x_hat, 1 - c, spread, rule)
 
     def _pull(self, sigma: float) -> tuple[Tensor, Tensor]:
         """w = min(r, 1) and √(1 - min(r, 1/r))."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from operators import ThinSVD
+from operators.svd import unexpanded
 from restore.methods.base import start_from
 from restore.noise import Noise
 from restore.problem import Problem
+
+Rule = Callable[[Tensor, Tensor], Tensor]
 
 # By how much a level may miss σ_y/s and still be it.
 ROUNDING = 1e-6
@@ -32,7 +36,7 @@ class Spectrum:
 
     Attributes:
         svd: of the operator, truncated at rcond.
-        s: singular values, of the spectral shape (0 where nothing is measured).
+        s: singular values, that broadcast to the spectral shape (0 where nothing is measured).
         measured: whether s > 0.
         y_bar: ȳ = S⁺Uᴴy; 0 where nothing is measured.
         noise_std: σ_y.
@@ -50,11 +54,20 @@ class Spectrum:
         self.problem = problem
         self.noise_std = problem.noise_std
         self.svd: ThinSVD = problem.operator.svd().truncated(rcond)
-        self.s = self.svd.singular_values
+        self.s = unexpanded(self.svd.singular_values)
         self.measured = self.s > 0
         self.y_bar = self.svd.inverse_values() * self.svd.ut(problem.y)
         spectral, pictures = self.svd.right.domain, problem.operator.domain
         self.complete = spectral.numel == pictures.numel and spectral.dtype == pictures.dtype
+
+    def normal(self, x: Tensor, noise: Noise) -> Tensor:
+        """Return z̄ = Vᴴz; where V is a basis of all pictures z̄ itself is drawn.
+
+        Args:
+            x: a picture, for the shape of z.
+            noise: called once.
+        """
+        return noise(self.y_bar) if self.complete else self.svd.vt(noise(x))
 
     def begin(self, start: Tensor | float, sigma: float, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return x at level σ and Vᴴx, with the measurement in it where it is cleaner than that.
@@ -86,7 +99,7 @@ class Spectrum:
         """
         known = self.y_bar
         if self.noise_std > 0:
-            known = torch.addcmul(known, self.y_std, self.svd.vt(noise(x_hat)))
+            known = torch.addcmul(known, self.y_std, self.normal(x_hat, noise))
         return self.svd.v((known - self.svd.vt(x_hat)).mul_(self.clearer(sigma)))
 
     def clearer(self, sigma: float) -> Tensor:
@@ -117,3 +130,44 @@ class Spectrum:
         """Return x and x_bar = Vᴴx with the part `known` where that is true, written in place."""
         change = known.sub_(x_bar).mul_(where)
         return x.add_(self.svd.v(change)), x_bar.add_(change)
+
+
+class Chain:
+    """A run whose steps have a rule for each singular direction.
+
+    Attributes:
+        spectrum: the measurement.
+        noise: standard normal noise.
+        x_bar: Vᴴx of the state x.
+    """
+
+    def __init__(self, spectrum: Spectrum, noise: Noise) -> None:
+        self.spectrum = spectrum
+        self.noise = noise
+
+    def begin(self, start: Tensor | float, sigma: float) -> Tensor:
+        """Return the first state (`Spectrum.begin`)."""
+        x, self.x_bar = self.spectrum.begin(start, sigma, self.noise)
+        return x
+
+    def moved(self, x: Tensor, x_hat: Tensor, kept: float, fresh: float, rule: Rule) -> Tensor:
+        """Return x̂ + kept (x - x̂) + fresh z, but what the rule says in the singular directions.
+
+        Args:
+            x: the state, that `x_bar` belongs to.
+            x_hat: x̂.
+            kept: the share of x - x̂ that stays.
+            fresh: standard deviation of the noise; it is drawn once.
+            rule: x̄' of (Vᴴx̂, Vᴴz); where nothing is measured it has to be the same as without it.
+        """
+        svd = self.spectrum.svd
+        x_hat_bar = svd.vt(x_hat)
+        if self.spectrum.complete:  # x is V x̄, and z̄ as good as Vᴴz: two transforms less
+            self.x_bar = rule(x_hat_bar, self.noise(x_hat_bar))
+            return svd.v(self.x_bar)
+        z = self.noise(x_hat)
+        z_bar = svd.vt(z)
+        unmeasured = torch.lerp(x_hat_bar, self.x_bar, kept).add_(z_bar, alpha=fresh)
+        self.x_bar = rule(x_hat_bar, z_bar)
+        x = torch.lerp(x_hat, x, kept).add_(z, alpha=fresh)
+        return x.add_(svd.v(self.x_bar - unmeasured))

@@ -136,6 +136,6 @@ class _Chain:
 
         std = lower * (1 - (lower / sigma) ** 2) ** 0.5
         shift = gradient * ((sigma**2 - lower**2) / std)
-        z = cloud.normal()
+        z = cloud.normal(x)
         cloud.weigh(-log_twist - inner(shift, shift / 2 + z))
         return torch.lerp(x_hat, x, (lower / sigma) ** 2).add_(shift + z, alpha=std)

@@ -117,9 +117,9 @@ class TestOfTheTest:
         assert _largest_deviation(name, noise_std, DDRM(steps=LEVELS)) > 5 * LIMIT
 
     def test_half_a_step(self, name, noise_std, monkeypatch):
-        step = ddrm.Chain.step
+        step = ddrm.Steps.step
         monkeypatch.setattr(
-            ddrm.Chain, "step", lambda self, *args: step(self, *args[:-1], args[-1] / 2)
+            ddrm.Steps, "step", lambda self, *args: step(self, *args[:-1], args[-1] / 2)
         )
         assert _largest_deviation(name, noise_std, DDRM(steps=LEVELS)) > 5 * LIMIT
 

@@ -191,8 +191,8 @@ def _half_a_step(patch: pytest.MonkeyPatch) -> None:
 
     for module in (diffpir, ddrm_cg, ddnm):
         patch.setattr(module, "descend", halved)
-    langevin = snips._Chain.__init__
-    patch.setattr(snips._Chain, "__init__", lambda self, at, c, z: langevin(self, at, c / 2, z))
+    langevin = snips._Steps.__init__
+    patch.setattr(snips._Steps, "__init__", lambda self, at, c, z: langevin(self, at, c / 2, z))
 
 
 @pytest.mark.parametrize("noise_std", [0.0, 0.05])

@@ -164,9 +164,11 @@ def test_one_is_drawn_by_its_weight():
 def test_particles_have_noise_of_their_own():
     problem = Problem(operators.Identity(SHAPE), torch.zeros(2, *SHAPE), 0.1)
     chains = [(0, 0), (0, 1)]
-    both = Particles(problem, 3, NoiseSource(0, chains)).normal()
-    second = Particles(problem.take(torch.tensor([1])), 3, NoiseSource(0, chains[1:])).normal()
-    assert both.shape == (6, *SHAPE)
+    states = torch.zeros(6, *SHAPE)
+    both = Particles(problem, 3, NoiseSource(0, chains)).normal(states)
+    one = Particles(problem.take(torch.tensor([1])), 3, NoiseSource(0, chains[1:]))
+    second = one.normal(states[3:])
+    assert both.shape == states.shape
     assert torch.equal(both[3:], second)
     assert len(both.unique()) == both.numel()
 
@@ -251,8 +253,8 @@ class _OneParticle:
     def resampled(self, *tensors):
         return tensors
 
-    def normal(self):
-        return _normal(1, *SHAPE, seed=len(self.weights))
+    def normal(self, like):
+        return _normal(*like.shape, seed=len(self.weights))
 
 
 def test_mcgdiff_weighs_by_the_mean_of_the_next_potential_over_the_last():
