@@ -70,16 +70,22 @@ class Replacement(ABC):
 class SpectralReplacement(Replacement):
     """Each measured singular direction takes its measurement, with noise to the level of x.
 
-    With A = U S Vᴴ, x̄ = Vᴴx and ȳ = S⁺Uᴴy, where sσ ≥ σ_y
+    With A = U S Vᴴ, x̄ = Vᴴx, ȳ = S⁺Uᴴy and τ = σ_y/s, its standard deviation,
 
-        x̄ ← x̄ + λ (ȳ + √(σ² - σ_y²/s²) z - x̄)
+        x̄ ← x̄ + λ g (ȳ + √|σ² - τ²| z - x̄),   g = 1 where τ ≤ σ
 
-    Below that level the measurement is noisier than x, and the direction is released: at σ = σ_y/s
-    it was a sample of x̄ at that level already.
+    Below that level the measurement is noisier than x, and the direction is released. At level τ it
+    would be ȳ, but the last step may come from a level σ₀ above: there
+
+        g = (σ²/τ² - k)/(1 - k) where σ < τ < σ₀,   k = σ²/σ₀²
+
+    makes an ancestral step from ȳ + √(σ₀² - τ²) z₀ at σ₀, x̄ = x̂ + k (ȳ + … - x̂) + σ√(1 - k) z, one
+    from ȳ at τ: x̄ = x̂ + (σ²/τ²)(ȳ - x̂) + σ√(1 - σ²/τ²) z. Without it the direction would go on with
+    less of y the further apart the levels are (docs/decisions/0016).
 
     Source: Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, ICLR 2021, appendix I, and Song,
     Shen, Xing, Ermon, ICLR 2022, for σ_y = 0; the noise is ours, after the starting levels of
-    Cardoso et al., ICLR 2024.
+    Cardoso et al., ICLR 2024, and so is the release.
 
     Args:
         problem: its operator has an SVD.
@@ -101,7 +107,16 @@ class SpectralReplacement(Replacement):
             return at.correction(x, before, self.noise)
         missing = at.y_bar - at.svd.vt(x)
         missing.addcmul_(at.deviation(sigma), at.normal(x, self.noise))
-        return at.svd.v(missing.mul_(at.cleaner(sigma)))
+        return at.svd.v(missing.mul_(self._gain(sigma, before)))
+
+    def _gain(self, sigma: float, before: float) -> Tensor:
+        """g at σ, after a step from σ₀ = before."""
+        at = self.spectrum
+        if at.noise_std == 0 or sigma == before:
+            return at.cleaner(sigma)
+        kept = (sigma / before) ** 2
+        known = (at.s * (sigma / at.noise_std)).square_()
+        return known.sub_(kept).div_(1 - kept).clamp_(0, 1)
 
     def left(self, change: Tensor, sigma: float) -> Tensor:
         """Return the change without the released directions.

@@ -38,6 +38,7 @@ class Spectrum:
         svd: of the operator, truncated at rcond.
         s: singular values, that broadcast to the spectral shape (0 where nothing is measured).
         measured: whether s > 0.
+        inverse: 1/s; 0 where nothing is measured.
         y_bar: ȳ = S⁺Uᴴy; 0 where nothing is measured.
         noise_std: σ_y.
         complete: whether the columns of V are a basis of the whole picture space.
@@ -56,7 +57,8 @@ class Spectrum:
         self.svd: ThinSVD = problem.operator.svd().truncated(rcond)
         self.s = unexpanded(self.svd.singular_values)
         self.measured = self.s > 0
-        self.y_bar = self.svd.inverse_values() * self.svd.ut(problem.y)
+        self.inverse = self.svd.inverse_values()
+        self.y_bar = self.inverse * self.svd.ut(problem.y)
         spectral, pictures = self.svd.right.domain, problem.operator.domain
         self.complete = spectral.numel == pictures.numel and spectral.dtype == pictures.dtype
 
@@ -113,16 +115,14 @@ class Spectrum:
     @property
     def y_std(self) -> Tensor:
         """σ_y/s, the standard deviation of ȳ; 0 where nothing is measured."""
-        return self.svd.inverse_values() * self.noise_std
+        return self.inverse * self.noise_std
 
     def deviation(self, sigma: float, share: float = 1.0) -> Tensor:
-        """√(σ² - share²σ_y²/s²), 0 where rounding or a noisier measurement makes it negative."""
+        """√|σ² - share²σ_y²/s²|; σ where s = 0."""
         variance = (share * self.noise_std) ** 2
         if variance == 0:
             return self.s.new_full((), sigma)
-        # In place, and 0 where s = 0.
-        noise = self.s.square().reciprocal_().mul_(-variance)
-        return noise.add_(sigma**2).clamp_min_(0).sqrt_()
+        return self.inverse.square().mul_(-variance).add_(sigma**2).abs_().sqrt_()
 
     def replaced(
         self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor
