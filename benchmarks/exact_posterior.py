@@ -71,14 +71,14 @@ SAID = {
 What the table says:
 
 - Noiseless measurements are met by all but `dps`, `diffpir` and `reddiff`, which come close.
-- With noise, `pigdm`, `ilvr`, `ddrm-cg` and `diffpir` have about the right spread at 100
-  evaluations, and so has `snips`, a little too wide as its law says; more evaluations bring
-  `ddrm-cg` and `pigdm` closer.
+- With noise, `pigdm`, `ccdf`, `ddrm-cg` and `diffpir` have about the right spread at 100
+  evaluations (`ilvr` is a tenth too narrow where y is noisy), and so has `snips`, a little too
+  wide as its law says; more evaluations bring `ddrm-cg` and `pigdm` closer.
 - `ddrm` (and `ddnm`, which is the same with noise) is too sure of what was measured with noise, the
   more so the more steps it takes, and on small singular values its mean moves away. deepinv's has a
   factor √2 less noise besides, and is surer still.
-- `scoresde` has the right spread at its published budget (2000), 0.98 to 1.03 seen and unseen, with
-  means as near as the number of samples tells; with 20 evaluations (ten levels) 0.6 to 1.7.
+- `scoresde` has the right spread at its published budget (2000), 0.97 to 1.03 seen and unseen, with
+  means as near as the number of samples tells; with 20 evaluations (ten levels) 0.6 to 1.1.
 - `ccdf` starts in the middle of the two components and cannot recover their weights.
 - `reddiff` and `dps` do not model the noise and fit it; `reddiff` finds one mode.
 - At their published budgets `snips` (2501) has the right spread within a few per cent, seen and

@@ -264,7 +264,12 @@ level, denoiser and seed.
 - **residual**: root mean square of A x - y of a sample.
 - **overhead**: time outside the denoiser over the time inside it; a gradient is outside. In
   float32 the network takes twice as long, and the share is half: behind the Gaussian blur and the
-  Hadamard transform 3 to 5 %, 6 % for `ddrm-cg` (`--dtype fp32 --count 1 --settings 20`).
+  Hadamard transform 1 to 4 %, 5 % for `ddrm-cg` (`--dtype fp32 --count 1 --settings 20`).
+
+Behind noise the rows of `scoresde`, `ilvr` and `ccdf` at 100 evaluations, as published and on
+crops of 64×64 are of before
+[0016](../decisions/0016-a-direction-is-released-from-the-measurement.md), which is worth 0.05 to
+0.4 dB at 20. The overhead of blurs on those crops is of before the cosine transform took one FFT.
 
 What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
 samplers, most of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
