@@ -269,10 +269,10 @@ level, denoiser and seed.
 Behind noise the rows of `scoresde`, `ilvr` and `ccdf` at 100 evaluations, as published and on
 crops of 64×64 are of before
 [0016](../decisions/0016-a-direction-is-released-from-the-measurement.md), which is worth 0.05 to
-0.4 dB at 20. The overhead of blurs on those crops is of before the cosine transform took one FFT.
+0.35 dB at 20. The overhead of blurs on those crops is of before the cosine transform took one FFT.
 
 What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
-samplers, most of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
+samplers, half of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
 azula 0.11 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same
 operator, measurement, model and number of evaluations but their own levels, and start in noise. A
 crop of 64×64 has less to go by than a picture.
