@@ -88,8 +88,9 @@ class Spectrum:
         x, z = start_from(self.problem, start, sigma, noise)
         known = torch.addcmul(self.y_bar, self.deviation(sigma), self.svd.vt(z))
         where = self.cleaner(sigma, 1 - ROUNDING)
-        # A copy, for an operator of one's own whose Vᴴx is x itself.
-        return self.replaced(x, self.svd.vt(x).clone(), known, where)
+        x_bar = self.svd.vt(x)
+        change = (known - x_bar).mul_(where)
+        return x + self.svd.v(change), x_bar + change
 
     def correction(self, x_hat: Tensor, sigma: float, noise: Noise) -> Tensor:
         """Return what takes the last x̂ to x̄ ~ N(ȳ, σ_y²/s²) where y is `clearer`.
@@ -123,13 +124,6 @@ class Spectrum:
         if variance == 0:
             return self.s.new_full((), sigma)
         return self.inverse.square().mul_(-variance).add_(sigma**2).abs_().sqrt_()
-
-    def replaced(
-        self, x: Tensor, x_bar: Tensor, known: Tensor, where: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return x and x_bar = Vᴴx with the part `known` where that is true, written in place."""
-        change = known.sub_(x_bar).mul_(where)
-        return x.add_(self.svd.v(change)), x_bar.add_(change)
 
 
 class Chain:
@@ -167,7 +161,7 @@ class Chain:
             return svd.v(self.x_bar)
         z = self.noise(x_hat)
         z_bar = svd.vt(z)
-        unmeasured = torch.lerp(x_hat_bar, self.x_bar, kept).add_(z_bar, alpha=fresh)
+        free = torch.lerp(x_hat_bar, self.x_bar, kept).add_(z_bar, alpha=fresh)
         self.x_bar = rule(x_hat_bar, z_bar)
         x = torch.lerp(x_hat, x, kept).add_(z, alpha=fresh)
-        return x.add_(svd.v(self.x_bar - unmeasured))
+        return x.add_(svd.v(self.x_bar - free))
