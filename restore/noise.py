@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 CELL = 32
@@ -34,12 +33,12 @@ class Noise(Protocol):
 
 
 class NoiseSource:
-    """Standard normal noise keyed by seed, sample, picture and number of the draw.
+    """Standard normal noise keyed by seed, sample, picture, shape and number of the draw.
 
-    Draw k for picture p of sample i is a function of (seed, i, p, k) and the shape alone. So it
+    Draw k of a shape for picture p of sample i is a function of (seed, i, p, shape, k) alone. So it
     does not depend on what else is in the batch, nor on the device: the numbers come from the CPU,
-    in single precision whatever the number type, one generator for each row. Off the CPU the next
-    draw is made by threads while the device computes.
+    in single precision whatever the number type, one generator for each row and shape. Off the CPU
+    the next draw is made by threads while the device computes.
 
     A complex normal has unit variance in the real and in the imaginary part.
 
@@ -53,12 +52,12 @@ class NoiseSource:
 
     def __init__(self, seed: int, chains: Sequence[tuple[int, int]] = ((0, 0),)) -> None:
         if seed < 0:
-            raise ValueError(f"NoiseSource: the seed is {seed}; it must be at least 0")
+            raise ValueError(f"{type(self).__name__}: the seed is {seed}; it must be at least 0")
         self._seed = seed
         self._chains = list(chains)
-        self._draw = 0
+        self._streams: dict[tuple[int, ...], torch.Generator] = {}
         self._pool: ThreadPoolExecutor | None = None
-        self._ahead: tuple[Tensor, list[Future[None]]] | None = None
+        self._ahead: dict[tuple[int, ...], tuple[Tensor, list[Future[None]]]] = {}
 
     def __call__(self, like: Tensor, /) -> Tensor:
         """Return the next noise [rows, *shape], of like's shape, device and number type.
@@ -68,43 +67,47 @@ class NoiseSource:
         """
         if like.shape[0] != len(self._chains):
             raise ValueError(
-                f"NoiseSource: the batch is {like.shape[0]}; the source has {len(self._chains)}"
+                f"{type(self).__name__}: the batch is {like.shape[0]};"
+                f" the source has {len(self._chains)}"
             )
         shape = (*like.shape, 2) if like.is_complex() else tuple(like.shape)
         if _draws_ahead(like.device):
-            values = self._next(shape, like.device)
+            if shape not in self._ahead:
+                self._ahead[shape] = self._start(shape, like.device)
+            values, drawn = self._ahead[shape]
+            for future in drawn:
+                future.result()
+            self._ahead[shape] = self._start(shape, like.device)
         else:
             values = torch.empty(shape, dtype=torch.float32, device="cpu")
-            for row in range(shape[0]):
-                self._fill(values, row, self._draw)
-        self._draw += 1
+            for row, chain in zip(values, self._chains, strict=True):
+                self._fill(row, chain)
         values = values.to(like.device, non_blocking=like.device.type == "cuda")
         values = torch.view_as_complex(values) if like.is_complex() else values
         return values.to(like.dtype)
 
-    def _fill(self, values: Tensor, row: int, draw: int) -> None:
-        key = np.random.SeedSequence(self._seed, spawn_key=(*self._chains[row], draw))
-        generator = np.random.Generator(np.random.PCG64(key))
-        generator.standard_normal(dtype=np.float32, out=values[row].numpy())
-
-    def _next(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        if self._ahead is None or self._ahead[0].shape != shape:
-            self._ahead = self._start(shape, device, self._draw)
-        values, rows = self._ahead
-        for row in rows:
-            row.result()
-        self._ahead = self._start(shape, device, self._draw + 1)
-        return values
-
     def _start(
-        self, shape: tuple[int, ...], device: torch.device, draw: int
+        self, shape: tuple[int, ...], device: torch.device
     ) -> tuple[Tensor, list[Future[None]]]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1))
         values = torch.empty(
             shape, dtype=torch.float32, device="cpu", pin_memory=device.type == "cuda"
         )
-        return values, [self._pool.submit(self._fill, values, row, draw) for row in range(shape[0])]
+        rows = zip(values, self._chains, strict=True)
+        return values, [self._pool.submit(self._fill, row, chain) for row, chain in rows]
+
+    @torch.inference_mode()  # a thread of its own does not know the caller's mode
+    def _fill(self, row: Tensor, chain: tuple[int, int]) -> None:
+        row.normal_(generator=self._stream(*chain, *row.shape))
+
+    def _stream(self, *key: int) -> torch.Generator:
+        """The generator of a key, where it has got to."""
+        if key not in self._streams:
+            # 32 bits are all that torch's generator takes of a seed.
+            (word,) = np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)
+            self._streams[key] = torch.Generator().manual_seed(int(word))
+        return self._streams[key]
 
 
 def _draws_ahead(device: torch.device) -> bool:
@@ -112,12 +115,13 @@ def _draws_ahead(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
-class PlacedNoise:
+class PlacedNoise(NoiseSource):
     """Standard normal noise that is keyed by the place in the picture too, for windows of it.
 
     Draw k at a pixel is a function of (seed, sample, picture, k), the number of channels and where
     the pixel is: whatever the window, a pixel gets the same noise. It is drawn in squares of
-    `CELL` pixels, one generator for each.
+    `CELL` pixels, one generator for each. Draws [rows, n], of numbers that belong to no pixel, are
+    those of a `NoiseSource`.
 
     Args:
         seed: any integer from 0.
@@ -134,41 +138,21 @@ class PlacedNoise:
         chains: Sequence[tuple[int, int]] = ((0, 0),),
         origin: tuple[int, int] = (0, 0),
     ) -> None:
-        if seed < 0:
-            raise ValueError(f"PlacedNoise: the seed is {seed}; it must be at least 0")
+        super().__init__(seed, chains)
         if origin[0] % CELL or origin[1] % CELL:
             raise ValueError(f"PlacedNoise: origin is {origin}; expected multiples of {CELL}")
-        self._seed = seed
-        self._chains = list(chains)
         self._origin = origin
-        self._draw = 0
 
-    def __call__(self, like: Tensor, /) -> Tensor:
-        """Return the next noise, of like's shape, device and real number type.
-
-        Args:
-            like: [rows, …, H, W], or [rows, n] for numbers that belong to no pixel.
-
-        Raises:
-            ValueError: if like has another number of rows than the source.
-        """
-        if like.shape[0] != len(self._chains):
-            raise ValueError(
-                f"PlacedNoise: the batch is {like.shape[0]}; the source has {len(self._chains)}"
-            )
-        values = np.empty(tuple(like.shape), np.float32)
-        for row, chain in zip(values, self._chains, strict=True):
-            self._fill(row if row.ndim > 1 else row[:, None, None], chain)  # numbers: one pixel
-        self._draw += 1
-        return torch.from_numpy(values).to(like.device, like.dtype)
-
-    def _fill(self, values: NDArray[np.float32], chain: tuple[int, int]) -> None:
-        *front, height, width = values.shape
+    @torch.inference_mode()
+    def _fill(self, row: Tensor, chain: tuple[int, int]) -> None:
+        if row.ndim == 1:
+            super()._fill(row, chain)
+            return
+        *front, height, width = row.shape
+        cell = torch.empty((*front, CELL, CELL), dtype=torch.float32, device="cpu")
         for top in range(0, height, CELL):
             for left in range(0, width, CELL):
                 place = ((self._origin[0] + top) // CELL, (self._origin[1] + left) // CELL)
-                key = np.random.SeedSequence(self._seed, spawn_key=(*chain, self._draw, *place))
-                generator = np.random.Generator(np.random.PCG64(key))
-                cell = generator.standard_normal((*front, CELL, CELL), dtype=np.float32)
-                part = values[..., top : top + CELL, left : left + CELL]
-                part[:] = cell[..., : part.shape[-2], : part.shape[-1]]
+                cell.normal_(generator=self._stream(*chain, *front, *place))
+                part = row[..., top : top + CELL, left : left + CELL]
+                part.copy_(cell[..., : part.shape[-2], : part.shape[-1]])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restore import noise
-from restore.noise import NoiseSource
+from restore.noise import NoiseSource, PlacedNoise
 
 CHAINS = [(sample, picture) for sample in range(3) for picture in range(2)]
 
@@ -27,17 +27,24 @@ def test_everything_of_the_key_matters():
     assert torch.cdist(rows, rows).add(1e9 * torch.eye(len(rows))).min() > 1
 
 
-def test_drawing_ahead_changes_nothing(monkeypatch):
-    expected = _draws(5, CHAINS, 4)
-    expected_small = NoiseSource(5, CHAINS)
-    likes = [torch.empty(6, 3, 8, 8), torch.empty(6, 1, 4, 4), torch.empty(6, 3, 8, 8)]
-    mixed = [expected_small(like) for like in likes]
+@pytest.mark.parametrize("kind", [NoiseSource, PlacedNoise])
+def test_drawing_ahead_changes_nothing(kind, monkeypatch):
+    likes = [torch.empty(6, *shape) for shape in ((3, 8, 70), (1, 4, 4), (9,), (3, 8, 70), (9,))]
+    source = kind(5, CHAINS)
+    expected = [source(like) for like in likes]
     monkeypatch.setattr(noise, "_draws_ahead", lambda device: True)
-    for one, other in zip(expected, _draws(5, CHAINS, 4), strict=True):
-        assert torch.equal(one, other)
+    source = kind(5, CHAINS)
+    with torch.inference_mode():
+        for one, like in zip(expected, likes, strict=True):
+            assert torch.equal(one, source(like))
+
+
+def test_a_draw_of_another_shape_between_changes_nothing():
     source = NoiseSource(5, CHAINS)
-    for one, like in zip(mixed, likes, strict=True):
-        assert torch.equal(one, source(like))
+    _, second, _ = _draws(5, CHAINS)
+    for shape in ((3, 8, 8), (1, 4, 4)):
+        source(torch.empty(6, *shape))
+    assert torch.equal(source(torch.empty(6, 3, 8, 8)), second)
 
 
 def test_number_types_see_the_same_noise(device):
