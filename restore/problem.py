@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -53,6 +54,15 @@ class Problem:
     def batch(self) -> int:
         """Number of measured pictures."""
         return self.y.shape[0]
+
+    @cached_property
+    def coefficients(self) -> Tensor:
+        """Uᴴy, [B, *spectral_shape].
+
+        Raises:
+            NoFastSVD: if the operator has no SVD.
+        """
+        return self.operator.svd().ut(self.y)
 
     def take(self, index: Tensor) -> Problem:
         """Return the problem of the pictures `index`, which may repeat."""

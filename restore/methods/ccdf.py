@@ -17,7 +17,7 @@ from restore.methods.base import (
     check_unit,
     start_from,
 )
-from restore.methods.likelihood import damped_pinv, estimate
+from restore.methods.likelihood import estimate, pull
 from restore.methods.matrix_free import norm_of
 from restore.methods.predictor_corrector import (
     Consistency,
@@ -170,14 +170,13 @@ class CCDF(Method):
         )
 
     def _pulled(self, problem: Problem) -> Consistency:
-        operator, y = problem.operator, problem.y
+        operator = problem.operator
         squared = norm_of(operator).square()
 
         def pulled(x: Tensor, sigma: float, before: float, kept: float) -> Tensor:  # noqa: ARG001
-            residual = y - operator(x)
             if self.consistency == "gradient":
                 step = per_image(self.strength / squared, x.ndim - 1)
-                return x + step * operator.adjoint(residual)
-            return x + damped_pinv(operator, residual, self.damping * squared)
+                return x + step * operator.adjoint(problem.y - operator(x))
+            return x + pull(problem, x, self.damping * squared)
 
         return pulled

@@ -19,7 +19,7 @@ from restore.methods.base import (
     descend,
     start_from,
 )
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import pull
 from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -131,12 +131,11 @@ class DAPS(Method):
         noise: Noise,
     ) -> Tensor:
         """A sample of x₀ given y under N(clean, r²I)."""
-        y, noise_std = problem.y, problem.noise_std
-        if noise_std > 0:
-            y = y.add(noise(y), alpha=noise_std)
+        if problem.noise_std > 0:
+            y = problem.y.add(noise(problem.y), alpha=problem.noise_std)
+            problem = dataclasses.replace(problem, y=y)
         x = clean.add(noise(clean), alpha=r)
-        rho = least((noise_std / r) ** 2)
-        return x + damped_pinv(problem.operator, y - problem.operator(x), rho)
+        return x + pull(problem, x, least((problem.noise_std / r) ** 2))
 
     def _counted(self, on_step: StepCallback | None, level: int) -> StepCallback | None:
         if on_step is None:

@@ -17,7 +17,7 @@ from restore.methods.base import (
     descend,
     start_from,
 )
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import pull
 from restore.methods.matrix_free import least_damping, noise_of
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -101,17 +101,15 @@ class DiffPIR(Method):
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
             ValueError: if the grid does not fit the prior.
         """
-        operator = problem.operator
         noise_std = noise_of(problem)
-        least = least_damping(operator)
+        least = least_damping(problem.operator)
         old, fresh = (1 - self.zeta) ** 0.5, self.zeta**0.5
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
                 return x_hat
             rho = torch.maximum(least.square(), self.weight * (noise_std / sigma) ** 2)
-            wrong = problem.y - operator(x_hat)
-            x_c = x_hat + damped_pinv(operator, wrong, rho, tolerance=TOLERANCE)
+            x_c = x_hat + pull(problem, x_hat, rho, tolerance=TOLERANCE)
             return torch.lerp(x_c, x, old * lower / sigma).add_(noise(x), alpha=fresh * lower)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)

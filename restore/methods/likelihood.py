@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from operators import LinearOperator
-from operators.svd import per_image
+from operators import LinearOperator, ThinSVD
+from operators.svd import per_image, unexpanded
 from restore.methods.base import uniform
 from restore.problem import Problem
 
@@ -37,13 +37,39 @@ def damped_pinv(
     svd = operator.svd_or_none()
     if svd is None:
         return operator.solve_normal(operator.adjoint(y), rho, tolerance=tolerance)
-    s = svd.singular_values
-    return svd.v(s / (s.square() + per_image(rho, svd.right.domain.ndim)) * svd.ut(y))
+    return svd.v(_damped(svd, rho) * svd.ut(y))
+
+
+def pull(
+    problem: Problem, x: Tensor, rho: float | Tensor, *, tolerance: float | None = None
+) -> Tensor:
+    """Return Aᴴ(AAᴴ + ρI)⁻¹ (y - A x), by which x comes to the measurement.
+
+    By the SVD as V s/(s² + ρ) (Uᴴy - s Vᴴx), of two transforms, where A, Uᴴ and V have four.
+
+    Args:
+        problem: the measurement.
+        x: [B, *domain.shape].
+        rho: ρ, as of `damped_pinv`.
+        tolerance: of conjugate gradients.
+
+    Raises:
+        ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
+    """
+    svd = problem.operator.svd_or_none()
+    if svd is None or (not isinstance(rho, Tensor) and rho == 0):
+        residual = problem.y - problem.operator(x)
+        return damped_pinv(problem.operator, residual, rho, tolerance=tolerance)
+    return svd.v(_damped(svd, rho) * (problem.coefficients - svd.singular_values * svd.vt(x)))
+
+
+def _damped(svd: ThinSVD, rho: float | Tensor) -> Tensor:
+    s = unexpanded(svd.singular_values)
+    return s / (s.square() + per_image(rho, svd.right.domain.ndim))
 
 
 def estimate(problem: Problem, centre: float, rho: float | Tensor) -> Tensor:
     """Return c + Aᴴ(AAᴴ + ρI)⁻¹ (y - A c), [B, *domain.shape], c being `centre` in every pixel."""
-    operator, y = problem.operator, problem.y
-    space = operator.domain
-    flat = y.new_full((problem.batch, *space.shape), uniform(space, centre), dtype=space.dtype)
-    return flat + damped_pinv(operator, y - operator(flat), rho)
+    space, shape = problem.operator.domain, (problem.batch, *problem.operator.domain.shape)
+    flat = problem.y.new_full(shape, uniform(space, centre), dtype=space.dtype)
+    return flat + pull(problem, flat, rho)

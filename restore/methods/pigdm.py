@@ -19,7 +19,7 @@ from restore.methods.base import (
     start_from,
 )
 from restore.methods.gradient import Differentiable
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import pull
 from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -100,15 +100,13 @@ class PiGDM(Method):
             ValueError: if the grid does not fit the prior.
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
         """
-        operator, y = problem.operator, problem.y
         differentiable = Differentiable(prior)
-        reach = reachable(operator)
+        reach = reachable(problem.operator)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             variance = 1 / (sigma**-2 + self.data_std**-2)
-            rho = reach(problem.noise_std**2 / variance)
-            pull = damped_pinv(operator, y - operator(x_hat), rho)
-            r2_g = differentiable.vjp(pull)
+            pulled = pull(problem, x_hat, reach(problem.noise_std**2 / variance))
+            r2_g = differentiable.vjp(pulled)
             if self.variant == "paper":
                 return ddim(x, x_hat, sigma, lower, self.eta, noise).add_(r2_g)
             x_hat = x_hat.add(r2_g, alpha=sigma**2 / variance)
@@ -120,4 +118,4 @@ class PiGDM(Method):
         x = descend(differentiable, x, sigmas, step, on_step)
         if problem.noise_std > 0:
             return x
-        return x + damped_pinv(operator, y - operator(x), reachable(operator, LAST_REACH)(0))
+        return x + pull(problem, x, reachable(problem.operator, LAST_REACH)(0))

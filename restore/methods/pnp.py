@@ -17,8 +17,8 @@ from restore.methods.base import (
     start_from,
 )
 from restore.methods.diffpir import TOLERANCE
-from restore.methods.likelihood import damped_pinv
-from restore.methods.matrix_free import least_damping, least_pull, noise_of, norm_of, pull
+from restore.methods.likelihood import pull
+from restore.methods.matrix_free import least_damping, least_pull, noise_of, norm_of, quick_pull
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid, sigma_grid
@@ -93,15 +93,14 @@ class PlugAndPlay(Method):
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
             ValueError: if the grid does not fit the prior.
         """
-        operator = problem.operator
         noise_std = noise_of(problem)
-        least = least_pull(operator)
+        least = least_pull(problem.operator)
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
             if lower == 0:
                 return x_hat if problem.noise_std > 0 else self._exact(problem, x_hat)
             rho = torch.maximum(least, self.weight * (noise_std / sigma) ** 2)
-            return pull(operator, problem.y - operator(x_hat), rho, TOLERANCE).add_(x_hat)
+            return quick_pull(problem, x_hat, rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         if self.last_level is not None:
@@ -114,4 +113,4 @@ class PlugAndPlay(Method):
         """x̂ + A†(y - A x̂)."""
         operator = problem.operator
         damping = torch.maximum(least_damping(operator), self.rcond * norm_of(operator))
-        return x_hat + damped_pinv(operator, problem.y - operator(x_hat), damping.square())
+        return x_hat + pull(problem, x_hat, damping.square())

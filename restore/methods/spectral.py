@@ -58,7 +58,7 @@ class Spectrum:
         self.s = unexpanded(self.svd.singular_values)
         self.measured = self.s > 0
         self.inverse = self.svd.inverse_values()
-        self.y_bar = self.inverse * self.svd.ut(problem.y)
+        self.y_bar = self.inverse * problem.coefficients
         spectral, pictures = self.svd.right.domain, problem.operator.domain
         self.complete = spectral.numel == pictures.numel and spectral.dtype == pictures.dtype
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from restore.io.levels import FLOAT_BITS
 from restore.io.picture import Picture, write_picture
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import pull
 from restore.metrics import estimate_noise
 from restore.noise import simulation_generator
 from restore.prior.denoiser import Denoiser
@@ -231,8 +231,6 @@ def consistent(problem: Problem, x: Tensor, level: float) -> Tensor:
         x: [N, C, H, W].
         level: standard deviation of the error of x.
     """
-    operator, y = problem.operator, problem.y
     for _ in range(PROJECTIONS):
-        wrong = y - operator(x)
-        x = damped_pinv(operator, wrong, (problem.noise_std / level) ** 2).add_(x).clamp_(0, 1)
+        x = pull(problem, x, (problem.noise_std / level) ** 2).add_(x).clamp_(0, 1)
     return x
