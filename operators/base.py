@@ -84,6 +84,10 @@ class LinearOperator(abc.ABC):
     def _adjoint(self, y: Tensor) -> Tensor:
         """Aᴴ y for an array whose shape has been checked."""
 
+    def _normal(self, x: Tensor) -> Tensor:
+        """AᴴA x for an array whose shape has been checked."""
+        return self._adjoint(self._apply(x))
+
     def __call__(self, x: Tensor) -> Tensor:
         """Return A x: `[*batch, *domain.shape]` to `[*batch, *codomain.shape]`.
 
@@ -105,8 +109,14 @@ class LinearOperator(abc.ABC):
         return self._by_parts(self._adjoint, y)
 
     def normal(self, x: Tensor) -> Tensor:
-        """Return AᴴA x."""
-        return self.adjoint(self(x))
+        """Return AᴴA x: `[*batch, *domain.shape]` to the same.
+
+        Raises:
+            ShapeError: If x does not end in the domain's shape.
+            TypeError: If x has another number type.
+        """
+        self._check(x, self.domain, "input", self._domain_text())
+        return self._by_parts(self._normal, x)
 
     def _by_parts(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if self._real_matrix and x.is_complex():

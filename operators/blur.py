@@ -109,6 +109,9 @@ class Blur(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._engine._adjoint(y)
 
+    def _normal(self, x: Tensor) -> Tensor:
+        return self._engine._normal(x)
+
     def solve_normal(
         self,
         b: Tensor,

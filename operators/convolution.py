@@ -81,6 +81,9 @@ class CircularConvolution(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._filter(self._spectrum.conj(), y)
 
+    def _normal(self, x: Tensor) -> Tensor:
+        return self._filter(self._spectrum.abs().square(), x)
+
     def _factorise(self) -> ThinSVD:
         shape, dtype = self.domain.shape, self.domain.dtype
         size = self._spectrum.abs()
@@ -124,6 +127,9 @@ class CosineConvolution(LinearOperator):
 
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._apply(y)
+
+    def _normal(self, x: Tensor) -> Tensor:
+        return self._basis._apply(self._eigenvalues.square() * self._basis._adjoint(x))
 
     def _factorise(self) -> ThinSVD:
         shape, dtype = self.domain.shape, self.domain.dtype

@@ -80,9 +80,8 @@ class Mask(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         return self._mask * y
 
-    def normal(self, x: Tensor) -> Tensor:
-        """Return m·x, since m² = m."""
-        return self(x)
+    def _normal(self, x: Tensor) -> Tensor:
+        return self._apply(x)  # m² = m
 
     def _with_channels(self, channels: int) -> LinearOperator | None:
         if self.domain.ndim < 3 or self._mask.shape[-self.domain.ndim] != 1:

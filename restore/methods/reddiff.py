@@ -86,12 +86,13 @@ class REDDiff(Method):
             ValueError: if the grid does not fit the prior.
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
         """
-        operator, y = problem.operator, problem.y
+        operator = problem.operator
+        pulled = operator.adjoint(problem.y)
         fit, agreement = 1 / operator.codomain.numel, self.weight / operator.domain.numel
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:  # noqa: ARG001
             mu = adam.value
-            misfit = operator.adjoint(operator(mu) - y)
+            misfit = operator.normal(mu) - pulled
             adam.descend(misfit * fit + (mu - x_hat) * agreement)
             return adam.value if lower == 0 else adam.value.add(noise(mu), alpha=lower)
 
