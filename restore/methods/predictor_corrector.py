@@ -20,8 +20,8 @@ Corrector = Literal["langevin", "none"]
 Consistency = Callable[[Tensor, float, float, float], Tensor]
 """consistent(x, sigma, before, kept): as `Replacement` is called."""
 
-Left = Callable[[Tensor, float], Tensor]
-"""left(change, sigma): as `Replacement.left`."""
+Correction = Callable[[Tensor, Tensor, float], Tensor]
+"""corrected(x, change, sigma): as `Replacement.corrected`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PredictorCorrector:
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are 'none'; one of them has to be there")
         if not 0 < self.snr < math.inf:
-            raise ValueError(f"snr is {self.snr}; it must be above 0")
+            raise ValueError(f"snr is {self.snr}; it must be above 0 and finite")
         if self.corrector_steps < 1:
             raise ValueError(f"corrector_steps is {self.corrector_steps}; it must be at least 1")
 
@@ -98,7 +98,7 @@ class PredictorCorrector:
         consistent: Consistency,
         noise: Noise,
         on_step: StepCallback | None = None,
-        left: Left | None = None,
+        corrected: Correction | None = None,
     ) -> Tensor:
         """Take x from sigmas[0] to 0, consistent after each predictor and each corrector step.
 
@@ -109,7 +109,7 @@ class PredictorCorrector:
             consistent: puts the measurement into x at the level that x then has.
             noise: called before each step but the last.
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
-            left: the part of a corrector's change that is made; by default all of it.
+            corrected: makes a corrector's change; by default x + change, made consistent.
         """
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
@@ -117,8 +117,9 @@ class PredictorCorrector:
                 return consistent(x_hat, 0.0, sigma, 0.0)
             if lower == sigma or self.predictor == "none":
                 change = self._correction(x, x_hat, sigma, noise(x))
-                x = x + (change if left is None else left(change, sigma))
-                return consistent(x, sigma, sigma, 0.0)
+                if corrected is not None:
+                    return corrected(x, change, sigma)
+                return consistent(x + change, sigma, sigma, 0.0)
             x = self._predict(x, x_hat, sigma, lower, noise(x))
             return consistent(x, lower, sigma, (lower / sigma) ** 2)
 

@@ -58,9 +58,15 @@ class Replacement(ABC):
         """Whether a corrector can move x without forgetting the measurement."""
         return True
 
-    def left(self, change: Tensor, sigma: float) -> Tensor:  # noqa: ARG002
-        """Return the part of a corrector's change of x at σ that the measurement leaves to it."""
-        return change
+    def corrected(self, x: Tensor, change: Tensor, sigma: float) -> Tensor:
+        """Return x after a corrector's change at σ, its measured part replaced.
+
+        Args:
+            x: [B, *domain.shape] at level σ.
+            change: what the corrector adds.
+            sigma: σ.
+        """
+        return self(x + change, sigma, sigma, 0.0)
 
     @abstractmethod
     def _change(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:
@@ -102,12 +108,15 @@ class SpectralReplacement(Replacement):
         self.spectrum = Spectrum(problem, rcond)
 
     def _change(self, x: Tensor, sigma: float, before: float, kept: float) -> Tensor:  # noqa: ARG002
-        at = self.spectrum
         if sigma == 0:
-            return at.correction(x, before, self.noise)
+            return self.spectrum.correction(x, before, self.noise)
+        return self.spectrum.svd.v(self._missing(x, sigma).mul_(self._gain(sigma, before)))
+
+    def _missing(self, x: Tensor, sigma: float) -> Tensor:
+        """ȳ + √|σ² - τ²| z - x̄."""
+        at = self.spectrum
         missing = at.y_bar - at.svd.vt(x)
-        missing.addcmul_(at.deviation(sigma), at.normal(x, self.noise))
-        return at.svd.v(missing.mul_(self._gain(sigma, before)))
+        return missing.addcmul_(at.deviation(sigma), at.normal(x, self.noise))
 
     def _gain(self, sigma: float, before: float) -> Tensor:
         """g at σ, after a step from σ₀ = before."""
@@ -118,17 +127,20 @@ class SpectralReplacement(Replacement):
         known = (at.s * (sigma / at.noise_std)).square_()
         return known.sub_(kept).div_(1 - kept).clamp_(0, 1)
 
-    def left(self, change: Tensor, sigma: float) -> Tensor:
-        """Return the change without the released directions.
+    def corrected(self, x: Tensor, change: Tensor, sigma: float) -> Tensor:
+        """Return x after a corrector's change at σ but in the released directions.
 
         A Langevin step in the others, given those, has the prior's conditional law as its limit;
         in the released ones that limit is the prior itself, which has forgotten the measurement.
         """
         at = self.spectrum
         if at.noise_std == 0:
-            return change
-        released = at.measured ^ at.cleaner(sigma)  # the second is a part of the first
-        return change - at.svd.v(at.svd.vt(change) * released)
+            return super().corrected(x, change, sigma)
+        held = at.cleaner(sigma)
+        released = at.measured ^ held  # the second is a part of the first
+        moved = at.svd.vt(change)
+        missing = (self._missing(x, sigma) - moved).mul_(self.strength * held)
+        return x + change + at.svd.v(missing.sub_(moved.mul_(released)))
 
 
 class MatrixFreeReplacement(Replacement):

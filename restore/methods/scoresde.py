@@ -133,4 +133,4 @@ class ScoreSDE(Method):
         sampler = self._sampler()
         if not consistent.allows_corrector:
             sampler = dataclasses.replace(sampler, corrector="none")
-        return sampler.descend(prior, x, sigmas, consistent, noise, on_step, consistent.left)
+        return sampler.descend(prior, x, sigmas, consistent, noise, on_step, consistent.corrected)

@@ -468,18 +468,20 @@ def test_a_direction_is_released_from_the_measurement_itself():
 
 def test_a_corrector_moves_what_the_measurement_leaves_to_it():
     """All of a change without noise; with noise what is not measured, or is still replaced."""
-    operator, change = OPERATORS["mask"](), _normal(1, *SHAPE)
+    operator, x, change = OPERATORS["mask"](), *_normal(2, 1, *SHAPE)
     unseen = change * ~_mask(8, 8)
 
     def rule(operator: LinearOperator, noise_std: float) -> replacement.Replacement:
         problem = Problem(operator, torch.zeros(1, *SHAPE), noise_std)
-        given = {"noise_aware": None, "strength": 1.0, "rcond": 1e-6}
-        return replacement.replacement(problem, torch.randn_like, **given)
+        given = {"noise_aware": None, "strength": 0.7, "rcond": 1e-6}
+        return replacement.replacement(problem, NoiseSource(0), **given)
 
-    assert torch.equal(rule(operator, 0.0).left(change, 0.01), change)
-    assert torch.equal(rule(Plain(operator), 0.0).left(change, 0.01), change)
-    torch.testing.assert_close(rule(operator, 0.1).left(change, 0.09), unseen)
-    torch.testing.assert_close(rule(operator, 0.1).left(change, 0.11), change)
+    for maker, noise_std, sigma in ((operator, 0.0, 0.01), (Plain(operator), 0.0, 0.01),
+                                    (operator, 0.1, 0.11)):  # fmt: skip
+        expected = rule(maker, noise_std)(x + change, sigma, sigma, 0.0)
+        found = rule(maker, noise_std).corrected(x, change, sigma)
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(rule(operator, 0.1).corrected(x, change, 0.09), x + unseen)
     assert rule(operator, 0.1).allows_corrector
     assert rule(Plain(operator), 0.0).allows_corrector
     assert not rule(Plain(operator), 0.1).allows_corrector
