@@ -10,7 +10,7 @@ from torch import Tensor
 
 from operators.svd import per_image
 from restore.methods.base import Method, StepCallback, check_start, check_unit, descend, start_from
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import pull
 from restore.methods.matrix_free import REACH, correction, norm_of
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -111,10 +111,9 @@ class DDRMCG(Method):
             completion = (2 * std.square() - noise_std**2).sqrt()
             direction = (x - x_hat) / sigma
             carrier = x_hat + lower * (direction - noise(x))
-            residual = y - operator(carrier)
-            residual = residual + per_image(completion, y.ndim - 1) * noise(y)
-            x = damped_pinv(operator, residual, (std / lower).square())
-            x = x_hat + q * (x + lower * direction)
+            noisy = y + per_image(completion, y.ndim - 1) * noise(y)
+            pulled = pull(Problem(operator, noisy), carrier, (std / lower).square())
+            x = x_hat + q * (pulled + lower * direction)
             return x.add_(noise(x), alpha=self.eta * lower)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
