@@ -109,12 +109,11 @@ class DDRMCG(Method):
                 return x_hat + last
             std = (norm * (lower / REACH)).clamp_min(noise_std)
             completion = (2 * std.square() - noise_std**2).sqrt()
-            direction = (x - x_hat) / sigma
-            carrier = x_hat + lower * (direction - noise(x))
+            ahead = torch.lerp(x_hat, x, lower / sigma)  # x̂ + σ'ε̂
+            carrier = ahead.sub(noise(x), alpha=lower)
             noisy = y + per_image(completion, y.ndim - 1) * noise(y)
-            pulled = pull(Problem(operator, noisy), carrier, (std / lower).square())
-            x = x_hat + q * (pulled + lower * direction)
-            return x.add_(noise(x), alpha=self.eta * lower)
+            ahead += pull(Problem(operator, noisy), carrier, (std / lower).square())
+            return torch.lerp(x_hat, ahead, q).add_(noise(x), alpha=self.eta * lower)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         start = prior.centre if self.start is None else self.start

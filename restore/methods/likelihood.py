@@ -60,7 +60,8 @@ def pull(
     if svd is None or (not isinstance(rho, Tensor) and rho == 0):
         residual = problem.y - problem.operator(x)
         return damped_pinv(problem.operator, residual, rho, tolerance=tolerance)
-    return svd.v(_damped(svd, rho) * (problem.coefficients - svd.singular_values * svd.vt(x)))
+    missing = problem.coefficients - unexpanded(svd.singular_values) * svd.vt(x)
+    return svd.v(missing.mul_(_damped(svd, rho)))
 
 
 def _damped(svd: ThinSVD, rho: float | Tensor) -> Tensor:
