@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from restore.cli.batch import batch
 from restore.cli.compare import compare
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
@@ -254,6 +255,17 @@ app.command(epilog=_examples("restore serve", "restore serve --host 0.0.0.0 --ma
 )
 app.command(epilog=_examples("restore methods", "restore methods --json"))(methods)
 app.command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
+RESTORING = (inpaint, super_resolve, denoise, colorize, deblur, dejpeg, mri, ct)
+many = typer.Typer(callback=batch, no_args_is_help=True, rich_markup_mode=None)
+many.registered_commands += [c for c in app.registered_commands if c.callback in RESTORING]
+app.add_typer(
+    many,
+    name="batch",
+    epilog=_examples(
+        "restore batch denoise scans/ -o out/ --recursive",
+        "restore batch --workers 4 super-resolve small/ --scale 4 -o large/ --skip-existing",
+    ),
+)
 app.add_typer(
     models, name="models", epilog=_examples("restore models list", "restore models info photo")
 )

@@ -143,14 +143,24 @@ def jobs_to_do(
 @contextmanager
 def whole_or_nothing(job: Job) -> Iterator[None]:
     """Take what a job has written away if it fails or is interrupted: it would count as done."""
-    before = {file: _stamp(file) for file in job.files}
+    undo = undoing(job)
     try:
         yield
     except BaseException:
+        undo()
+        raise
+
+
+def undoing(job: Job) -> Callable[[], None]:
+    """What takes away the files of a job that are written from now on."""
+    before = {file: _stamp(file) for file in job.files}
+
+    def undo() -> None:
         for file, stamp in before.items():
             if _stamp(file) not in (None, stamp):
                 file.unlink()
-        raise
+
+    return undo
 
 
 def _record(sidecar: Path) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from restore.cli.batch import asked_workers
 from restore.cli.console import (
     SOME_FAILED,
     print_error,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from restore.tasks.run import Result
     from restore.tasks.settings import RunSettings
 
+
+Outcomes = Generator[tuple["Job", "Result | InputError"], None, None]
+"""Each job with what came of it, as it ends."""
 
 # Options of a config file that are no settings of the run: they name its outputs.
 NAMING = ("ext", "suffix")
@@ -164,7 +169,16 @@ def _run(
     restorer = kind.open(settings)
     if common.dry_run:
         return _show_plan(jobs, verb, settings, kind.check_input, alone=alone)
-    return _run_jobs(jobs, restorer, suffix, common, alone=alone)
+    workers = asked_workers()
+    if workers is None or not jobs:
+        return _run_jobs(jobs, partial(_one_by_one, jobs, restorer, suffix), common, alone=alone)
+    del restorer  # it has shown that the settings are good
+    from restore.cli.workers import restored_by_workers
+
+    def spread(_: Progress) -> Outcomes:
+        return restored_by_workers(jobs, kind.open, settings, suffix, workers)
+
+    return _run_jobs(jobs, spread, common, alone=alone)
 
 
 def _show_plan(
@@ -249,33 +263,50 @@ def _beside(output: Path, settings: RunSettings, suffix: str, kind: Kind) -> lis
     return files + kind.besides(output, settings)
 
 
+def _one_by_one(
+    jobs: Sequence[Job], restorer: Restores, suffix: str, progress: Progress
+) -> Outcomes:
+    """Each job with what came of it."""
+    for job in jobs:
+        bar = progress.add_task(job.source.name, total=None, note="")
+        outcome: Result | InputError
+        try:
+            with whole_or_nothing(job):
+                outcome = restorer.restore(
+                    job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
+                )
+        except InputError as error:
+            outcome = error
+        progress.remove_task(bar)
+        yield job, outcome
+
+
 def _run_jobs(
-    jobs: list[Job], restorer: Restores, suffix: str, common: CommonOptions, *, alone: bool
+    jobs: Sequence[Job],
+    outcomes: Callable[[Progress], Outcomes],
+    common: CommonOptions,
+    *,
+    alone: bool,
 ) -> int:
     failed: list[str] = []
     results: list[Result] = []
-    with progress_bar(visible=not (common.quiet or common.json)) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_bar(visible=not (common.quiet or common.json)))
         overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
-        for job in jobs:
-            bar = progress.add_task(job.source.name, total=None, note="")
-            try:
-                with whole_or_nothing(job):
-                    result = restorer.restore(
-                        job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
-                    )
-            except InputError as error:
+        ended = stack.enter_context(closing(outcomes(progress)))
+        for job, outcome in ended:
+            if isinstance(outcome, InputError):
                 if common.json:
-                    typer.echo(json.dumps({"input": str(job.source), "error": str(error)}))
+                    typer.echo(json.dumps({"input": str(job.source), "error": str(outcome)}))
                 if alone:
-                    raise
+                    raise outcome
                 if common.debug:
-                    traceback.print_exc()
-                failed.append(str(error))
+                    traceback.print_exception(outcome)
+                failed.append(str(outcome))
             else:
-                results.append(result)
+                results.append(outcome)
                 with without_bar(progress):
-                    _print_result(result, common)
-            progress.remove_task(bar)
+                    _print_result(outcome, common)
             progress.advance(overall)
     if common.report is not None and results:
         from restore.report.page import write_report

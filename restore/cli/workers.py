@@ -1,0 +1,213 @@
+"""Processes that restore files side by side, with Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore.cli.batch import Workers
+from restore.cli.outputs import Job, undoing, whole_or_nothing
+from restore.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from restore.cli.restoring import Restores
+    from restore.tasks.run import Result
+    from restore.tasks.settings import RunSettings
+
+# What a worker takes before it has seen a picture, and for one of a megapixel.
+_MEMORY = 2 * 10**9
+# The least that Ray accepts; what workers send are a few lines a file.
+_OBJECT_STORE = 80 * 2**20
+# Seconds that workers have to take away what they began when a run is interrupted.
+_LAST_WORDS = 10.0
+
+
+def restored_by_workers(
+    jobs: Sequence[Job],
+    opened: Callable[[Any], Restores],
+    settings: RunSettings,
+    suffix: str,
+    workers: Workers,
+) -> Generator[tuple[Job, Result | InputError], None, None]:
+    """Yield each job with what came of it, in the order in which they end.
+
+    Whatever stops one file is an error of that file. Interrupted, the workers take away what
+    they began.
+
+    Args:
+        jobs: what to do.
+        opened: loads the verb with its settings and its model.
+        settings: of the run.
+        suffix: of the outputs.
+        workers: how many.
+
+    Raises:
+        InputError: if Ray is not installed, or a card is asked for by its number.
+    """
+    from restore.tasks.device import choose_device
+
+    ray = _ray()
+    device = choose_device(settings.device)
+    if device.index is not None:
+        raise InputError(
+            f"--device {settings.device}: a batch gives every worker a card, expected cuda"
+        )
+    count = min(workers.count or _default_count(device), len(jobs))
+    with _started(ray, count):
+        pool = _Pool(ray, count, device, (opened, settings))
+        waiting = list(reversed(jobs))
+        try:
+            while waiting or pool.running:
+                while waiting and pool.idle:
+                    pool.begin(waiting.pop(), suffix)
+                yield pool.next_ended()
+        finally:
+            pool.stop()
+
+
+def _default_count(device: torch.device) -> int:
+    import torch
+
+    from restore.tasks.memory import available_memory
+
+    if device.type != "cpu":
+        return torch.cuda.device_count() if device.type == "cuda" else 1
+    memory = available_memory(device)
+    cores = torch.get_num_threads()
+    return cores if memory is None else max(1, min(cores, memory // _MEMORY))
+
+
+class _Pool:
+    """Workers, and what each of them does."""
+
+    def __init__(
+        self, ray: Any, count: int, device: torch.device,
+        verb: tuple[Callable[[Any], Restores], RunSettings],
+    ) -> None:  # fmt: skip
+        import torch
+
+        cards = min(1.0, torch.cuda.device_count() / count) if device.type == "cuda" else 0
+        threads = max(1, torch.get_num_threads() // count)
+        self._ray = ray
+        self._kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=cards)
+        self._arguments = (*verb, str(Path.cwd()), list(sys.path), threads)
+        self._pids: dict[Any, int] = {}
+        self.idle = self._hired(count)
+        self.running: dict[Any, tuple[Job, Any, Callable[[], None]]] = {}
+
+    def _hired(self, count: int) -> list[Any]:
+        workers = [self._kind.remote(*self._arguments) for _ in range(count)]
+        numbers = self._ray.get([worker.pid.remote() for worker in workers])
+        self._pids |= zip(workers, numbers, strict=True)
+        return workers
+
+    def begin(self, job: Job, suffix: str) -> None:
+        """Give a job to a worker that is idle."""
+        worker = self.idle.pop()
+        self.running[worker.restore.remote(job, suffix)] = (job, worker, undoing(job))
+
+    def next_ended(self) -> tuple[Job, Result | InputError]:
+        """Wait for a job to end; a worker that died is replaced."""
+        from ray.exceptions import RayActorError
+
+        (ended,), _ = self._ray.wait(list(self.running))
+        job, worker, undo = self.running[ended]
+        outcome: Result | InputError
+        try:
+            outcome = self._ray.get(ended)
+        except RayActorError:
+            undo()
+            outcome = InputError(
+                f"{job.source}: its worker died, most likely for want of memory; expected fewer "
+                "--workers"
+            )
+            (worker,) = self._hired(1)
+        del self.running[ended]
+        self.idle.append(worker)
+        return job, outcome
+
+    def stop(self) -> None:
+        """Interrupt what still runs, and wait until what it had begun is taken away."""
+        for _, worker, _ in self.running.values():
+            with suppress(ProcessLookupError):
+                os.kill(self._pids[worker], signal.SIGTERM)
+        if self.running:
+            _, left = self._ray.wait(
+                list(self.running), num_returns=len(self.running), timeout=_LAST_WORDS
+            )
+            for task in left:
+                self.running[task][2]()
+
+
+class _Worker:
+    """One process: a verb with its model, as the command that started it would have it."""
+
+    def __init__(
+        self, opened: Callable[[Any], Restores], settings: RunSettings,
+        folder: str, path: list[str], threads: int,
+    ) -> None:  # fmt: skip
+        import torch
+
+        os.chdir(folder)
+        sys.path[:] = path
+        torch.set_num_threads(threads)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: clean up
+        self._restorer = opened(settings)
+
+    def restore(self, job: Job, suffix: str) -> Result | InputError:
+        """What comes of a job; a failure has its traceback as a note."""
+        try:
+            with whole_or_nothing(job):
+                return self._restorer.restore(job.source, job.output, suffix=suffix)
+        except Exception as error:
+            told = str(error) if isinstance(error, InputError) else _unexpected(job, error)
+            failure = InputError(told)
+            failure.add_note(traceback.format_exc())
+            return failure
+
+    def pid(self) -> int:
+        """The number of the process."""
+        return os.getpid()
+
+
+def _unexpected(job: Job, error: Exception) -> str:
+    return f"{job.source}: {type(error).__name__}: {error}"
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            "restore batch: ray is not installed, expected it: `pip install '.[batch]'` in a clone"
+        ) from error
+    return ray
+
+
+@contextmanager
+def _started(ray: Any, count: int) -> Iterator[None]:
+    short = "/tmp" if Path("/tmp").is_dir() else None  # the names of sockets have to be short
+    with tempfile.TemporaryDirectory(
+        prefix="restore-", dir=short, ignore_cleanup_errors=True
+    ) as folder:
+        ending = signal.getsignal(signal.SIGTERM)
+        ray.init(
+            address="local", num_cpus=count, include_dashboard=False, log_to_driver=False,
+            logging_level="error", object_store_memory=_OBJECT_STORE, _temp_dir=folder,
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+        signal.signal(signal.SIGTERM, ending)  # Ray has one of its own, which leaves at once
+        try:
+            yield
+        finally:
+            ray.shutdown()

@@ -1,0 +1,134 @@
+"""`restore batch`: the files of the verb, made by several processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("ray")
+
+OWN = """
+import os, time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from restore.methods import Method
+
+
+@dataclass(frozen=True)
+class Moody(Method):
+    name: ClassVar[str] = "moody"
+    title: ClassVar[str] = "Dies of a white picture, fails with a black one"
+    reference: ClassVar[str] = "none"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, problem, prior, *, noise, on_step=None):
+        level = float(problem.y.mean())
+        if level > 0.9:
+            os._exit(1)
+        if level < 0.1:
+            raise ArithmeticError("too dark")
+        return 0 * problem.y
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path, photo):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture = Image.open(photo)
+    for number, name in enumerate("abc"):
+        picture.crop((0, 0, 33 + 3 * number, 30)).save(folder / f"{name}.png")
+    return folder
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".json"}
+
+
+def _left_over() -> list[str]:
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in running.stdout.splitlines() if "raylet" in line or "ray::" in line]
+
+
+def test_makes_the_files_of_the_verb(restore, tmp_path, pictures):
+    (pictures / "bad.png").write_text("not a picture")
+    options = ("denoise", "in", "--sigma", 0.1, "--samples", 2, "--steps", 3, "--json")
+    alone = restore(*options, "-o", "one")
+    many = restore("batch", "--workers", 2, *options, "-o", "many")
+    assert alone.code == many.code == 1
+    assert alone.err == many.err
+    assert _files(tmp_path / "one") == _files(tmp_path / "many")
+    assert len(_files(tmp_path / "many")) == 9
+
+    def told(records):
+        changing = ("seconds", "output", "sidecar")
+        kept = [{k: v for k, v in r.items() if k not in changing} for r in records]
+        return sorted(kept, key=lambda record: record["input"])
+
+    assert told(alone.records) == told(many.records)
+
+    # It goes on where it stopped: what is there stays, what is missing is made.
+    before = _files(tmp_path / "many")
+    (pictures / "bad.png").unlink()
+    (tmp_path / "many" / "b_denoise.png").unlink()
+    kept = (tmp_path / "many" / "a_denoise.png").stat().st_mtime_ns
+    again = restore("batch", *options, "-o", "many", "--skip-existing")
+    assert again.code == 0
+    assert [record["input"] for record in again.records] == ["in/b.png"]
+    assert _files(tmp_path / "many") == before
+    assert (tmp_path / "many" / "a_denoise.png").stat().st_mtime_ns == kept
+
+
+def test_what_stops_one_file_stops_no_other(restore, tmp_path, pictures):
+    (tmp_path / "mine.py").write_text(OWN)
+    for name, level in (("black", 0), ("white", 255)):
+        Image.new("L", (32, 32), level).save(pictures / f"{name}.png")
+    done = restore(
+        "batch", "--workers", 2, "denoise", "in", "-o", "out", "--sigma", 0.01, "-m", "mine:Moody"
+    )
+    assert done.code == 1
+    dark, died = sorted(done.err.splitlines())
+    assert dark == "in/black.png: ArithmeticError: too dark"
+    assert died.startswith("in/white.png: its worker died")
+    assert {"a_denoise.png", "b_denoise.png", "c_denoise.png"} == set(_files(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(tmp_path, pictures, number):
+    code = "from restore.cli.app import main; main()"
+    command = [
+        sys.executable, "-c", code, "batch", "denoise", str(pictures), "--samples", "3",
+        "--sigma", "0.1", "--steps", "2000", "-o", str(tmp_path / "out"),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.time() + 120
+    while not any("_Worker.restore" in line for line in _left_over()) and time.time() < deadline:
+        time.sleep(0.5)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "interrupted\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "photo.png"}
+    assert not _left_over()
+
+
+def test_refusals_are_those_of_the_verb(restore, pictures):
+    for arguments in (("denoise", "in", "-n", "absent"), ("denoise", "nothing.png")):
+        alone, many = restore(*arguments), restore("batch", *arguments)
+        assert alone.code == many.code == 2
+        assert alone.err == many.err
+    assert restore("batch", "--workers", 0, "denoise", "in").code == 2
+    plan = restore("batch", "denoise", "in", "-o", "out", "--dry-run")
+    assert [json.loads(line)["input"] for line in plan.out.splitlines()] == [
+        str(Path("in") / f"{name}.png") for name in "abc"
+    ]
