@@ -263,16 +263,15 @@ level, denoiser and seed.
   where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
 - **residual**: root mean square of A x - y of a sample.
 - **overhead**: time outside the denoiser over the time inside it; a gradient is outside. In
-  float32 the network takes twice as long, and the share is half: behind the Gaussian blur and the
-  Hadamard transform 1 to 4 %, 5 % for `ddrm-cg` (`--dtype fp32 --count 1 --settings 20`).
+  float32 the network takes twice as long, and the share is half. As it is now the rows of 20
+  evaluations behind blurs and the Hadamard transform have it: 2 to 5 % without a gradient, 6 % for
+  `ddrm-cg` behind blurs. Others were measured before
+  [random numbers](../decisions/0017-random-numbers.md) and transforms took half the time.
 
-Behind noise the rows of `scoresde`, `ilvr` and `ccdf` at 100 evaluations, as published and on
-crops of 64×64 are of before
-[0016](../decisions/0016-a-direction-is-released-from-the-measurement.md), which is worth 0.05 to
-0.35 dB at 20. The overhead of blurs on those crops is of before the cosine transform took one FFT.
+The sampler has one seed for all pictures; another one moves the mean of a row by up to 0.1 dB.
 
 What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
-samplers, half of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
+samplers, some of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
 azula 0.11 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same
 operator, measurement, model and number of evaluations but their own levels, and start in noise. A
 crop of 64×64 has less to go by than a picture.

@@ -117,14 +117,14 @@ class _Pool:
 
     def next_ended(self) -> tuple[Job, Result | InputError]:
         """Wait for a job to end; a worker that died is replaced."""
-        from ray.exceptions import RayActorError
+        from ray.exceptions import OutOfMemoryError, RayActorError
 
         (ended,), _ = self._ray.wait(list(self.running))
         job, worker, undo = self.running[ended]
         outcome: Result | InputError
         try:
             outcome = self._ray.get(ended)
-        except RayActorError:
+        except (RayActorError, OutOfMemoryError):  # Ray ends who takes the last of the memory
             undo()
             outcome = InputError(
                 f"{job.source}: its worker died, most likely for want of memory; expected fewer "
@@ -169,18 +169,14 @@ class _Worker:
             with whole_or_nothing(job):
                 return self._restorer.restore(job.source, job.output, suffix=suffix)
         except Exception as error:
-            told = str(error) if isinstance(error, InputError) else _unexpected(job, error)
-            failure = InputError(told)
+            unexpected = f"{job.source}: {type(error).__name__}: {error}"
+            failure = InputError(str(error) if isinstance(error, InputError) else unexpected)
             failure.add_note(traceback.format_exc())
             return failure
 
     def pid(self) -> int:
         """The number of the process."""
         return os.getpid()
-
-
-def _unexpected(job: Job, error: Exception) -> str:
-    return f"{job.source}: {type(error).__name__}: {error}"
 
 
 def _ray() -> Any:
