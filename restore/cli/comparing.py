@@ -54,7 +54,7 @@ def compare_pictures(
         InputError: one line that names the option or the file.
     """
     from restore.io.files import check_written, expand_inputs
-    from restore.tasks.compare import Comparison, Plan, fitting
+    from restore.tasks.compare import Comparison, Plan, affordable, fitting
     from restore.tasks.record import CONFIGURATION, ROWS
 
     task = _task(verb)
@@ -84,10 +84,16 @@ def compare_pictures(
     if crop is not None and "simulate" not in values:
         raise InputError("--crop: only of clean pictures, not with --reference or --measured")
     own = parameters_of(parameters)
+    budget = evaluations_of(nfe, own)
+    compared = tuple(dict.fromkeys(names))
+    if not compared:
+        compared, reasons = affordable(fitting(task), budget)
+        if reasons and not shown.quiet:
+            print_error(f"--nfe {nfe}: left out {'; '.join(reasons)}")
     plan = Plan(
-        names=tuple(dict.fromkeys(names)) or fitting(task),
+        names=compared,
         settings=settings,
-        nfe=evaluations_of(nfe, own),
+        nfe=budget,
         samples=samples or 1,
         crop=crop,
         parameters=own,

@@ -71,6 +71,11 @@ def sample(
 
 def _alone(size: str | None, grid: str | None, sampler: str | None, common: CommonOptions) -> int:
     given = common.given()
+    if common.config is not None:
+        from restore.tasks.sidecar import guide_of
+
+        if (guide := guide_of(common.config)) is not None:
+            raise InputError(f"{common.config}: of a run with a guide, expected --guide {guide}")
     if grid is None and common.config is None:
         raise InputError("sample: expected --guide PICTURE, or --grid COLUMNSxROWS without one")
     for name in given:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from restore.methods.base import TASKS, Method, StepCallback, check_start, check_unit
+from restore.methods.base import Method, StepCallback, check_start, check_unit
 from restore.methods.predictor_corrector import Corrector, Predictor, PredictorCorrector
 from restore.methods.replacement import replacement
 from restore.noise import Noise
@@ -74,7 +74,6 @@ class ScoreSDE(Method):
     title: ClassVar[str] = "Score-based generative modeling through SDEs, measurement replaced"
     reference: ClassVar[str] = "Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, ICLR 2021"
     needs: ClassVar[tuple[str, ...]] = ("adjoint",)
-    tasks: ClassVar[tuple[str, ...]] = (*TASKS, "sample")
 
     def __post_init__(self) -> None:
         check_unit(self, "strength", "rcond")

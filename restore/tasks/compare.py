@@ -343,6 +343,21 @@ def fitting(task: Task) -> tuple[str, ...]:
     )
 
 
+def affordable(names: Sequence[str], nfe: int | None) -> tuple[tuple[str, ...], list[str]]:
+    """The methods that are defined with so many evaluations, and a line on each that is not."""
+    kept: list[str] = []
+    reasons: list[str] = []
+    for name in names:
+        try:
+            if nfe is not None and name not in CLASSICAL:
+                find_method(name)().within(nfe)
+        except ValueError as error:
+            reasons.append(str(error))
+        else:
+            kept.append(name)
+    return tuple(kept), reasons
+
+
 def _check_name(name: str, task: Task) -> None:
     fit = fitting(task)
     if name in fit:

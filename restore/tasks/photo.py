@@ -131,6 +131,7 @@ class Restorer:
         certificate = written.certificate
         metrics, baseline = _scores(case, written.pixels)
         sidecar = sidecar_path(output)
+        plain = {} if method in CLASSICAL else plain_parameters(method, parameters)
         record: dict[str, Any] = {
             "input": str(source),
             "output": str(output),
@@ -139,7 +140,7 @@ class Restorer:
             "method": method,
             "model": self.model.name,
             "seed": self.settings.seed,
-            "steps": evaluations // count,
+            "steps": plain.get("steps", evaluations // count),
             "evaluations": evaluations,
             "seconds": round(time.perf_counter() - began, 3),
             "width": x.shape[-1],
@@ -149,7 +150,6 @@ class Restorer:
             "metrics": metrics,
             "baseline": baseline,
         }
-        plain = {} if method in CLASSICAL else plain_parameters(method, parameters)
         details = {
             "operator": case.measurement.operator,
             "parameters": plain,

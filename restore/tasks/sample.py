@@ -39,6 +39,11 @@ class Sample(Task):
             raise InputError("--init: the guide is what is begun from; expected none")
         if settings.sigma:  # a sidecar says 0
             raise InputError("--sigma: nothing is measured; expected none")
+        if settings.parameters.get("phi") == "projection":
+            raise InputError(
+                "--set phi=projection: keeps what is measured, and of a guide nothing is; "
+                "expected phi=resize"
+            )
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """A mask of zeros; the start, which is the reference of ILVR, is the guide."""

@@ -233,6 +233,7 @@ class Scanner(Generic[S]):
         certificate = certify(scan.problem, best, 0.0)
         metrics, baseline = _scores(scan, image)
         sidecar = sidecar_path(output)
+        plain = {} if classical else plain_parameters(method, parameters)
         record: dict[str, Any] = {
             "input": str(source),
             "output": str(output),
@@ -241,7 +242,7 @@ class Scanner(Generic[S]):
             "method": method,
             "model": self.model.name,
             "seed": self.settings.seed,
-            "steps": prior.calls // (count * parts),
+            "steps": plain.get("steps", prior.calls // (count * parts)),
             "evaluations": prior.calls,
             "seconds": round(time.perf_counter() - began, 3),
             "width": image.shape[-1],
@@ -252,7 +253,6 @@ class Scanner(Generic[S]):
             "metrics": metrics and dataclasses.asdict(metrics),
             "baseline": baseline and {"name": scan.baseline} | dataclasses.asdict(baseline),
         }
-        plain = {} if classical else plain_parameters(method, parameters)
         details = {
             "operator": scan.operator,
             "parameters": plain,

@@ -25,6 +25,12 @@ def write_sidecar(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def guide_of(path: Path) -> str | None:
+    """The guide of a sidecar of `restore sample`; None of another file."""
+    content = parse_json(path.read_text()) if is_sidecar(path) else {}
+    return content.get("input") if content.get("task") == "sample" else None
+
+
 def is_sidecar(path: Path) -> bool:
     """Whether a file is a sidecar, which the next output of its name may replace."""
     if path.suffix != ".json":

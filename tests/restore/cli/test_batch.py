@@ -86,13 +86,15 @@ def test_makes_the_files_of_the_verb(restore, tmp_path, pictures):
     assert (tmp_path / "many" / "a_denoise.png").stat().st_mtime_ns == kept
 
 
-def test_what_stops_one_file_stops_no_other(restore, tmp_path, pictures):
-    (tmp_path / "mine.py").write_text(OWN)
+def test_what_stops_one_file_stops_no_other(restore, tmp_path, pictures, monkeypatch):
+    (tmp_path / "moods.py").write_text(OWN)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     for name, level in (("black", 0), ("white", 255)):
         Image.new("L", (32, 32), level).save(pictures / f"{name}.png")
     done = restore(
-        "batch", "--workers", 2, "denoise", "in", "-o", "out", "--sigma", 0.01, "-m", "mine:Moody"
+        "batch", "--workers", 2, "denoise", "in", "-o", "out", "--sigma", 0.01, "-m", "moods:Moody"
     )
+    sys.modules.pop("moods")
     assert done.code == 1
     dark, died = sorted(done.err.splitlines())
     assert dark == "in/black.png: ArithmeticError: too dark"

@@ -149,11 +149,11 @@ def test_all_that_fit_by_default(restore, photo):
     from restore.methods import methods
 
     done = restore("compare", photo, "--task", "denoise", "--sigma", "0.1", "--crop", "8",
-                   "--nfe", "60", "--json")  # fmt: skip
+                   "--nfe", "80", "--json")  # fmt: skip
     names = {row["method"] for row in done.records}
     serving = {name for name, method in methods().items() if "denoise" in method.tasks}
     assert serving | {"non-local-means", "tv"} <= names
-    assert all((row.get("evaluations") or 0) <= 60 for row in done.records)
+    assert all((row.get("evaluations") or 0) <= 80 for row in done.records)
 
 
 def test_a_failing_method_is_a_row_that_says_why(restore, photo):
@@ -777,3 +777,17 @@ def test_steps_of_a_method_are_not_those_of_the_budget(restore, photo):
     assert {row["method"]: row["evaluations"] for row in rows[:2]} == {"ddrm": 7, "ddrm-cg": 100}
     exact = ("--operator", "mask", "--sigma", "0.05", "--samples", "5", "-m", "ddrm")
     assert restore("compare", "--exact", *exact, *own).records[-1]["steps"] == 7
+
+
+def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo):
+    options = ("compare", photo, "--task", "denoise", "--sigma", "0.1", "--nfe", 2, "--json")
+    done = restore(*options)
+    assert done.code == 0
+    assert "left out" in done.err
+    assert all(name in done.err for name in ("snips", "tds", "mcgdiff"))
+    compared = {row["method"] for row in done.records}
+    assert "ddrm" in compared
+    assert not compared & {"snips", "tds", "mcgdiff"}
+    named = restore(*options, "-m", "snips")
+    assert named.code == 1
+    assert "left out" not in named.err

@@ -28,6 +28,19 @@ class Flat(Method):
         return prior(problem.operator.adjoint(problem.y) * 0 + self.level, 0.1)
 
 
+@dataclass(frozen=True)
+class Bare:
+    level: float = 0.25
+
+    def __call__(self, problem, prior, *, noise, on_step=None):
+        return prior(problem.operator.adjoint(problem.y) * 0 + self.level, 0.1)
+
+
+class Plain:
+    def __call__(self, problem, prior, *, noise, on_step=None):
+        return prior(problem.operator.adjoint(problem.y) * 0 + 0.25, 0.1)
+
+
 def same(x, sigma):
     return x
 
@@ -76,12 +89,26 @@ def test_own_method_and_denoiser(restore, photo, mask, model, expected):
     assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["Bare", "Plain"])
+def test_a_class_need_not_be_a_method(restore, photo, mask, name):
+    options = ("inpaint", photo, "--mask", mask, "-m", f"mine:{name}", "-n", "mine:same")
+    assert restore(*options, "-o", "out.png").code == 0
+    assert _middle("out.png") == [64] * 3
+    set_ = restore(*options, "--set", "level=0.2", "-o", "set.png")
+    assert (set_.code, "level" in set_.err) == ((0, False) if name == "Bare" else (2, True))
+    compared = restore(
+        "compare", photo, "--task", "inpaint", "--mask", mask, "-m", f"mine:{name}", "-n",
+        "mine:same", "--json",
+    )  # fmt: skip
+    assert compared.code == 0, compared.err
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
         (("-m", "nowhere:Thing"), ("nowhere:Thing", "expected a module")),
         (("-m", "mine:Thing"), ("mine:Thing", "has no Thing")),
-        (("-m", "mine:same"), ("mine:same", "expected a subclass of restore.methods.Method")),
+        (("-m", "mine:same"), ("mine:same", "expected a class whose objects are called")),
         (("-n", "nowhere:thing"), ("nowhere:thing", "expected a module")),
         (("-n", "mine:number"), ("mine:number", "expected a function D(x, sigma)")),
         (("-n", "mine:smaller"), ("photo.png", "expected")),

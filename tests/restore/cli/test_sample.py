@@ -69,12 +69,10 @@ class TestSample:
         assert read("out/photo_sample_0.png").shape == (1, 3, 16, 24)
         assert not torch.equal(read("out/photo_sample_0.png"), read("out/photo_sample_1.png"))
 
-    def test_the_prior_alone(self, restore, photo, other):
-        """Not ILVR: nothing of the guide but its size."""
-        for guide, name in ((photo, "one.png"), (other, "two.png")):
-            done = restore("sample", "--guide", guide, "-m", "scoresde", *QUICK, "-o", name)
-            assert done.code == 0, done.err
-        assert (read("one.png") - read("two.png")).abs().mean() < 0.02
+    def test_a_sidecar_asks_for_its_guide(self, restore, photo):
+        assert restore("sample", "--guide", photo, *QUICK, "-o", "one.png").code == 0
+        done = restore("sample", "--config", "one.json", "-o", "again.png")
+        refused(done, f"one.json: of a run with a guide, expected --guide {photo}")
 
     @pytest.mark.parametrize(
         ("given", "part"),
@@ -87,6 +85,8 @@ class TestSample:
             (("--guide", "photo.png", "--init", "photo.png"), "--init: the guide is"),
             (("--guide", "photo.png", "--sigma", "0.1"), "--sigma: nothing is measured"),
             (("--guide", "photo.png", "-m", "ddrm"), "not for sample; expected one of"),
+            (("--guide", "photo.png", "-m", "scoresde"), "not for sample; expected one of"),
+            (("--guide", "photo.png", "--set", "phi=projection"), "expected phi=resize"),
             (("--guide", "photo.png", "--set", "factor=0.5"), "factor is 0.5"),
         ],
     )
