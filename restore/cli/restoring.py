@@ -277,8 +277,8 @@ def _one_by_one(
                 )
         except InputError as error:
             outcome = error
-        progress.remove_task(bar)
         yield job, outcome
+        progress.remove_task(bar)
 
 
 def _run_jobs(
