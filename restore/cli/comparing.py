@@ -87,7 +87,7 @@ def compare_pictures(
     budget = evaluations_of(nfe, own)
     compared = tuple(dict.fromkeys(names))
     if not compared:
-        compared, reasons = affordable(fitting(task), budget)
+        compared, reasons = affordable(fitting(task), budget, own)
         if reasons and not shown.quiet:
             print_error(f"--nfe {nfe}: left out {'; '.join(reasons)}")
     plan = Plan(

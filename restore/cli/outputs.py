@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -164,12 +163,9 @@ def undoing(job: Job) -> Callable[[], None]:
 
 
 def _record(sidecar: Path) -> dict[str, Any] | None:
-    from restore.tasks.sidecar import is_sidecar
+    from restore.tasks.sidecar import read_sidecar
 
-    if not is_sidecar(sidecar):
-        return None
-    record: dict[str, Any] = json.loads(sidecar.read_text())
-    return record
+    return read_sidecar(sidecar)
 
 
 def _is_own_sidecar(file: Path, output: Path) -> bool:

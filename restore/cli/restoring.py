@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -290,10 +290,9 @@ def _run_jobs(
 ) -> int:
     failed: list[str] = []
     results: list[Result] = []
-    with ExitStack() as stack:
-        progress = stack.enter_context(progress_bar(visible=not (common.quiet or common.json)))
+    visible = not (common.quiet or common.json)
+    with progress_bar(visible=visible) as progress, closing(outcomes(progress)) as ended:
         overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
-        ended = stack.enter_context(closing(outcomes(progress)))
         for job, outcome in ended:
             if isinstance(outcome, InputError):
                 if common.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -343,13 +343,18 @@ def fitting(task: Task) -> tuple[str, ...]:
     )
 
 
-def affordable(names: Sequence[str], nfe: int | None) -> tuple[tuple[str, ...], list[str]]:
-    """The methods that are defined with so many evaluations, and a line on each that is not."""
+def affordable(
+    names: Sequence[str], nfe: int | None, settled: Collection[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The methods that are defined with so many evaluations, and a line on each that is not.
+
+    Those that are settled, of which the user has set a parameter, stay.
+    """
     kept: list[str] = []
     reasons: list[str] = []
     for name in names:
         try:
-            if nfe is not None and name not in CLASSICAL:
+            if nfe is not None and name not in CLASSICAL and name not in settled:
                 find_method(name)().within(nfe)
         except ValueError as error:
             reasons.append(str(error))

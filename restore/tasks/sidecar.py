@@ -25,18 +25,19 @@ def write_sidecar(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def guide_of(path: Path) -> str | None:
-    """The guide of a sidecar of `restore sample`; None of another file."""
-    content = parse_json(path.read_text()) if is_sidecar(path) else {}
-    return content.get("input") if content.get("task") == "sample" else None
-
-
-def is_sidecar(path: Path) -> bool:
-    """Whether a file is a sidecar, which the next output of its name may replace."""
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """What a sidecar holds; None of a file that is none, which no output may replace unasked."""
     if path.suffix != ".json":
-        return False
+        return None
     try:
         content = parse_json(path.read_text())
     except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and {"task", "output", "config"} <= set(content)
+        return None
+    is_sidecar = isinstance(content, dict) and {"task", "output", "config"} <= set(content)
+    return content if is_sidecar else None
+
+
+def guide_of(path: Path) -> str | None:
+    """The guide of a sidecar of `restore sample`; None of another file."""
+    record = read_sidecar(path)
+    return record.get("input") if record is not None and record["task"] == "sample" else None

@@ -791,3 +791,12 @@ def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo
     named = restore(*options, "-m", "snips")
     assert named.code == 1
     assert "left out" not in named.err
+
+
+def test_a_method_of_which_a_parameter_is_set_is_not_left_out(restore, photo):
+    done = restore(
+        "compare", photo, "--task", "denoise", "--sigma", "0.1", "--nfe", 20, "--json", "--crop", 8,
+        "--set", "tds.particles=2",
+    )  # fmt: skip
+    assert "tds" in {row["method"] for row in done.records if "error" not in row}
+    assert "left out" in done.err
