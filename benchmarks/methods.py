@@ -10,8 +10,7 @@ measurement, noise level, denoiser and seed. At 20 and 100 evaluations those tha
 classical estimate, with noise of a level that suits the problem; the published setting is the
 method's own defaults from the prior's largest level. Means of eight samples where methods are held
 to the classical estimate (`AVERAGED`), one sample elsewhere. Figures are kept beside the page as
-they come, so that a run goes on where it stopped; those of another model or precision are measured
-again.
+they come, so that a run goes on where it stopped; those of another model are measured again.
 """
 
 from __future__ import annotations
@@ -216,7 +215,10 @@ def run(method: Method, case: Case, prior: Denoiser, truth: Tensor, samples: int
 def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[None]:
     """Fill `kept` picture by picture; yields after each problem."""
     prior = load_prior(arguments.model, dtype=DTYPES[arguments.dtype])
-    for index, path in enumerate(sorted(arguments.pictures.glob("*.jpg"))[: arguments.count]):
+    pictures = sorted(arguments.pictures.glob("*.jpg"))
+    if not pictures:
+        raise SystemExit(f"{arguments.pictures}: no .jpg in it")
+    for index, path in enumerate(pictures[: arguments.count]):
         truth = crop(path, arguments.crop)
         for name in arguments.problems:
             case = PROBLEMS[name][2](truth, index)
@@ -236,7 +238,8 @@ def measure(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[Non
                 for setting, method, samples in settings(cls, case, kept_samples):
                     key = f"{where}/{cls.name}/{setting}"
                     if key not in kept and setting in arguments.settings:
-                        kept[key] = run(method, case, prior, target, samples)
+                        row = run(method, case, prior, target, samples)
+                        kept[key] = {**row, "dtype": arguments.dtype}
                         print(key, json.dumps(kept[key]), flush=True)
             yield
 
@@ -250,9 +253,9 @@ def crop(path: Path, side: int) -> Tensor:
 
 HEADER = """# Methods on photographs
 
-Made by `python -m benchmarks.methods PICTURES`, with the model `{model}` ({sha}…) in {dtype}, on
-centre crops of pictures of BSDS500 `val`. All methods have the same operator, measurement, noise
-level, denoiser and seed.
+Made by `python -m benchmarks.methods PICTURES`, with the model `{model}` ({sha}…), on centre
+crops of pictures of BSDS500 `val`. All methods have the same operator, measurement, noise level,
+denoiser and seed.
 
 - **20**, **100**: evaluations of the denoiser for a sample. Methods that can start from an estimate
   start from the classical one, with noise of σ = {levels} on it, and without noise in y η = 1
@@ -262,6 +265,8 @@ level, denoiser and seed.
 - **PSNR**: of the mean of the samples, and its standard error over the pictures; of an estimate
   where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
 - **residual**: root mean square of A x - y of a sample.
+- **dtype**: in what the network multiplied, which moves a row by [a few thousandths of a
+  dB](precision.md). Some processors have no bfloat16.
 - **overhead**: time outside the denoiser over the time inside it; a gradient is outside. In
   float32 the network takes twice as long, and the share is half. As it is now the rows of 20
   evaluations behind blurs and the Hadamard transform have it: 2 to 5 % without a gradient, 6 % for
@@ -310,7 +315,7 @@ are drawn with that texture, and Langevin steps have more of it the longer they 
 """
 
 
-def page(kept: dict[str, Any], model: str, sha: str, dtype: str) -> str:
+def page(kept: dict[str, Any], model: str, sha: str) -> str:
     """The Markdown page."""
     levels = "0.1 to 0.5"
     gains = {
@@ -318,7 +323,7 @@ def page(kept: dict[str, Any], model: str, sha: str, dtype: str) -> str:
         for method in ("ddrm", "scoresde", "snips", "ccdf", "pnp")
         for budget in BUDGETS
     }
-    lines = [HEADER.format(model=model, sha=sha[:12], dtype=dtype, levels=levels, **gains)]
+    lines = [HEADER.format(model=model, sha=sha[:12], levels=levels, **gains)]
     sizes = sorted({int(key.split("/")[0]) for key in kept}, reverse=True)
     for size in sizes:
         for name, (title, classical, _) in PROBLEMS.items():
@@ -362,7 +367,8 @@ def table(rows: dict[str, Any], classical: str) -> list[str]:
             error = f"{spread / len(good) ** 0.5:.2f}"
         quality = f"{mean('psnr'):.2f} ± {error}"
         if method == "classical":
-            cells = [classical, "", "", str(len(good)), quality, "", f"{mean('ssim'):.3f}", "", ""]
+            ssim_mean = f"{mean('ssim'):.3f}"
+            cells = [classical, "", "", str(len(good)), quality, "", ssim_mean, "", "", ""]
         else:
             cells = [
                 method,
@@ -373,13 +379,15 @@ def table(rows: dict[str, Any], classical: str) -> list[str]:
                 f"{mean('psnr_sample'):.2f}",
                 f"{mean('ssim'):.3f}",
                 f"{mean('residual'):.1e}",
+                ", ".join(sorted({row["dtype"] for row in good})),
                 f"{100 * mean('overhead'):.0f} %",
             ]
         found.append((mean("psnr"), f"| {' | '.join(cells)} |"))
     names = (
-        "method | setting | evaluations | pictures | PSNR | one sample | SSIM | residual | overhead"
+        "method | setting | evaluations | pictures | PSNR | one sample | SSIM | residual | dtype"
+        " | overhead"
     )
-    head = [f"| {names} |", "|---" * 9 + "|"]
+    head = [f"| {names} |", "|---" * 10 + "|"]
     return head + [line for _, line in sorted(found, reverse=True)]
 
 
@@ -398,15 +406,12 @@ def main() -> None:
     sha = find_model(arguments.model).card.sha256
     store = FOLDER / "methods.json"
     stored = json.loads(store.read_text()) if store.exists() else {}
-    about = {"sha256": sha, "dtype": arguments.dtype}
-    kept = stored["rows"] if about.items() <= stored.items() else {}
+    kept = stored["rows"] if stored.get("sha256") == sha else {}
     for _ in measure(arguments, kept):
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in kept.items())
         with atomic_path(store) as temporary:
-            temporary.write_text(f'{json.dumps(about)[:-1]}, "rows": {{\n{lines}\n}}}}\n')
-    (FOLDER / "methods.md").write_text(
-        page(kept, arguments.model, sha, arguments.dtype), encoding="utf-8"
-    )
+            temporary.write_text(f'{{"sha256": "{sha}", "rows": {{\n{lines}\n}}}}\n')
+    (FOLDER / "methods.md").write_text(page(kept, arguments.model, sha), encoding="utf-8")
 
 
 if __name__ == "__main__":
