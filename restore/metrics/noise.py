@@ -16,15 +16,19 @@ _MEDIAN = 0.6744897501960817
 _SMALLEST = len(_DETAIL)
 
 
-# Of the patches whose spectrum colour pictures are judged by: their side, and how many.
+# Of the patches whose spectrum colour pictures are judged by: their side, the largest of which
+# there are enough, and how many.
 _PATCH = 8
+_PATCHES_WITH_HOLES = (8, 4, 2)
 _PATCHES = 50_000
+# So many coefficients tell σ to about a tenth.
+_FEWEST = 128
 # Below this, or this share of the wavelets' estimate, the noise was not the same in all channels.
 _LEAST = 1.5 / 255
 _LEAST_SHARE = 0.25
 
 
-def estimate_noise(pixels: ArrayLike) -> float:
+def estimate_noise(pixels: ArrayLike, known: ArrayLike | None = None) -> float:
     """Standard deviation of white Gaussian noise, the mean over channels.
 
     The median of the absolute values of the finest diagonal wavelet coefficients, divided by 0.6745
@@ -37,6 +41,9 @@ def estimate_noise(pixels: ArrayLike) -> float:
     to equal noise). Where that finds hardly any, as after the coarser colours of a JPEG, the
     wavelets' estimate stands.
 
+    Where pixels are missing, what touches one is left out; where they are so scattered that too
+    little is left, squares of 2×2 pixels stand for wavelets and patches.
+
     Bias: noise that was clipped at black and white, smoothed, enlarged or compressed by JPEG is
     underestimated. On twenty photographs of the Berkeley set, in units of 1/255, 0 gives 3.1 (0.5
     to 7), 2 gives 2.1 (2.0 to 2.7), 5 gives 4.96 (4.8 to 5.0), 15 gives 14.6, 25 gives 23.9 and 50,
@@ -45,34 +52,39 @@ def estimate_noise(pixels: ArrayLike) -> float:
 
     Args:
         pixels: [C, H, W] in [0, 1].
+        known: [H, W], true where they are known; None is everywhere.
 
     Returns:
         σ in the units of `pixels`; 0 for a picture with a side below 4 pixels, or a constant one.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or hardly any known pixels side by side.
     """
     values = np.asarray(pixels, dtype=np.float64)
     if values.ndim != 3:
         raise ValueError(f"estimate_noise: pixels are {list(values.shape)}, expected [C, H, W]")
     if min(values.shape[1:]) < _SMALLEST:
         return 0.0
+    sides: tuple[int, ...] = (_PATCH,)
+    if known is not None and not np.all(known):
+        values, sides = np.where(known, values, np.nan), _PATCHES_WITH_HOLES
     single = np.array([_of_channel(channel) for channel in values])
     found = float(single.mean())
     if len(values) != 3 or not single.all():
         return found
-    joint = _of_colours(values * (found / single)[:, None, None])
+    scaled = values * (found / single)[:, None, None]
+    joint = next((joint for side in sides if (joint := _of_colours(scaled, side))), 0.0)
     return joint if joint >= max(_LEAST, _LEAST_SHARE * found) else found
 
 
-def _of_colours(values: NDArray[np.float64]) -> float:
+def _of_colours(values: NDArray[np.float64], side: int) -> float:
     """σ from the patches of all channels together; 0 where there are too few."""
-    if min(values.shape[1:]) < _PATCH:
+    if min(values.shape[1:]) < side:
         return 0.0
-    every = sliding_window_view(values, (_PATCH, _PATCH), (1, 2))
+    every = sliding_window_view(values, (side, side), (1, 2))
     step = math.ceil(math.sqrt(every.shape[1] * every.shape[2] / _PATCHES))
-    patches = np.moveaxis(every[:, ::step, ::step], 0, 2).reshape(-1, len(values) * _PATCH**2)
-    patches = patches[np.ptp(patches, axis=1) > 0]  # painted areas have no noise
+    patches = np.moveaxis(every[:, ::step, ::step], 0, 2).reshape(-1, len(values) * side**2)
+    patches = patches[np.ptp(patches, axis=1) > 0]  # neither painted areas, nor NaN
     if len(patches) < 4 * patches.shape[1]:
         return 0.0
     eigenvalues = np.linalg.eigvalsh(np.cov(patches.T)).clip(min=0)
@@ -87,6 +99,12 @@ def _of_colours(values: NDArray[np.float64]) -> float:
 
 def _of_channel(plane: NDArray[np.float64]) -> float:
     coefficients = _detail(_detail(plane).T)
+    if np.isnan(plane).any():
+        if np.isfinite(coefficients).sum() < _FEWEST:
+            coefficients = np.diff(np.diff(plane), axis=0) / 2
+        coefficients = coefficients[np.isfinite(coefficients)]
+        if coefficients.size < _FEWEST:
+            raise ValueError("hardly any known pixels lie side by side")
     # Rounding of the sums leaves 1e-17 where the picture is flat.
     busy = np.abs(coefficients[np.abs(coefficients) > 1e-9])
     return 0.0 if busy.size == 0 else float(np.median(busy)) / _MEDIAN

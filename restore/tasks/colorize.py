@@ -12,9 +12,10 @@ from restore.errors import InputError
 from restore.io.hints import read_hints
 from restore.io.picture import Picture
 from restore.problem import Problem
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.spread import spread_colours
-from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
+from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
 
 class ColorizeTask(Task):

@@ -12,8 +12,9 @@ from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import wiener
 from restore.tasks.kernel import FORMS, LARGEST, Kernel, absolute, check_fits, parse_kernel
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Preset, Task, add_noise, noise_level, pixels_of
+from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
 DEFAULT_BORDER = "valid"
 # A kernel that leaves so much of every frequency leaves the picture's texture.
@@ -55,8 +56,9 @@ class Deblur(Task):
         noise_std, notes = noise_level(picture, settings, estimated=not slight)
         if slight and settings.sigma is None:
             notes = [
+                *notes,
                 "noise not estimated: behind so slight a blur it cannot be told from texture; "
-                "expected --sigma if there is more than the file's rounding"
+                "expected --sigma if there is more than the file's rounding",
             ]
         rows, columns = (side // 2 if border == "valid" else 0 for side in kernel.weights.shape)
         canvas = (channels, height + 2 * rows, width + 2 * columns)

@@ -12,14 +12,13 @@ from restore.io.picture import Picture
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     START_LEVEL,
     Measurement,
     Preset,
     Task,
-    add_noise,
-    noise_level,
     pixels_of,
 )
 

@@ -12,14 +12,13 @@ from restore.io.mask import hole_from_alpha, read_mask
 from restore.io.picture import Picture
 from restore.problem import Problem
 from restore.tasks.baselines import biharmonic, smooth_fill
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     Measurement,
     Part,
     Preset,
     Task,
-    add_noise,
-    noise_level,
     pixels_of,
 )
 from restore.tasks.windows import windows_around
@@ -42,10 +41,11 @@ class Inpaint(Task):
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """Known pixels, zero elsewhere; the start is a smooth filling."""
-        hole = torch.as_tensor(self._hole(picture, settings), device=device)
+        missing = self._hole(picture, settings)
+        noise_std, notes = noise_level(picture, settings, estimated=False, known=~missing)
+        hole = torch.as_tensor(missing, device=device)
         pixels = pixels_of(picture, device)
         known = pixels * ~hole
-        noise_std, notes = noise_level(picture, settings, estimated=False)
         problem = Problem(Mask(~hole, tuple(pixels.shape[1:]), device=device), known, noise_std)
         start = smooth_fill(known, hole)
         return Measurement(

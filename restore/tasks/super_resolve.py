@@ -16,14 +16,13 @@ from restore.problem import Problem
 from restore.tasks.baselines import bicubic
 from restore.tasks.kernel import FORMS, absolute, check_fits, parse_kernel
 from restore.tasks.memory import check_room
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     Measurement,
     Preset,
     Task,
-    add_noise,
     consistent,
-    noise_level,
     pixels_of,
 )
 

@@ -16,8 +16,6 @@ from torch import Tensor
 from restore.io.levels import FLOAT_BITS
 from restore.io.picture import Picture, write_picture
 from restore.methods.likelihood import pull
-from restore.metrics import estimate_noise
-from restore.noise import simulation_generator
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.settings import Settings
@@ -188,35 +186,6 @@ def in_units_of(picture: Picture, other: Picture) -> NDArray[np.float32]:
     if picture.bits != FLOAT_BITS or other.bits != FLOAT_BITS:
         return other.pixels
     return other.pixels * np.float32(other.scale / picture.scale)
-
-
-def noise_level(
-    picture: Picture, settings: Settings, *, estimated: bool
-) -> tuple[float, list[str]]:
-    """σ_y of a picture, and a note where it was estimated.
-
-    It is never below the rounding of the file's bit depth.
-
-    Args:
-        picture: the measured file.
-        settings: with σ, `auto`, or None.
-        estimated: whether None means that it is estimated; otherwise it is the rounding.
-    """
-    rounding = picture.rounding_std
-    if settings.sigma == "auto" or (settings.sigma is None and estimated):
-        level = max(estimate_noise(picture.pixels), rounding)
-        return level, [f"noise estimated: sigma {level:.4f} ({255 * level:.1f} of 255)"]
-    if settings.sigma is None:
-        return rounding, []
-    return max(float(settings.sigma), rounding), []
-
-
-def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
-    """Noise of the settings' σ for `--simulate`, in an order that depends on the seed alone."""
-    if settings.sigma in (None, "auto"):
-        return pixels
-    generator = simulation_generator(settings.seed)
-    return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)
 
 
 def consistent(problem: Problem, x: Tensor, level: float) -> Tensor:

@@ -50,6 +50,27 @@ def test_noise_that_a_jpeg_left_in_the_luma_alone_is_found() -> None:
     assert estimate_noise(left) > 6 / 255
 
 
+@pytest.mark.parametrize("share", [0.98, 0.7, 0.4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_missing_is_left_out(share: float, channels: int) -> None:
+    """At 0.4 one square of 2×2 in 39 is whole, some 1,700 of 256²; the test allows 5 errors of σ.
+
+    The standard error of a median is there 1.167 σ / sqrt(1,700), 2.8 %; squares overlap.
+    """
+    rng = np.random.default_rng(8)
+    rows, columns = np.mgrid[0:256, 0:256]
+    noisy = 0.3 + 0.002 * rows + 0.001 * columns + rng.normal(0, 0.05, (channels, 256, 256))
+    known = rng.random((256, 256)) < share
+    assert estimate_noise(np.where(known, noisy, 1), known) == pytest.approx(0.05, rel=0.14)
+    assert estimate_noise(noisy, np.ones_like(known)) == estimate_noise(noisy)
+
+
+def test_refuses_what_is_too_scattered() -> None:
+    rng = np.random.default_rng(8)
+    with pytest.raises(ValueError, match="hardly any known pixels"):
+        estimate_noise(rng.random((3, 64, 64)), rng.random((64, 64)) < 0.02)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 100), (100, 3), (4, 4), (5, 7)])
 def test_tiny_pictures(size: tuple[int, int]) -> None:
     value = estimate_noise(np.random.default_rng(0).random((3, *size)))

@@ -1,0 +1,81 @@
+"""The noise of a picture that is measured: its level, given or estimated, and simulated noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.io.picture import Picture
+from restore.metrics import estimate_noise
+from restore.noise import simulation_generator
+from restore.tasks.settings import Settings
+
+# Clean photographs, whole, shrunk, or with holes, are estimated at 0.037 at most.
+_BEYOND_TEXTURE = 0.045
+# Of a large picture so much is judged, rows and columns of pixels.
+_MIDDLE = 1024
+
+
+def noise_level(
+    picture: Picture,
+    settings: Settings,
+    *,
+    estimated: bool,
+    known: NDArray[np.bool_] | None = None,
+) -> tuple[float, list[str]]:
+    """σ_y of a picture, and a note where it was estimated, or looks to be more than is taken.
+
+    It is never below the rounding of the file's bit depth.
+
+    Args:
+        picture: the measured file.
+        settings: with σ, `auto`, or None.
+        estimated: whether None means that it is estimated; otherwise it is the rounding.
+        known: [H, W], true where the picture is measured; None is everywhere.
+
+    Raises:
+        InputError: if it is to be estimated from too few pixels.
+    """
+    rounding = picture.rounding_std
+    if settings.sigma == "auto" or (settings.sigma is None and estimated):
+        try:
+            level = max(estimate_noise(picture.pixels, known), rounding)
+        except ValueError as error:
+            raise InputError(
+                f"{picture.path}: {error}; expected --sigma with a number instead of auto"
+            ) from error
+        return level, [f"noise estimated: sigma {_both_units(level)}"]
+    if settings.sigma is None:
+        return rounding, _looks_noisy(picture, known)
+    return max(float(settings.sigma), rounding), []
+
+
+def _looks_noisy(picture: Picture, known: NDArray[np.bool_] | None) -> list[str]:
+    """A note where the middle of a picture that is taken as clean has noise beyond doubt."""
+    rows, columns = (
+        slice(max(0, (side - _MIDDLE) // 2), (side + _MIDDLE) // 2)
+        for side in (picture.height, picture.width)
+    )
+    inside = None if known is None else known[rows, columns]
+    try:
+        level = estimate_noise(picture.pixels[:, rows, columns], inside)
+    except ValueError:  # too little is known to say
+        return []
+    if level < _BEYOND_TEXTURE:
+        return []
+    return [f"taken as clean, though it looks noisy (sigma {_both_units(level)}): see --sigma auto"]
+
+
+def _both_units(level: float) -> str:
+    return f"{level:.4f} ({255 * level:.1f} of 255)"
+
+
+def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
+    """Noise of the settings' σ for `--simulate`, in an order that depends on the seed alone."""
+    if settings.sigma in (None, "auto"):
+        return pixels
+    generator = simulation_generator(settings.seed)
+    return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)

@@ -1,0 +1,65 @@
+"""The noise level of a measured picture, and what is said of one that is taken as clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from restore.errors import InputError
+from restore.io.picture import Picture, read_picture
+from restore.tasks.noise import noise_level
+from restore.tasks.settings import Settings
+
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
+
+
+def noisy(folder: Path, sigma: float, known: NDArray[np.bool_] | None = None) -> Picture:
+    """A photograph with noise, white where it is not known."""
+    clean = np.asarray(Image.open(SAMPLES / "scratched_truth.png").convert("RGB")) / 255
+    levels = clean + sigma * np.random.default_rng(1).normal(size=clean.shape)
+    if known is not None:
+        levels[~known] = 1
+    Image.fromarray((levels.clip(0, 1) * 255).round().astype(np.uint8)).save(folder / "noisy.png")
+    return read_picture(folder / "noisy.png")
+
+
+def scattered(share: float, picture: Picture) -> NDArray[np.bool_]:
+    """So many of the pixels."""
+    return np.random.default_rng(2).random((picture.height, picture.width)) < share
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_holes_are_no_noise(tmp_path: Path, share: float) -> None:
+    known = scattered(share, noisy(tmp_path, 0.05))
+    picture = noisy(tmp_path, 0.05, known)
+    level, notes = noise_level(picture, Settings(sigma="auto"), estimated=False, known=known)
+    assert level == pytest.approx(0.05, rel=0.15)
+    assert notes == [f"noise estimated: sigma {level:.4f} ({255 * level:.1f} of 255)"]
+
+
+def test_too_few_known_pixels_to_estimate_it_are_refused(tmp_path: Path) -> None:
+    known = scattered(0.02, noisy(tmp_path, 0.05))
+    picture = noisy(tmp_path, 0.05, known)
+    with pytest.raises(InputError, match=r"noisy\.png: hardly any known pixels lie side by side; "):
+        noise_level(picture, Settings(sigma="auto"), estimated=False, known=known)
+    assert noise_level(picture, Settings(), estimated=False, known=known) == (
+        picture.rounding_std,
+        [],
+    )
+
+
+@pytest.mark.parametrize(("sigma", "said"), [(0.0, False), (0.02, False), (0.08, True)])
+def test_noise_beyond_texture_is_told_of_where_the_picture_is_taken_as_clean(
+    tmp_path: Path, sigma: float, said: bool
+) -> None:
+    picture = noisy(tmp_path, sigma)
+    level, notes = noise_level(picture, Settings(), estimated=False)
+    assert level == picture.rounding_std
+    assert [note.startswith("taken as clean, though it looks noisy") for note in notes] == (
+        [True] * said
+    )
+    assert noise_level(picture, Settings(sigma=0.001), estimated=False)[1] == []
