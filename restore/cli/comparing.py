@@ -54,7 +54,8 @@ def compare_pictures(
         InputError: one line that names the option or the file.
     """
     from restore.io.files import check_written, expand_inputs
-    from restore.tasks.compare import Comparison, Plan, affordable, fitting
+    from restore.tasks.classical import serving
+    from restore.tasks.compare import Comparison, Plan, affordable
     from restore.tasks.record import CONFIGURATION, ROWS
 
     task = _task(verb)
@@ -87,7 +88,7 @@ def compare_pictures(
     budget = evaluations_of(nfe, own)
     compared = tuple(dict.fromkeys(names))
     if not compared:
-        compared, reasons = affordable(fitting(task), budget, own)
+        compared, reasons = affordable(serving(task.name), budget, own)
         if reasons and not shown.quiet:
             print_error(f"--nfe {nfe}: left out {'; '.join(reasons)}")
     plan = Plan(

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from operators import Blur, Resize
+from restore.errors import InputError, expected_one_of
+from restore.methods.registry import methods
 from restore.tasks.baselines import bicubic, biharmonic, non_local_means, wiener
+from restore.tasks.choice import check_method
 from restore.tasks.task import Measurement
 from restore.tasks.total_variation import total_variation
 
@@ -112,3 +115,30 @@ CLASSICAL: dict[str, Classical] = {method.name: method for method in _METHODS}
 def classical_of(verb: str) -> tuple[str, ...]:
     """Names of the classical methods that serve a verb and whose packages are there."""
     return tuple(n for n, one in CLASSICAL.items() if verb in one.tasks and one.available)
+
+
+def serving(verb: str) -> tuple[str, ...]:
+    """Every classical method that is at hand and every method, of those that serve a verb."""
+    return (*classical_of(verb), *(name for name, cls in methods().items() if verb in cls.tasks))
+
+
+def check_served(name: str, verb: str) -> None:
+    """Refuse a method that is unknown, does not serve a verb or lacks its package.
+
+    Args:
+        name: what the user asked for.
+        verb: of the command line.
+
+    Raises:
+        InputError: likewise; names those that are at hand.
+    """
+    at_hand = classical_of(verb)
+    if name in CLASSICAL and name not in at_hand:
+        if verb not in CLASSICAL[name].tasks:
+            expected = expected_one_of(serving(verb), name)
+            raise InputError(f"--method {name}: not for {verb}; {expected}")
+        raise InputError(
+            f"--method {name}: needs the package {CLASSICAL[name].package}, which is not installed "
+            f"and never comes with this one; those at hand are {', '.join(serving(verb))}"
+        )
+    check_method(name, verb, at_hand)

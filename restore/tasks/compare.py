@@ -18,12 +18,12 @@ from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
 from restore.methods.base import Method, StepCallback
-from restore.methods.registry import find_method, methods
+from restore.methods.registry import find_method
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
 from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import check_method, from_the_top
-from restore.tasks.classical import CLASSICAL, classical_of
+from restore.tasks.choice import from_the_top
+from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
 from restore.tasks.parts import solve_parts
@@ -85,7 +85,7 @@ class Comparison:
     def __init__(self, task: Task, plan: Plan, folder: Path, *, overwrite: bool = False) -> None:
         self.task, self.plan = task, plan
         for name in plan.names:
-            _check_name(name, task)
+            check_served(name, task.name)
         for name, values in plan.parameters.items():
             check_parameters(name, values, plan.names)
         self.restorer = Restorer(task, plan.settings)
@@ -335,14 +335,6 @@ class Comparison:
         return row | values
 
 
-def fitting(task: Task) -> tuple[str, ...]:
-    """Every classical method that is at hand and every method, of those that serve a task."""
-    return (
-        *classical_of(task.name),
-        *(name for name, cls in methods().items() if task.name in cls.tasks),
-    )
-
-
 def affordable(
     names: Sequence[str], nfe: int | None, settled: Collection[str]
 ) -> tuple[tuple[str, ...], list[str]]:
@@ -361,20 +353,6 @@ def affordable(
         else:
             kept.append(name)
     return tuple(kept), reasons
-
-
-def _check_name(name: str, task: Task) -> None:
-    fit = fitting(task)
-    if name in fit:
-        return
-    if name in CLASSICAL and task.name in CLASSICAL[name].tasks:
-        raise InputError(
-            f"--method {name}: needs the package {CLASSICAL[name].package}, which is not installed "
-            f"and never comes with this one; those at hand are {', '.join(fit)}"
-        )
-    if name in CLASSICAL:
-        raise InputError(f"--method {name}: not for {task.name}; {expected_one_of(fit, name)}")
-    check_method(name, task.name, [other for other in fit if other in CLASSICAL])
 
 
 def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:

@@ -29,8 +29,8 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import check_estimate, check_method, from_the_top, plain_parameters
-from restore.tasks.classical import CLASSICAL, classical_of
+from restore.tasks.choice import check_estimate, from_the_top, plain_parameters
+from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
@@ -70,7 +70,7 @@ class Restorer:
         self.task = task
         self.settings = settings
         self.preset = choose_preset(task.presets, task.sampling, settings)
-        check_method(settings.method or self.preset.method, task.name, classical_of(task.name))
+        check_served(settings.method or self.preset.method, task.name)
         check_estimate(settings, CLASSICAL)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device

@@ -153,6 +153,8 @@ def resolve_settings(
         values = {n: v for n, v in values.items() if n not in OF_METHOD}
     elif given.get("method") not in (None, values.get("method")):
         values = {n: v for n, v in values.items() if n not in OF_METHOD}
+    if given.get("samples") and given.get("average", 1) > 1:
+        raise InputError("--average: with --samples the mean is of those; expected one of the two")
     if "sigma" in given:
         options.pop("sigma", None)
     units = str((options | given).get("sigma_range", "0-1"))
@@ -222,16 +224,19 @@ def _as_settings(options: Mapping[str, Any], units: str, kind: type[RunSettings]
     for name in SIZES:
         if isinstance(fields.get(name), str):
             fields[name] = parse_size(fields[name], f"--{name}")
-    parameters = _named(fields.pop("parameters", {}))
-    parameters |= {name: fields.pop(name) for name in PARAMETERS if name in fields}
+    kept = _named(fields.pop("parameters", {}))
+    parameters = kept | {name: fields.pop(name) for name in PARAMETERS if name in fields}
     pairs = fields.pop("set", [])
     if not isinstance(pairs, list):
         raise InputError(f"set: {pairs}; expected a list of NAME=VALUE")
     for pair in map(str, pairs):
         name, equals, text = pair.partition("=")
+        name = name.replace("-", "_")
         if not equals or not name:
             raise InputError(f"--set {pair}: expected NAME=VALUE")
-        parameters[name.replace("-", "_")] = scalar(text)
+        if name in parameters and name not in kept:
+            raise InputError(f"--set {pair}: {name} is given already, as {parameters[name]}")
+        parameters[name] = scalar(text)
     return fields | {"parameters": parameters}
 
 

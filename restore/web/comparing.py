@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from restore.errors import InputError
 from restore.io.picture import read_picture
 from restore.report.comparison import inputs_of, write_comparison
-from restore.tasks.compare import Comparison, Plan, fitting
+from restore.tasks.classical import serving
+from restore.tasks.compare import Comparison, Plan
 from restore.tasks.registry import TASKS
 from restore.tasks.run import part_of_steps
 from restore.tasks.settings import Settings, resolve_settings
@@ -46,7 +47,7 @@ class Compared:
 
 def methods_for(verb: str) -> list[str]:
     """What can be compared for a verb."""
-    return list(fitting(TASKS[among("task", verb, COMPARED)]))
+    return list(serving(among("task", verb, COMPARED)))
 
 
 def start_comparing(

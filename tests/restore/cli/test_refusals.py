@@ -155,6 +155,28 @@ def test_a_classical_method_has_one_estimate_and_no_parameters(restore, photo, o
     refused(done, "--method bicubic", "expected no --samples")
 
 
+@pytest.mark.parametrize("option", [("--steps", 2), ("--set", "steps=2")])
+def test_a_parameter_is_given_once(restore, photo, option):
+    done = restore("denoise", photo, *option, "--set", "steps=3")
+    refused(done, "--set steps=3: steps is given already, as 2")
+
+
+def test_the_mean_is_of_the_samples(restore, photo):
+    refused(restore("denoise", photo, "--samples", 2, "--average", 3), "--average", "--samples")
+
+
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [
+        ("biharmonic", ("not for denoise", "non-local-means, tv, ")),
+        ("bm3d", ("needs the package bm3d", "those at hand are non-local-means")),
+    ],
+)
+def test_a_classical_method_that_is_not_at_hand(restore, photo, monkeypatch, method, parts):
+    monkeypatch.setattr("restore.tasks.classical.find_spec", lambda _: None)
+    refused(restore("denoise", photo, "-m", method), f"--method {method}", *parts)
+
+
 @pytest.mark.parametrize("option", [("--samples", 2, "--save-std"), ("--average", 3)])
 @pytest.mark.parametrize(
     ("verb", "method", "sampler"),
