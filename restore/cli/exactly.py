@@ -88,7 +88,15 @@ def compare_exactly(
         and all(misfit(method, problem.repeated(1)) for problem in problems)
     ]
     if missing:
-        raise InputError(f"--method {', '.join(missing)}: fits none of these problems")
+        fit = [
+            name
+            for name, cls in methods().items()
+            if any(misfit(cls, problem.repeated(1)) is None for problem in problems)
+        ]
+        raise InputError(
+            f"--method {', '.join(missing)}: fits none of these problems; expected one of "
+            f"{', '.join(fit)}"
+        )
     with progress_bar(visible=not (shown.quiet or shown.json_lines)) as progress:
         bar = progress.add_task("methods", total=len(problems) * len(chosen), note="")
         for problem in problems:

@@ -637,7 +637,9 @@ def test_exact_refuses_what_fits_nothing_before_any_work(restore):
         "-m", "ddrm-cg", "-m", "ddrm", "--json",
     )  # fmt: skip
     assert (done.code, done.out) == (2, "")
-    assert "--method ddrm: fits none of these problems" in done.err
+    assert "--method ddrm: fits none of these problems; expected one of" in done.err
+    assert " ddrm-cg," in done.err
+    assert " ddrm," not in done.err
 
 
 def test_exact_says_which_pair_does_not_fit(restore):
