@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from operators import Mask, Resize
+from operators import Downsample, Mask, Resize
 from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.prior.denoiser import Denoiser
@@ -16,9 +17,14 @@ from restore.tasks.memory import check_room
 from restore.tasks.settings import Settings
 from restore.tasks.task import Measurement, Preset, Task, pixels_of
 
+FACTOR = 8.0
+
 
 class Sample(Task):
-    """A = 0: nothing is measured; the input is the guide of ILVR."""
+    """A = 0: nothing is measured; the input is the guide of ILVR.
+
+    A result is certified by the frequencies that it shares with the guide, both shrunk.
+    """
 
     name = "sample"
     presets = {
@@ -27,7 +33,7 @@ class Sample(Task):
         "best": Preset("ilvr", {"steps": 250}),
     }
     sampling = Preset("ilvr")
-    tuned = {"ilvr": {"phi": "resize", "factor": 8.0}}
+    tuned = {"ilvr": {"phi": "resize", "factor": FACTOR}}
 
     def check(self, settings: Settings) -> None:
         """Refuse what would take the guide's place, or says nothing here.
@@ -44,6 +50,7 @@ class Sample(Task):
                 "--set phi=projection: keeps what is measured, and of a guide nothing is; "
                 "expected phi=resize"
             )
+        _factor(settings)
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """A mask of zeros; the start, which is the reference of ILVR, is the guide."""
@@ -52,13 +59,17 @@ class Sample(Task):
             check_room(str(picture.path), (picture.channels, *settings.size), device)
             shape = tuple(guide.shape[1:])
             guide = Resize(shape, settings.size, device=device)(guide).clamp(0, 1)
-        nothing = Mask(torch.zeros(1, 1), tuple(guide.shape[1:]), device=device)
+        shape = tuple(guide.shape[1:])
+        nothing = Mask(torch.zeros(1, 1), shape, device=device)
+        factor = _factor(settings)
+        shrink = Downsample(shape, factor, device=device)
         return Measurement(
             problem=Problem(nothing, torch.zeros_like(guide)),
             start=guide,
             baseline=("guide", lambda: guide),
             finish=lambda x: x.clamp(0, 1),
-            operator={"name": "Mask", "hole_pixels": guide.shape[-2] * guide.shape[-1]},
+            operator={"name": "Downsample", "factor": factor},
+            within=Problem(shrink, shrink(guide), picture.rounding_std),
         )
 
     def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:  # noqa: ARG002
@@ -73,3 +84,15 @@ class Sample(Task):
     ) -> dict[str, Any]:
         """From pure noise."""
         return {"sigma_max": prior.sigma_max}
+
+
+def _factor(settings: Settings) -> float:
+    """By how much the guide is shrunk.
+
+    Raises:
+        InputError: if it is no factor.
+    """
+    factor = settings.parameters.get("factor", FACTOR)
+    if isinstance(factor, (bool, str)) or not 1 <= factor < math.inf:
+        raise InputError(f"--set factor={factor}: expected a number of at least 1")
+    return float(factor)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from operators import Downsample
 from restore.io.picture import read_picture
 from restore.methods.ilvr import low_pass_filter
 from restore.tasks.task import pixels_of
@@ -49,6 +50,11 @@ class TestSample:
         assert (low_pass(drawn) - low_pass(guide)).square().mean().sqrt() < 0.03
         assert (drawn - guide).abs().max() > 0.02
         sidecar = json.loads(Path(record["sidecar"]).read_text())
+        shrink = Downsample((3, 30, 40), 8.0)
+        misfit = float((shrink(drawn) - shrink(guide)).square().mean().sqrt())
+        assert record["residual"] == pytest.approx(misfit, rel=1e-3)
+        assert sidecar["operator"] == {"name": "Downsample", "factor": 8.0}
+        assert sidecar["certificate"]["consistent"] == (misfit <= sidecar["certificate"]["bound"])
         assert sidecar["parameters"]["factor"] == 8
         assert sidecar["parameters"]["phi"] == "resize"
 
@@ -87,7 +93,11 @@ class TestSample:
             (("--guide", "photo.png", "-m", "ddrm"), "not for sample; expected one of"),
             (("--guide", "photo.png", "-m", "scoresde"), "not for sample; expected one of"),
             (("--guide", "photo.png", "--set", "phi=projection"), "expected phi=resize"),
-            (("--guide", "photo.png", "--set", "factor=0.5"), "factor is 0.5"),
+            (
+                ("--guide", "photo.png", "--set", "factor=0.5"),
+                "--set factor=0.5: expected a number",
+            ),
+            (("--guide", "photo.png", "--set", "factor=much"), "factor=much: expected a number"),
         ],
     )
     def test_refuses(self, restore, tmp_path, photo, given, part):
