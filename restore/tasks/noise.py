@@ -15,6 +15,8 @@ from restore.tasks.settings import Settings
 
 # Clean photographs, whole, shrunk, or with holes, are estimated at 0.037 at most.
 _BEYOND_TEXTURE = 0.045
+# Letters, lines and flat colours have more neighbours that are equal; with noise hardly any are.
+_MOST_EQUAL = 0.1
 # Of a large picture so much is judged, rows and columns of pixels.
 _MIDDLE = 1024
 
@@ -59,9 +61,14 @@ def _looks_noisy(picture: Picture, known: NDArray[np.bool_] | None) -> list[str]
         slice(max(0, (side - _MIDDLE) // 2), (side + _MIDDLE) // 2)
         for side in (picture.height, picture.width)
     )
-    inside = None if known is None else known[rows, columns]
+    pixels = picture.pixels[:, rows, columns]
+    inside = np.ones(pixels.shape[1:], bool) if known is None else known[rows, columns]
+    pairs = inside[:, 1:] & inside[:, :-1]
+    equal = (pixels[..., 1:] == pixels[..., :-1]).all(axis=0)[pairs]
+    if equal.size == 0 or equal.mean() > _MOST_EQUAL:
+        return []
     try:
-        level = estimate_noise(picture.pixels[:, rows, columns], inside)
+        level = estimate_noise(pixels, inside)
     except ValueError:  # too little is known to say
         return []
     if level < _BEYOND_TEXTURE:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from restore.errors import InputError
 from restore.io.picture import Picture, read_picture
+from restore.metrics import estimate_noise
 from restore.tasks.noise import noise_level
 from restore.tasks.settings import Settings
 
@@ -50,6 +51,16 @@ def test_too_few_known_pixels_to_estimate_it_are_refused(tmp_path: Path) -> None
         picture.rounding_std,
         [],
     )
+
+
+def test_letters_do_not_look_noisy(tmp_path: Path) -> None:
+    page = Image.new("RGB", (200, 160), "white")
+    for top in range(4, 150, 14):
+        ImageDraw.Draw(page).text((4, top), "the quick brown fox jumps over it", "black")
+    page.save(tmp_path / "page.png")
+    picture = read_picture(tmp_path / "page.png")
+    assert estimate_noise(picture.pixels) > 0.045
+    assert noise_level(picture, Settings(), estimated=False)[1] == []
 
 
 @pytest.mark.parametrize(("sigma", "said"), [(0.0, False), (0.02, False), (0.08, True)])
