@@ -29,6 +29,7 @@ _MEMORY = 2 * 10**9
 _OBJECT_STORE = 80 * 2**20
 # Seconds that workers have to take away what they began when a run is interrupted.
 _LAST_WORDS = 10.0
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM)
 
 
 def restored_by_workers(
@@ -51,7 +52,8 @@ def restored_by_workers(
         workers: how many.
 
     Raises:
-        InputError: if Ray is not installed, or a card is asked for by its number.
+        InputError: if Ray is not installed, a card is asked for by its number, or no worker is
+            left and none can be started.
     """
     from restore.tasks.device import choose_device
 
@@ -69,8 +71,11 @@ def restored_by_workers(
             while waiting or pool.running:
                 while waiting and pool.idle:
                     pool.begin(waiting.pop(), suffix)
+                if not pool.running:
+                    raise InputError(f"no worker could start ({pool.failure}); expected fewer")
                 yield pool.next_ended()
         finally:
+            _ignore_further_signals()
             pool.stop()
 
 
@@ -101,14 +106,22 @@ class _Pool:
         self._kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=cards)
         self._arguments = (*verb, str(Path.cwd()), list(sys.path), threads)
         self._pids: dict[Any, int] = {}
+        self.failure = ""
         self.idle = self._hired(count)
         self.running: dict[Any, tuple[Job, Any, Callable[[], None]]] = {}
 
     def _hired(self, count: int) -> list[Any]:
+        """Those of so many new workers that could start."""
+        from ray.exceptions import OutOfMemoryError, RayActorError
+
         workers = [self._kind.remote(*self._arguments) for _ in range(count)]
-        numbers = self._ray.get([worker.pid.remote() for worker in workers])
-        self._pids |= zip(workers, numbers, strict=True)
-        return workers
+        numbers = [worker.pid.remote() for worker in workers]
+        for worker, number in zip(workers, numbers, strict=True):
+            try:
+                self._pids[worker] = self._ray.get(number)
+            except (RayActorError, OutOfMemoryError) as error:
+                self.failure = str(error).strip().splitlines()[-1].strip()
+        return [worker for worker in workers if worker in self._pids]
 
     def begin(self, job: Job, suffix: str) -> None:
         """Give a job to a worker that is idle."""
@@ -116,7 +129,7 @@ class _Pool:
         self.running[worker.restore.remote(job, suffix)] = (job, worker, undoing(job))
 
     def next_ended(self) -> tuple[Job, Result | InputError]:
-        """Wait for a job to end; a worker that died is replaced."""
+        """Wait for a job to end; a worker that died is replaced, where that is possible."""
         from ray.exceptions import OutOfMemoryError, RayActorError
 
         (ended,), _ = self._ray.wait(list(self.running))
@@ -130,9 +143,10 @@ class _Pool:
                 f"{job.source}: its worker died, most likely for want of memory; expected fewer "
                 "--workers"
             )
-            (worker,) = self._hired(1)
+            self.idle += self._hired(1)
+        else:
+            self.idle.append(worker)
         del self.running[ended]
-        self.idle.append(worker)
         return job, outcome
 
     def stop(self) -> None:
@@ -192,18 +206,42 @@ def _ray() -> Any:
 
 @contextmanager
 def _started(ray: Any, count: int) -> Iterator[None]:
+    # Ray tells of a worker that died on standard output, where the results go.
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     short = "/tmp" if Path("/tmp").is_dir() else None  # the names of sockets have to be short
-    with tempfile.TemporaryDirectory(
-        prefix="restore-", dir=short, ignore_cleanup_errors=True
-    ) as folder:
-        ending = signal.getsignal(signal.SIGTERM)
-        ray.init(
-            address="local", num_cpus=count, include_dashboard=False, log_to_driver=False,
-            logging_level="error", object_store_memory=_OBJECT_STORE, _temp_dir=folder,
-            _node_ip_address="127.0.0.1",
-        )  # fmt: skip
-        signal.signal(signal.SIGTERM, ending)  # Ray has one of its own, which leaves at once
+    ending = signal.getsignal(signal.SIGTERM)
+    with (
+        _signals_as_before(),
+        tempfile.TemporaryDirectory(
+            prefix="restore-", dir=short, ignore_cleanup_errors=True
+        ) as folder,
+    ):
         try:
+            ray.init(
+                address="local", num_cpus=count, include_dashboard=False, log_to_driver=False,
+                logging_level="error", object_store_memory=_OBJECT_STORE, _temp_dir=folder,
+                _node_ip_address="127.0.0.1",
+            )  # fmt: skip
+            signal.signal(signal.SIGTERM, ending)  # Ray has one of its own, which leaves at once
             yield
+        except SystemExit as ended:  # by that one, while Ray starts
+            raise KeyboardInterrupt from ended
         finally:
+            _ignore_further_signals()
             ray.shutdown()
+
+
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in _INTERRUPTING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _ignore_further_signals() -> None:
+    """What is begun to be taken away is taken away, however often Ctrl-C is pressed."""
+    for number in _INTERRUPTING:
+        signal.signal(number, signal.SIG_IGN)

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 # Daubechies' wavelet with two vanishing moments (Daubechies 1988): blind to constants and slopes.
 _ROOT = math.sqrt(3.0)
 _DETAIL = np.array([1.0 - _ROOT, _ROOT - 3.0, 3.0 + _ROOT, -1.0 - _ROOT]) / (4.0 * math.sqrt(2.0))
-# Median of the absolute value of a standard normal.
+# Median and first quartile of the absolute value of a standard normal.
 _MEDIAN = 0.6744897501960817
+_QUARTILE = 0.31863936396437514
 _SMALLEST = len(_DETAIL)
 
 
@@ -21,8 +22,9 @@ _SMALLEST = len(_DETAIL)
 _PATCH = 8
 _PATCHES_WITH_HOLES = (8, 4, 2)
 _PATCHES = 50_000
-# So many coefficients tell σ to about a tenth.
-_FEWEST = 128
+# So many coefficients tell σ to about a tenth; with fewer than the second, to no more than a third.
+_ENOUGH = 128
+_FEWEST = 12
 # Below this, or this share of the wavelets' estimate, the noise was not the same in all channels.
 _LEAST = 1.5 / 255
 _LEAST_SHARE = 0.25
@@ -58,16 +60,12 @@ def estimate_noise(pixels: ArrayLike, known: ArrayLike | None = None) -> float:
         σ in the units of `pixels`; 0 for a picture with a side below 4 pixels, or a constant one.
 
     Raises:
-        ValueError: another shape, or hardly any known pixels side by side.
+        ValueError: another shape, values that are not finite, or too few known pixels side by side.
     """
-    values = np.asarray(pixels, dtype=np.float64)
-    if values.ndim != 3:
-        raise ValueError(f"estimate_noise: pixels are {list(values.shape)}, expected [C, H, W]")
+    values = _with_holes(pixels, known)
     if min(values.shape[1:]) < _SMALLEST:
         return 0.0
-    sides: tuple[int, ...] = (_PATCH,)
-    if known is not None and not np.all(known):
-        values, sides = np.where(known, values, np.nan), _PATCHES_WITH_HOLES
+    sides = _PATCHES_WITH_HOLES if np.isnan(values).any() else (_PATCH,)
     single = np.array([_of_channel(channel) for channel in values])
     found = float(single.mean())
     if len(values) != 3 or not single.all():
@@ -75,6 +73,39 @@ def estimate_noise(pixels: ArrayLike, known: ArrayLike | None = None) -> float:
     scaled = values * (found / single)[:, None, None]
     joint = next((joint for side in sides if (joint := _of_colours(scaled, side))), 0.0)
     return joint if joint >= max(_LEAST, _LEAST_SHARE * found) else found
+
+
+def noise_of_quietest(pixels: ArrayLike, known: ArrayLike | None = None) -> float:
+    """Standard deviation that white noise has at most, if it is everywhere in the picture.
+
+    From the first quartile of the wavelet coefficients in the place of their median: letters and
+    edges leave it small where a picture is quiet between them, and noise is everywhere.
+
+    Args:
+        pixels: [C, H, W] in [0, 1].
+        known: [H, W], true where they are known; None is everywhere.
+
+    Returns:
+        σ in the units of `pixels`; 0 for a picture with a side below 4 pixels.
+
+    Raises:
+        ValueError: another shape, values that are not finite, or too few known pixels side by side.
+    """
+    values = _with_holes(pixels, known)
+    if min(values.shape[1:]) < _SMALLEST:
+        return 0.0
+    sizes = np.concatenate([_coefficients(channel) for channel in values])
+    return float(np.quantile(sizes, 0.25)) / _QUARTILE
+
+
+def _with_holes(pixels: ArrayLike, known: ArrayLike | None) -> NDArray[np.float64]:
+    """The pixels, NaN where they are not known."""
+    values = np.asarray(pixels, dtype=np.float64)
+    if values.ndim != 3:
+        raise ValueError(f"the pixels are {list(values.shape)}, expected [C, H, W]")
+    if not np.isfinite(values if known is None else values[:, np.asarray(known)]).all():
+        raise ValueError("the pixels have values that are not finite")
+    return values if known is None else np.where(known, values, np.nan)
 
 
 def _of_colours(values: NDArray[np.float64], side: int) -> float:
@@ -98,16 +129,23 @@ def _of_colours(values: NDArray[np.float64], side: int) -> float:
 
 
 def _of_channel(plane: NDArray[np.float64]) -> float:
-    coefficients = _detail(_detail(plane).T)
-    if np.isnan(plane).any():
-        if np.isfinite(coefficients).sum() < _FEWEST:
-            coefficients = np.diff(np.diff(plane), axis=0) / 2
-        coefficients = coefficients[np.isfinite(coefficients)]
-        if coefficients.size < _FEWEST:
-            raise ValueError("hardly any known pixels lie side by side")
+    sizes = _coefficients(plane)
     # Rounding of the sums leaves 1e-17 where the picture is flat.
-    busy = np.abs(coefficients[np.abs(coefficients) > 1e-9])
+    busy = sizes[sizes > 1e-9]
     return 0.0 if busy.size == 0 else float(np.median(busy)) / _MEDIAN
+
+
+def _coefficients(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Absolute values of the finest diagonal coefficients that touch no NaN."""
+    coefficients = np.abs(_detail(_detail(plane).T)).ravel()
+    if not np.isnan(plane).any():
+        return coefficients
+    if np.isfinite(coefficients).sum() < _ENOUGH:
+        coefficients = np.abs(np.diff(np.diff(plane), axis=0)).ravel() / 2
+    coefficients = coefficients[np.isfinite(coefficients)]
+    if coefficients.size < _FEWEST:
+        raise ValueError("too few known pixels lie side by side")
+    return coefficients
 
 
 def _detail(plane: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -56,7 +56,6 @@ class Deblur(Task):
         noise_std, notes = noise_level(picture, settings, estimated=not slight)
         if slight and settings.sigma is None:
             notes = [
-                *notes,
                 "noise not estimated: behind so slight a blur it cannot be told from texture; "
                 "expected --sigma if there is more than the file's rounding",
             ]

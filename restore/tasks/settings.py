@@ -133,7 +133,8 @@ def resolve_settings(
 ) -> S:
     """Merge the command line over a config file over the defaults.
 
-    Another method, `--fast` or `--best` over a sidecar takes away what its method had resolved.
+    Another method, `--fast` or `--best` over a sidecar takes away what its method had resolved;
+    `--average` over a file takes away its samples.
 
     Args:
         given: options of the command line by name, as typed: `set` a list of NAME=VALUE, `sigma`
@@ -153,8 +154,6 @@ def resolve_settings(
         values = {n: v for n, v in values.items() if n not in OF_METHOD}
     elif given.get("method") not in (None, values.get("method")):
         values = {n: v for n, v in values.items() if n not in OF_METHOD}
-    if given.get("samples") and given.get("average", 1) > 1:
-        raise InputError("--average: with --samples the mean is of those; expected one of the two")
     if "sigma" in given:
         options.pop("sigma", None)
     units = str((options | given).get("sigma_range", "0-1"))
@@ -165,7 +164,16 @@ def resolve_settings(
     except InputError as error:
         raise InputError(f"{where}{error}") from None
     typed = _as_settings(given, units, kind)
+    for together, place in ((filed, where), (typed, "--")):
+        if together.get("samples") and _several(together.get("average")):
+            raise InputError(
+                f"{place}average: with samples the mean is of those; expected one of the two"
+            )
     typed = {n: v for n, v in typed.items() if n in kind.model_fields}
+    if _several(typed.get("average")):
+        for before in (values, filed):
+            before.pop("samples", None)
+            before.pop("save_std", None)
     parameters = kept | filed.pop("parameters") | typed.pop("parameters")
     try:
         settings = kind.model_validate({**values, **filed, **typed, "parameters": parameters})
@@ -187,6 +195,10 @@ def resolve_settings(
                 option = f"--{name}" if name in typed else f"{where}{name}"
                 raise InputError(f"{option}: not for {task}, only for {' and '.join(verbs)}")
     return settings
+
+
+def _several(average: Any) -> bool:
+    return isinstance(average, int) and average > 1
 
 
 def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restore.metrics import estimate_noise
+from restore.metrics import estimate_noise, noise_of_quietest
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
@@ -67,8 +67,43 @@ def test_what_is_missing_is_left_out(share: float, channels: int) -> None:
 
 def test_refuses_what_is_too_scattered() -> None:
     rng = np.random.default_rng(8)
-    with pytest.raises(ValueError, match="hardly any known pixels"):
+    with pytest.raises(ValueError, match="too few known pixels"):
         estimate_noise(rng.random((3, 64, 64)), rng.random((64, 64)) < 0.02)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
+def test_the_quietest_of_white_noise_is_it(sigma: float) -> None:
+    """The first quartile of n absolute values of a normal has an error of 1.8 σ / sqrt(n).
+
+    It is 1.6 % here, of which the test allows five.
+    """
+    rng = np.random.default_rng(9)
+    noisy = 0.5 + rng.normal(0, sigma, (3, 132, 132))
+    assert noise_of_quietest(noisy) == pytest.approx(sigma, rel=0.08)
+    known = rng.random((132, 132)) < 0.9
+    assert noise_of_quietest(np.where(known, noisy, 1), known) == pytest.approx(sigma, rel=0.1)
+
+
+def test_the_quietest_of_dots_is_what_is_between_them() -> None:
+    """Every second coefficient touches one of the dots."""
+    rng = np.random.default_rng(9)
+    dots = np.where(rng.random((1, 128, 128)) < 0.05, 1.0, 0.5) + rng.normal(0, 0.01, (1, 128, 128))
+    assert noise_of_quietest(dots) < 0.03 < 0.06 < estimate_noise(dots)
+
+
+def test_a_small_picture_with_a_hole_is_estimated() -> None:
+    rng = np.random.default_rng(9)
+    known = np.arange(100).reshape(10, 10) > 0
+    assert 0.02 < estimate_noise(rng.normal(0.5, 0.05, (3, 10, 10)), known) < 0.1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_refuses_what_is_not_finite(value: float) -> None:
+    pixels = np.random.default_rng(9).random((1, 16, 16))
+    pixels[0, 3, 3] = value
+    with pytest.raises(ValueError, match="not finite"):
+        estimate_noise(pixels)
+    assert estimate_noise(pixels, np.isfinite(pixels[0])) > 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 100), (100, 3), (4, 4), (5, 7)])
