@@ -54,7 +54,12 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _left_over() -> list[str]:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    return [line for line in running.stdout.splitlines() if "raylet" in line or "ray::" in line]
+    marks = ("raylet", "ray::", "gcs_server", "dashboard")
+    return [
+        line
+        for line in running.stdout.splitlines()
+        if any(mark in line for mark in marks) and "defunct" not in line
+    ]
 
 
 def test_makes_the_files_of_the_verb(restore, tmp_path, pictures):
@@ -92,18 +97,34 @@ def test_what_stops_one_file_stops_no_other(restore, tmp_path, pictures, monkeyp
     for name, level in (("black", 0), ("white", 255)):
         Image.new("L", (32, 32), level).save(pictures / f"{name}.png")
     done = restore(
-        "batch", "--workers", 2, "denoise", "in", "-o", "out", "--sigma", 0.01, "-m", "moods:Moody"
-    )
+        "batch", "--workers", 2, "denoise", "in", "-o", "out", "--sigma", 0.01, "-m", "moods:Moody",
+        "--json",
+    )  # fmt: skip
     sys.modules.pop("moods")
     assert done.code == 1
+    assert len(done.records) == len(done.out.splitlines()) == 5  # nothing else is on stdout
     dark, died = sorted(done.err.splitlines())
     assert dark == "in/black.png: ArithmeticError: too dark"
     assert died.startswith("in/white.png: its worker died")
     assert {"a_denoise.png", "b_denoise.png", "c_denoise.png"} == set(_files(tmp_path / "out"))
 
 
+def test_workers_that_cannot_start_are_one_line(restore, tmp_path, pictures, monkeypatch):
+    only_here = "import sys\nif 'default_worker' in sys.argv[0]: raise MemoryError('no room')\n"
+    (tmp_path / "roomy.py").write_text(only_here + "def same(x, sigma): return x\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    done = restore("batch", "--workers", 2, "denoise", "in", "-o", "out", "-n", "roomy:same")
+    sys.modules.pop("roomy")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("no worker could start (")
+    assert "MemoryError: no room" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists() or not _files(tmp_path / "out")
+
+
+@pytest.mark.parametrize("moment", ["gcs_server", "_Worker.restore"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(tmp_path, pictures, number):
+def test_interrupted(tmp_path, pictures, number, moment):
     code = "from restore.cli.app import main; main()"
     command = [
         sys.executable, "-c", code, "batch", "denoise", str(pictures), "--samples", "3",
@@ -114,8 +135,8 @@ def test_interrupted(tmp_path, pictures, number):
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.time() + 120
-    while not any("_Worker.restore" in line for line in _left_over()) and time.time() < deadline:
-        time.sleep(0.5)
+    while not any(moment in line for line in _left_over()) and time.time() < deadline:
+        time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
