@@ -72,7 +72,9 @@ def restored_by_workers(
                 while waiting and pool.idle:
                     pool.begin(waiting.pop(), suffix)
                 if not pool.running:
-                    raise InputError(f"no worker could start ({pool.failure}); expected fewer")
+                    raise InputError(
+                        f"no worker could start ({pool.failure}); expected fewer --workers"
+                    )
                 yield pool.next_ended()
         finally:
             _ignore_further_signals()
@@ -209,7 +211,6 @@ def _started(ray: Any, count: int) -> Iterator[None]:
     # Ray tells of a worker that died on standard output, where the results go.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     short = "/tmp" if Path("/tmp").is_dir() else None  # the names of sockets have to be short
-    ending = signal.getsignal(signal.SIGTERM)
     with (
         _signals_as_before(),
         tempfile.TemporaryDirectory(
@@ -217,18 +218,25 @@ def _started(ray: Any, count: int) -> Iterator[None]:
         ) as folder,
     ):
         try:
-            ray.init(
-                address="local", num_cpus=count, include_dashboard=False, log_to_driver=False,
-                logging_level="error", object_store_memory=_OBJECT_STORE, _temp_dir=folder,
-                _node_ip_address="127.0.0.1",
-            )  # fmt: skip
-            signal.signal(signal.SIGTERM, ending)  # Ray has one of its own, which leaves at once
+            _start(ray, count, folder)
             yield
-        except SystemExit as ended:  # by that one, while Ray starts
-            raise KeyboardInterrupt from ended
         finally:
             _ignore_further_signals()
             ray.shutdown()
+
+
+def _start(ray: Any, count: int, folder: str) -> None:
+    """Start Ray, whose own handler of SIGTERM, which leaves at once, stays no longer than that."""
+    ending = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            address="local", num_cpus=count, include_dashboard=False, log_to_driver=False,
+            logging_level="error", object_store_memory=_OBJECT_STORE, _temp_dir=folder,
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+    except SystemExit as ended:
+        raise KeyboardInterrupt from ended
+    signal.signal(signal.SIGTERM, ending)
 
 
 @contextmanager

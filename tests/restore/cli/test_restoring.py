@@ -362,6 +362,25 @@ def test_a_sidecar_gives_way_to_another_preset_or_method(restore, tmp_path, phot
     assert again["parameters"] == first["parameters"]
 
 
+def test_an_average_takes_the_place_of_the_samples_of_a_file(restore, tmp_path, photo):
+    command = ("denoise", photo, "--steps", 2)
+    assert restore(*command, "--samples", 2, "--save-std", "-o", "two.png").code == 0
+    options = {"samples": 2, "save-std": True}
+    (tmp_path / "options.json").write_text(json.dumps(options))
+    for number, config in enumerate(("two.json", "options.json")):
+        done = restore(*command, "--config", config, "--average", 2, "-o", f"mean{number}.png")
+        assert done.code == 0, done.err
+        assert {path.name for path in tmp_path.glob(f"mean{number}*")} == {
+            f"mean{number}.png",
+            f"mean{number}.json",
+        }
+        assert (pixels("two.png") == pixels(f"mean{number}.png")).all()
+    (tmp_path / "options.json").write_text(json.dumps(options | {"average": 3}))
+    refused = restore(*command, "--config", "options.json", "-o", "x.png")
+    assert refused.code == 2
+    assert refused.err.startswith("options.json: average: with samples")
+
+
 def test_dry_run_writes_nothing(restore, tmp_path, photo):
     done = restore("denoise", photo, "--dry-run")
     assert done.code == 0
