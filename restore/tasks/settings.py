@@ -164,10 +164,10 @@ def resolve_settings(
     except InputError as error:
         raise InputError(f"{where}{error}") from None
     typed = _as_settings(given, units, kind)
-    for together, place in ((filed, where), (typed, "--")):
+    for together, place, dash in ((filed, where, ""), (typed, "", "--")):
         if together.get("samples") and _several(together.get("average")):
             raise InputError(
-                f"{place}average: with samples the mean is of those; expected one of the two"
+                f"{place}{dash}average: not with {dash}samples, whose mean is written anyway"
             )
     typed = {n: v for n, v in typed.items() if n in kind.model_fields}
     if _several(typed.get("average")):

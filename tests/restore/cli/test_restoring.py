@@ -378,7 +378,7 @@ def test_an_average_takes_the_place_of_the_samples_of_a_file(restore, tmp_path, 
     (tmp_path / "options.json").write_text(json.dumps(options | {"average": 3}))
     refused = restore(*command, "--config", "options.json", "-o", "x.png")
     assert refused.code == 2
-    assert refused.err.startswith("options.json: average: with samples")
+    assert refused.err.startswith("options.json: average: not with samples")
 
 
 def test_dry_run_writes_nothing(restore, tmp_path, photo):
