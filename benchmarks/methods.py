@@ -281,9 +281,11 @@ azula 0.11 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:�
 operator, measurement, model and number of evaluations but their own levels, and start in noise. A
 crop of 64×64 has less to go by than a picture.
 
-- At 20 evaluations SNIPS and DAPS are far below what they need: their Langevin steps take the
-  start's noise off too slowly. ScoreSDE would be as far below with the predictor of its paper
-  ([why it has another](../decisions/0014-the-corrector-behind-noise.md)).
+- At 20 evaluations, and at 100 but for SNIPS on half of the pixels, SNIPS and DAPS are far below
+  what they need. Langevin steps of SNIPS take the start's noise off too slowly. DAPS with the
+  `spread` of its paper puts the level's own variance on what is not measured, and the next level's
+  noise on that: the closer the levels, the less of it goes. ScoreSDE would be as far below with the
+  predictor of its paper ([why it has another](../decisions/0014-the-corrector-behind-noise.md)).
 - Where the measurement is noisier than x, DDRM adds the same residual at each step. From an
   estimate all its steps lie below σ = 0.2: behind a noisy blur 100 of them are 6 dB worse than 20.
   Over all levels, as deepinv's run, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
