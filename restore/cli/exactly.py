@@ -81,18 +81,18 @@ def compare_exactly(
     problems = [
         ExactProblem(name, noise, prior) for name in operators or OPERATORS for noise in noises
     ]
+    single = [problem.repeated(1) for problem in problems]
+
+    def fits(method: Method | type[Method]) -> bool:
+        return any(misfit(method, problem) is None for problem in single)
+
     missing = [
         name
         for name in names
-        if not isinstance(method := chosen[name], Exception)
-        and all(misfit(method, problem.repeated(1)) for problem in problems)
+        if not (isinstance(method := chosen[name], Exception) or fits(method))
     ]
     if missing:
-        fit = [
-            name
-            for name, cls in methods().items()
-            if any(misfit(cls, problem.repeated(1)) is None for problem in problems)
-        ]
+        fit = [name for name, cls in methods().items() if fits(cls)]
         raise InputError(
             f"--method {', '.join(missing)}: fits none of these problems; expected one of "
             f"{', '.join(fit)}"

@@ -105,6 +105,8 @@ class _Pool:
         cards = min(1.0, torch.cuda.device_count() / count) if device.type == "cuda" else 0
         threads = max(1, torch.get_num_threads() // count)
         self._ray = ray
+        # Of what a worker dies; Ray ends who takes the last of the memory.
+        self._deaths = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
         self._kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=cards)
         self._arguments = (*verb, str(Path.cwd()), list(sys.path), threads)
         self._pids: dict[Any, int] = {}
@@ -114,14 +116,12 @@ class _Pool:
 
     def _hired(self, count: int) -> list[Any]:
         """Those of so many new workers that could start."""
-        from ray.exceptions import OutOfMemoryError, RayActorError
-
         workers = [self._kind.remote(*self._arguments) for _ in range(count)]
         numbers = [worker.pid.remote() for worker in workers]
         for worker, number in zip(workers, numbers, strict=True):
             try:
                 self._pids[worker] = self._ray.get(number)
-            except (RayActorError, OutOfMemoryError) as error:
+            except self._deaths as error:
                 self.failure = str(error).strip().splitlines()[-1].strip()
         return [worker for worker in workers if worker in self._pids]
 
@@ -132,14 +132,12 @@ class _Pool:
 
     def next_ended(self) -> tuple[Job, Result | InputError]:
         """Wait for a job to end; a worker that died is replaced, where that is possible."""
-        from ray.exceptions import OutOfMemoryError, RayActorError
-
         (ended,), _ = self._ray.wait(list(self.running))
         job, worker, undo = self.running[ended]
         outcome: Result | InputError
         try:
             outcome = self._ray.get(ended)
-        except (RayActorError, OutOfMemoryError):  # Ray ends who takes the last of the memory
+        except self._deaths:
             undo()
             outcome = InputError(
                 f"{job.source}: its worker died, most likely for want of memory; expected fewer "

@@ -53,6 +53,11 @@ def methods() -> dict[str, type[Method]]:
     return {method.name: method for method in _METHODS}
 
 
+def methods_of(verb: str) -> tuple[str, ...]:
+    """Names of the methods that serve a verb of the command line."""
+    return tuple(name for name, cls in methods().items() if verb in cls.tasks)
+
+
 def find_method(name: str) -> type[Method]:
     """Return a method by its name, or one's own as `package.module:Class`.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from restore.errors import InputError, expected_one_of
 from restore.methods.base import Method
-from restore.methods.registry import find_method, methods
+from restore.methods.registry import find_method, methods, methods_of
 from restore.own import is_own
 from restore.tasks.settings import RunSettings
 
@@ -26,9 +26,8 @@ def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
     """
     if name in classical:
         return
-    known = methods()
-    fit = [*classical, *(other for other, cls in known.items() if verb in cls.tasks)]
-    if name not in known and not is_own(name):
+    fit = [*classical, *methods_of(verb)]
+    if name not in methods() and not is_own(name):
         raise InputError(f"--method {name}: unknown; for {verb} {expected_one_of(fit, name)}")
     if verb not in _found(name).tasks:
         raise InputError(f"--method {name}: not for {verb}; {expected_one_of(fit, name)}")

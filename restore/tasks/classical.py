@@ -12,7 +12,7 @@ from torch import Tensor
 
 from operators import Blur, Resize
 from restore.errors import InputError, expected_one_of
-from restore.methods.registry import methods
+from restore.methods.registry import methods_of
 from restore.tasks.baselines import bicubic, biharmonic, non_local_means, wiener
 from restore.tasks.choice import check_method
 from restore.tasks.task import Measurement
@@ -119,7 +119,7 @@ def classical_of(verb: str) -> tuple[str, ...]:
 
 def serving(verb: str) -> tuple[str, ...]:
     """Every classical method that is at hand and every method, of those that serve a verb."""
-    return (*classical_of(verb), *(name for name, cls in methods().items() if verb in cls.tasks))
+    return (*classical_of(verb), *methods_of(verb))
 
 
 def check_served(name: str, verb: str) -> None:

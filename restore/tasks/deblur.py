@@ -53,12 +53,14 @@ class Deblur(Task):
         channels, height, width = y.shape[1:]
         check_fits(kernel, text, picture.path, (height, width))
         slight = _least_gain(kernel.weights) > SLIGHT
-        noise_std, notes = noise_level(picture, settings, estimated=not slight)
         if slight and settings.sigma is None:
+            noise_std = picture.rounding_std
             notes = [
                 "noise not estimated: behind so slight a blur it cannot be told from texture; "
-                "expected --sigma if there is more than the file's rounding",
+                "expected --sigma if there is more than the file's rounding"
             ]
+        else:
+            noise_std, notes = noise_level(picture, settings, estimated=True)
         rows, columns = (side // 2 if border == "valid" else 0 for side in kernel.weights.shape)
         canvas = (channels, height + 2 * rows, width + 2 * columns)
         problem = Problem(Blur(canvas, kernel.weights, border, device=device), y, noise_std)

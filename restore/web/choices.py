@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from restore.errors import InputError
-from restore.methods.registry import methods
+from restore.methods.registry import methods_of
 from restore.prior.models import bundled_models
 from restore.tasks.settings import RunSettings, resolve_settings
 from restore.web.service import Service
@@ -25,8 +25,7 @@ S = TypeVar("S", bound=RunSettings)
 
 def method_names(verb: str, classical: tuple[str, ...] = ()) -> list[str]:
     """What a visitor may choose as the method of a verb."""
-    fit = [name for name, method in methods().items() if verb in method.tasks]
-    return [AUTOMATIC, *fit, *classical]
+    return [AUTOMATIC, *methods_of(verb), *classical]
 
 
 def model_names(service: Service, channels: int | None = None) -> list[str]:
