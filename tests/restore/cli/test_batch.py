@@ -53,7 +53,8 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _left_over() -> list[str]:
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    whole_lines = ["ps", "-wweo", "args"]  # else cut at COLUMNS, before names of programs
+    running = subprocess.run(whole_lines, capture_output=True, text=True, check=True)
     marks = ("raylet", "ray::", "gcs_server", "dashboard")
     return [
         line
@@ -122,7 +123,7 @@ def test_workers_that_cannot_start_are_one_line(restore, tmp_path, pictures, mon
     assert not (tmp_path / "out").exists() or not _files(tmp_path / "out")
 
 
-@pytest.mark.parametrize("moment", ["gcs_server", "_Worker.restore"])
+@pytest.mark.parametrize("moment", ["gcs_server", "_Worker.restore"], ids=["starting", "restoring"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path, pictures, number, moment):
     code = "from restore.cli.app import main; main()"
@@ -135,11 +136,12 @@ def test_interrupted(tmp_path, pictures, number, moment):
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.time() + 120
-    while not any(moment in line for line in _left_over()) and time.time() < deadline:
+    while not any(moment in line for line in _left_over()):
+        assert process.poll() is None and time.time() < deadline, f"no {moment} in {_left_over()}"
         time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert error == "interrupted\n"
     assert {path.name for path in tmp_path.iterdir()} == {"in", "photo.png"}
     assert not _left_over()
