@@ -132,10 +132,7 @@ def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
     operator = problem.operator
     reason = misfit(method, problem)
     if reason is not None:
-        fit = [name for name, other in methods().items() if misfit(other, problem) is None]
-        raise ValueError(
-            f"{method.name} needs {reason}; methods that fit: {', '.join(fit) or 'none'}"
-        )
+        raise ValueError(f"{method.name} needs {reason}; {those_that_fit(problem)}")
     channels = operator.domain.shape[0]
     if prior.channels is not None and prior.channels != channels:
         raise ValueError(f"the prior has {prior.channels} channel(s); the picture has {channels}")
@@ -154,6 +151,12 @@ def misfit(method: Method | type[Method], problem: Problem) -> str | None:
     if problem.noise_std == 0 and not method.noiseless:
         return "noise_std > 0"
     return None
+
+
+def those_that_fit(problem: Problem) -> str:
+    """The end of a refusal: the methods that a problem has all that they need for."""
+    fit = [name for name, method in methods().items() if misfit(method, problem) is None]
+    return f"methods that fit: {', '.join(fit) or 'none'}"
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from operators import Diagonal, LinearOperator
+from operators import Diagonal, LinearOperator, NoFastSVD
 from operators.rays import RayOperator
 from restore.ct.counts import poisson_std, sinogram_noise
 from restore.ct.iterative import sirt
@@ -139,12 +139,13 @@ class Ct(ScanTask[CtSettings]):
         """Make the exact SVD of the scan, or take the one that was kept, of its geometry.
 
         Raises:
-            InputError: if each ray has a weight, the rays are not symmetric, or memory is short.
+            NoFastSVD: if each ray has a weight, or the rays are not symmetric.
+            InputError: if memory is short.
         """
         problem, (lines, _) = scan.problem, scan.about
         operator = problem.operator
         if not isinstance(operator, RayOperator):
-            raise InputError("--photons weights the rays, which leaves no SVD: ddrm-cg needs none")
+            raise NoFastSVD("--photons weights the rays, which leaves no SVD")
         unit = lines.geometry.operator(1 / lines.geometry.pixel).to(operator.device)
 
         def show(done: int, total: int) -> None:

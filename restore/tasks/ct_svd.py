@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from operators import NoFastSVD, RayFactors, factor_bytes, ray_factors
+from operators import RayFactors, factor_bytes, ray_factors
 from operators.picture_symmetry import PictureSymmetry
 from operators.ray_svd import CUT
 from operators.rays import RayOperator
@@ -38,16 +38,14 @@ def exact_factors(
         on_step: called with the blocks done and their number while they are made.
 
     Raises:
-        InputError: if its rays are not symmetric, or there is too little memory.
+        NoFastSVD: if its rays are not symmetric.
+        InputError: if there is too little memory.
     """
     path = cache_folder() / f"ct-svd-{_key(operator)}.safetensors"
     kept = _read(path)
     if kept is not None:
         return kept
-    try:
-        needed, left = factor_bytes(operator)
-    except NoFastSVD as error:
-        raise InputError(f"{error}; ddrm-cg needs none") from None
+    needed, left = factor_bytes(operator)
     available = available_memory(operator.device)
     if available is not None and needed > available:
         raise InputError(

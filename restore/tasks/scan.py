@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from operators import NoFastSVD
 from restore.errors import InputError
 from restore.io.dicom import slices_after
 from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
@@ -30,7 +31,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.per_channel import PerChannel
 from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
-from restore.solve import solve
+from restore.solve import solve, those_that_fit
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.choice import check_estimate, check_method, plain_parameters
 from restore.tasks.opened import OpenModel
@@ -116,7 +117,11 @@ class ScanTask(ABC, Generic[S]):
         """
 
     def factorised(self, scan: Scan, on_step: StepCallback | None) -> Scan:  # noqa: ARG002
-        """The same scan with an SVD that is not fast, for a method that needs one."""
+        """The same scan with an SVD that is not fast, for a method that needs one.
+
+        Raises:
+            NoFastSVD: if it has none.
+        """
         return scan
 
     def check_output(self, output: Path, scan: Scan) -> None:
@@ -208,14 +213,17 @@ class Scanner(Generic[S]):
             x = scan.classical[method]()[None]
         else:
             parameters = self.parameters(scan, method)
-            if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
-                scan = self.task.factorised(scan, on_step)
             try:
+                if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
+                    scan = self.task.factorised(scan, on_step)
                 with memory_errors(source):
                     x = solve(
                         scan.problem, prior, method, seed=self.settings.seed, samples=count,
                         batch_size=self.settings.batch_size, on_step=on_step, **parameters,
                     )  # fmt: skip
+            except NoFastSVD as error:
+                expected = those_that_fit(scan.problem)
+                raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
             except ValueError as error:
                 raise InputError(f"{source}: {error}") from error
 

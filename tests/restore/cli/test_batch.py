@@ -137,7 +137,8 @@ def test_interrupted(tmp_path, pictures, number, moment):
     )  # fmt: skip
     deadline = time.time() + 120
     while not any(moment in line for line in _left_over()):
-        assert process.poll() is None and time.time() < deadline, f"no {moment} in {_left_over()}"
+        assert process.poll() is None
+        assert time.time() < deadline, f"no {moment} in {_left_over()}"
         time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
