@@ -11,6 +11,7 @@ from restore.methods.base import Method
 from restore.methods.registry import find_method, methods, methods_of
 from restore.own import is_own
 from restore.tasks.settings import RunSettings
+from restore.tasks.task import Preset
 
 
 def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
@@ -68,6 +69,17 @@ def check_samples(settings: RunSettings, sampler: str) -> None:
             f"--method {name}: gives one estimate; expected no --samples or --average, or a "
             f"method that draws samples, such as {sampler}"
         )
+
+
+def averaged(settings: RunSettings, preset: Preset, classical: Collection[str]) -> int:
+    """Of how many samples the picture that is written is the mean, where the user asks for none.
+
+    An average of the preset is of samples: what gives one estimate runs once.
+    """
+    method = settings.method or preset.method
+    if method in classical:
+        return 1
+    return settings.average or (preset.average if find_method(method).samples else 1)
 
 
 def wants_several(settings: RunSettings) -> bool:

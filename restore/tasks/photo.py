@@ -29,7 +29,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
 from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import check_estimate, from_the_top, plain_parameters
+from restore.tasks.choice import averaged, check_estimate, from_the_top, plain_parameters
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
@@ -104,7 +104,7 @@ class Restorer:
         method = self.settings.method or preset.method
         prior = self.fitted_prior(source, case.measurement)
         parameters = self.parameters(case.measurement, prior, preset)
-        average = 1 if method in CLASSICAL else self.settings.average or preset.average
+        average = averaged(self.settings, preset, CLASSICAL)
         count = self.settings.samples or average
         size = size_text(case.measurement.written.operator.domain.shape)
         try:

@@ -33,7 +33,7 @@ from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve, those_that_fit
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
-from restore.tasks.choice import check_estimate, check_method, plain_parameters
+from restore.tasks.choice import averaged, check_estimate, check_method, plain_parameters
 from restore.tasks.opened import OpenModel
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import RunSettings
@@ -206,7 +206,7 @@ class Scanner(Generic[S]):
         method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
         classical = method in self.task.classical
-        average = 1 if classical else self.settings.average or self.preset.average
+        average = averaged(self.settings, self.preset, self.task.classical)
         count = self.settings.samples or average
         parameters: dict[str, Any] = {}
         if classical:

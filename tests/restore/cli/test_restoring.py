@@ -1,5 +1,6 @@
 """The restoring verbs from outside: files, keys, repetition, kinds of pictures."""
 
+import itertools
 import json
 import shutil
 
@@ -142,6 +143,30 @@ def test_the_sidecar_repeats_the_run_bit_for_bit(restore, tmp_path, photo, mask)
     first, second = (json.loads((tmp_path / f"{n}.json").read_text()) for n in "ab")
     assert first["config"] == second["config"]
     assert first["seed"] == 7
+
+
+@pytest.mark.parametrize("preset", ["--fast", "--best"])
+@pytest.mark.parametrize(
+    ("verb", "method"),
+    [
+        *itertools.product(("inpaint", "super-resolve"), ("pnp", "reddiff")),
+        ("dejpeg", "pnp-interval"),
+    ],
+)
+def test_one_estimate_is_made_once_and_its_sidecar_repeats_it(
+    restore, tmp_path, photo, mask, verb, method, preset
+):
+    options = {"inpaint": ("--mask", mask), "super-resolve": ("--scale", 2)}.get(verb, ())
+    if verb == "dejpeg":
+        opened(photo).save("photo.jpg", quality=30)
+        photo = "photo.jpg"
+    made = restore(
+        verb, photo, *options, preset, "-m", method, "--steps", 3, "-o", "a.png", "--json"
+    )
+    assert made.records[0]["evaluations"] == 3, made.err
+    again = restore(verb, photo, "--config", "a.json", "-o", "b.png")
+    assert (again.code, again.err) == (made.code, made.err)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
