@@ -12,7 +12,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from restore.errors import InputError
+from restore.errors import InputError, expected_one_of
 from restore.io.files import sidecar_path
 from restore.io.picture import write_picture
 from restore.methods.base import StepCallback
@@ -161,8 +161,7 @@ def _sampler(settings: GridSettings) -> Sampler:
     for name in settings.parameters:
         if name not in known:
             raise InputError(
-                f"--set {name}: {kind.name} has no such parameter; "
-                f"expected one of {', '.join(known)}"
+                f"--sampler {kind.name}: has no parameter {name}; {expected_one_of(known, name)}"
             )
     given: dict[str, Any] = dict(settings.parameters)
     try:

@@ -17,10 +17,11 @@ from restore.sde.samplers.base import Sampler
 
 @dataclass(frozen=True)
 class AdaptiveODE(Sampler):
-    """`transport` from the first level to the last, then x̂; the levels between do not count.
+    """`transport` from the prior's largest level to its smallest, then x̂.
+
+    The tolerance says how many evaluations there are.
 
     Attributes:
-        steps: not used; the tolerance says how many evaluations there are.
         rtol: relative error of a step.
         atol: absolute error of a step, in the units of x.
         solver: a method of torchdiffeq.
@@ -29,7 +30,6 @@ class AdaptiveODE(Sampler):
         ValueError: when it runs, if the solver is unknown or a tolerance is not above 0.
     """
 
-    steps: int = 2
     rtol: float = 1e-4
     atol: float = 1e-4
     solver: Solver = "dopri5"
@@ -39,6 +39,10 @@ class AdaptiveODE(Sampler):
     reference: ClassVar[str] = "Song et al., ICLR 2021; Chen et al., NeurIPS 2018 (torchdiffeq)"
     random: ClassVar[bool] = False
     order: ClassVar[int] = 0
+
+    def sigmas(self, prior: Denoiser) -> list[float]:
+        """The first level, the last, and 0."""
+        return [prior.sigma_max, prior.sigma_min, 0.0]
 
     def descend(
         self,

@@ -23,8 +23,6 @@ class Sampler(ABC):
     The last step, to level 0, is x̂ = D(x, σ).
 
     Attributes:
-        steps: levels of the noise before the 0.
-        grid: how they are spaced (`prior.schedule`).
         name: name on the command line.
         title: full name.
         reference: the paper.
@@ -33,26 +31,19 @@ class Sampler(ABC):
             random, of the solution of the ODE otherwise. 0 where there is none.
     """
 
-    steps: int = 50
-    grid: Grid = "karras"
-
     name: ClassVar[str]
     title: ClassVar[str]
     reference: ClassVar[str]
     random: ClassVar[bool]
     order: ClassVar[int]
 
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be at least 1")
-
+    @abstractmethod
     def sigmas(self, prior: Denoiser) -> list[float]:
         """The levels, ending at 0.
 
         Raises:
             ValueError: if the grid does not fit the prior.
         """
-        return sigma_grid(prior, self.steps, self.grid)
 
     @abstractmethod
     def descend(
@@ -101,3 +92,24 @@ class Sampler(ABC):
         sigmas = self.sigmas(prior)
         x = prior.centre + sigmas[0] * noise(like)
         return self.descend(prior, x, sigmas, noise=noise, on_step=on_step)
+
+
+@dataclass(frozen=True)
+class SteppedSampler(Sampler):
+    """A sampler whose levels are chosen beforehand.
+
+    Attributes:
+        steps: levels of the noise before the 0.
+        grid: how they are spaced (`prior.schedule`).
+    """
+
+    steps: int = 50
+    grid: Grid = "karras"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; it must be at least 1")
+
+    def sigmas(self, prior: Denoiser) -> list[float]:
+        """The levels of the grid."""
+        return sigma_grid(prior, self.steps, self.grid)

@@ -14,11 +14,11 @@ from torch import Tensor
 from restore.methods.base import StepCallback, ddim, descend
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
-from restore.sde.samplers.base import Sampler
+from restore.sde.samplers.base import SteppedSampler
 
 
 @dataclass(frozen=True)
-class DDIM(Sampler):
+class DDIM(SteppedSampler):
     """x̂ + (σ'/σ)(x − x̂) for η = 0: Euler's step in σ, exact where x̂ does not change.
 
     Attributes:
@@ -59,7 +59,7 @@ class DDIM(Sampler):
 
 
 @dataclass(frozen=True)
-class Heun(Sampler):
+class Heun(SteppedSampler):
     """Heun's step of dx/dσ = (x − D)/σ, after some noise was added: two evaluations a step.
 
     With γ = min(S_churn/steps, √2 − 1) while S_min ≤ σ ≤ S_max, and 0 otherwise, x first goes up
@@ -129,7 +129,7 @@ class Heun(Sampler):
 
 
 @dataclass(frozen=True)
-class DPMSolver(Sampler):
+class DPMSolver(SteppedSampler):
     """(σ'/σ) x + (1 − σ'/σ) D̃, with D̃ extrapolated from this and the last evaluation.
 
     With λ = −ln σ, h the step in λ and r = h_last/h: D̃ = (1 + 1/(2r)) D − 1/(2r) D_last, and D in

@@ -14,13 +14,13 @@ from restore.methods.predictor_corrector import Corrector, Predictor, PredictorC
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import Grid
-from restore.sde.samplers.base import Sampler
+from restore.sde.samplers.base import SteppedSampler
 
 SONG = "Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, ICLR 2021"
 
 
 @dataclass(frozen=True)
-class _Reverse(Sampler):
+class _Reverse(SteppedSampler):
     """A sampler that is made of the steps of `PredictorCorrector`."""
 
     random: ClassVar[bool] = True

@@ -17,15 +17,20 @@ from restore.prior.counted import Counted
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.sde import find_sampler, samplers
 from restore.sde.samplers.adaptive import AdaptiveODE
+from restore.sde.samplers.base import SteppedSampler
 from restore.sde.samplers.deterministic import DDIM, Heun
 from restore.sde.samplers.stochastic import Langevin
 
 ALL = list(samplers().values())
-FIXED = [sampler for sampler in ALL if sampler is not AdaptiveODE]
+FIXED = [sampler for sampler in ALL if issubclass(sampler, SteppedSampler)]
 
 
 def _name(sampler) -> str:
     return sampler.name
+
+
+def _of_steps(sampler, steps):
+    return sampler(steps=steps) if sampler in FIXED else sampler()
 
 
 class TestOrder:
@@ -98,7 +103,7 @@ class TestContract:
         means = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 2, 2)
         prior = GaussianMixture([0.3, 0.7], means.contiguous(), 0.2, sigma_min=0.01, sigma_max=20.0)
         steps = {"euler-maruyama": 150, "predictor-corrector": 100}.get(sampler.name, 40)
-        x = sampler(steps=steps)(prior, torch.empty(1000, 1, 2, 2), noise=torch.randn_like)
+        x = _of_steps(sampler, steps)(prior, torch.empty(1000, 1, 2, 2), noise=torch.randn_like)
         assert x.dtype == torch.float32
         share = float((x.mean((1, 2, 3)) > 0).float().mean())
         assert share == pytest.approx(0.7, abs=0.0725 + 0.02)
@@ -112,7 +117,7 @@ class TestContract:
     def test_calls_on_step_for_each_evaluation(self, sampler):
         prior = Counted(mixture())
         seen = []
-        sampler(steps=9)(
+        _of_steps(sampler, 9)(
             prior,
             torch.empty(1, 3, 2, 2, dtype=torch.float64),
             noise=NoiseSource(0),
@@ -129,6 +134,19 @@ class TestContract:
         source = NoiseSource(3, [(0, 0), (1, 0), (2, 0)])
         together = sampler(steps=9)(prior, like.expand(3, -1, -1, -1), noise=source)
         torch.testing.assert_close(alone[0], together[1], rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize(("churn", "factor"), [(2.25, 1.25), (6.0, math.sqrt(2))])
+    def test_churn_raises_the_level_by_its_share_of_a_step(self, churn, factor):
+        """γ = min(S_churn/steps, √2 - 1), of 9 steps."""
+        asked = []
+
+        def prior(x, sigma):
+            asked.append(float(sigma))
+            return 0.5 * x
+
+        x = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+        Heun(churn=churn).descend(prior, x, levels(8), noise=torch.randn_like)
+        assert asked[::2] == pytest.approx([factor * sigma for sigma in levels(8)[:-1]])
 
     def test_churn_adds_noise_and_keeps_the_law(self):
         churned = Heun(churn=40.0, churn_noise=1.0)
