@@ -21,7 +21,7 @@ HALF_STEP = 0.5
 
 @dataclass(frozen=True)
 class Certificate:
-    """Consistency of x with y = A x + σ_y n.
+    """Consistency of x with y = A x + σ_y n, in the n values that were measured.
 
     With noise, the root mean square of A x − y is compared with its 99.9 % bound, σ √(χ²/n). The
     test is one-sided: a posterior mean fits better than a sample does. σ includes the rounding of
@@ -86,7 +86,7 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
         return _certify_intervals(problem, x, rounding_std)
     from scipy.special import chdtri
 
-    found = _misfit(problem, x)
+    found = _misfit(problem, x, _measured(problem.operator))
     adjoint_error = _adjoint_error(problem.operator)
     noise = (problem.noise_std**2 + rounding_std**2) ** 0.5
     residual, largest = found.residual, found.largest
@@ -94,7 +94,8 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
         return Certificate(
             residual, largest, NOISELESS_BOUND, adjoint_error, largest <= NOISELESS_BOUND
         )
-    bound = noise * float(chdtri(found.total, 1 - CONFIDENCE) / found.total) ** 0.5
+    freedom = max(found.total, 1)
+    bound = noise * float(chdtri(freedom, 1 - CONFIDENCE) / freedom) ** 0.5
     return Certificate(residual, largest, bound, adjoint_error, residual <= bound)
 
 
@@ -136,8 +137,8 @@ class _Misfit(NamedTuple):
 
     @property
     def residual(self) -> float:
-        """The root mean square."""
-        return math.sqrt(self.squares / self.total)
+        """The root mean square; 0 of nothing."""
+        return math.sqrt(self.squares / max(self.total, 1))
 
 
 def _together(parts: Iterable[_Misfit]) -> _Misfit:
@@ -145,15 +146,30 @@ def _together(parts: Iterable[_Misfit]) -> _Misfit:
     return _Misfit(sum(squares), max(largest), sum(inside), sum(total))
 
 
-def _misfit(problem: Problem, x: Tensor) -> _Misfit:
+def _misfit(problem: Problem, x: Tensor, measured: Tensor | None = None) -> _Misfit:
     difference = problem.operator(x) - problem.y
+    if measured is not None:
+        difference = difference[measured.expand_as(difference)]
     if difference.is_complex():
-        # Each component counts; k-space that was not sampled, zero on both sides, does not.
-        difference = torch.view_as_real(difference[(difference != 0) | (problem.y != 0)])
+        difference = torch.view_as_real(difference)  # each component counts
     size = difference.abs_()
     total = size.numel()
+    if total == 0:
+        return _Misfit(0.0, 0.0, 0, 0)
     largest, inside = float(size.max()), int((size <= HALF_STEP).sum())
     return _Misfit(float(size.square_().mean()) * total, largest, inside, total)
+
+
+def _measured(operator: LinearOperator) -> Tensor | None:
+    """Where the rows of A are not all zero, [1 or B, *codomain.shape]; None for everywhere.
+
+    A masked value, or k-space that was not sampled, is 0 in A x and y and would dilute the mean.
+    """
+    shape = (*(operator.batch_shape or (1,)), *operator.domain.shape)
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(shape, generator=generator, dtype=operator.domain.dtype)
+    measured = operator(probe.to(operator.device)) != 0
+    return None if bool(measured.all()) else measured
 
 
 def _adjoint_error(operator: LinearOperator) -> float:

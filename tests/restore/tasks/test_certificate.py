@@ -1,7 +1,8 @@
 import pytest
 import torch
+from scipy.stats import chi2
 
-from operators import Downsample, Identity
+from operators import Downsample, Identity, Mask
 from restore.problem import Problem
 from restore.tasks.certificate import certify
 
@@ -46,6 +47,52 @@ def test_the_rounding_of_the_output_is_noise():
     problem = Problem(Identity(SHAPE), x, 1e-6)
     assert not certify(problem, rounded, 0.0).consistent
     assert certify(problem, rounded, 1 / (255 * 12**0.5)).consistent
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_the_bound_has_the_variances_of_noise_and_rounding(factor):
+    """4800 values: the residual is within 5 % of its level, 5 standard errors."""
+    x = torch.full((1, *SHAPE), 0.5)
+    sigma, rounding = 0.02, 0.05
+    level = (sigma**2 + rounding**2) ** 0.5
+    problem = Problem(Identity(SHAPE), x + factor * level * noise(1), sigma)
+    certificate = certify(problem, x, rounding)
+    assert certificate.bound == pytest.approx(level * (chi2.ppf(0.999, 4800) / 4800) ** 0.5)
+    assert certificate.residual == pytest.approx(factor * level, rel=0.05)
+    assert certificate.consistent is (factor == 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_what_was_not_measured_does_not_dilute(dtype):
+    keep = torch.rand(40, 40, generator=torch.Generator().manual_seed(0)) < 0.25
+    operator = Mask(keep, SHAPE, dtype=dtype)
+    x = torch.zeros(1, *SHAPE, dtype=dtype)
+    drawn = operator(torch.randn(x.shape, dtype=dtype, generator=torch.Generator().manual_seed(2)))
+    drawn /= drawn[..., keep].abs().square().mean().sqrt()
+    components = 2**0.5 if dtype.is_complex else 1.0  # the noise level is of each
+    for level, consistent in ((0.1, True), (0.12, False)):
+        problem = Problem(operator, level * components * drawn, 0.1)
+        certificate = certify(problem, x, 0.0)
+        assert certificate.residual == pytest.approx(level, rel=1e-4)
+        assert certificate.consistent is consistent
+
+
+def test_black_where_it_was_measured_counts():
+    """Half of y is 0 and met: the residual is of all of it."""
+    x = torch.zeros(1, *SHAPE)
+    y = x.clone()
+    y[..., :20] = 0.1
+    assert certify(Problem(Identity(SHAPE), y, 0.1), x, 0.0).residual == pytest.approx(0.1 / 2**0.5)
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_where_nothing_was_measured_all_is_consistent(dtype, noise_std):
+    operator = Mask(torch.zeros(40, 40), SHAPE, dtype=dtype)
+    x = torch.zeros(1, *SHAPE, dtype=dtype)
+    certificate = certify(Problem(operator, x, noise_std), x, 0.0)
+    assert (certificate.residual, certificate.residual_max) == (0.0, 0.0)
+    assert certificate.consistent
 
 
 def test_a_wrong_adjoint_is_found():
