@@ -41,7 +41,8 @@ class PlugAndPlay(Method):
         steps: evaluations of the denoiser.
         sigma_max: first level; it says how much of the start may change.
         last_level: what the last level is at most, in the units of x: with σ_y/‖A‖ a measurement
-            that is cleaner than what the prior knows is kept as closely. None: the grid's.
+            that is cleaner than what the prior knows is kept as closely. None, and for the one
+            level of a single step: the grid's.
         weight: λ > 0, the weight of the denoiser against the measurement; too small for so few
             steps, it lets the noise of a deep blur through.
         rcond: singular values well below rcond · max(s) stay as they are in the last noiseless
@@ -103,7 +104,7 @@ class PlugAndPlay(Method):
             return quick_pull(problem, x_hat, rho, TOLERANCE).add_(x_hat)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
-        if self.last_level is not None:
+        if self.last_level is not None and self.steps > 1:
             sigmas[-2] = min(sigmas[-2], self.last_level)
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, sigmas[0], torch.zeros_like)

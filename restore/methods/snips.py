@@ -21,7 +21,7 @@ from restore.problem import Problem
 LARGEST_STEP = 0.5
 # Least Θ that a budget may leave: there unmeasured directions are √2 too wide. At 1 they diverge.
 LEAST_THETA = 2.0
-# `within` assumes this first level where none is set: no less than that of any prior in use.
+# `within` assumes this first level where none is set; a prior of a larger one needs `sigma_max`.
 WIDEST = 100.0
 # `within` takes more than one inner step only where it leaves so many levels.
 FEWEST_LEVELS = 100
@@ -97,7 +97,8 @@ class SNIPS(Method):
         """Return the method with at most so many evaluations, the last denoising among them.
 
         c grows with fewer evaluations so that Θ stays, up to c = 0.5; then Θ falls. Below Θ = 2 it
-        is not defined: the noise of the start would not be forgotten.
+        is not defined: the noise of the start would not be forgotten. Without `sigma_max` the first
+        level is taken as 100 at most: for a prior of a larger one set it.
 
         Raises:
             ValueError: if c = 0.5 makes Θ less than 2 (or than `theta`), which it does below
