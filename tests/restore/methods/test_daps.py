@@ -38,6 +38,11 @@ def _operator() -> operators.LinearOperator:
     return operators.Separable(SHAPE, torch.diag(SINGULAR), torch.eye(4))
 
 
+def _slow() -> operators.LinearOperator:
+    """The same, as a sum, without its SVD."""
+    return 0.5 * _operator() + 0.5 * _operator()
+
+
 PRIOR = GaussianMixture([1.0], 0.5 + 0.1 * _normal(1, *SHAPE), TAU, sigma_max=10.0)
 Y = _operator()(0.5 + TAU * _normal(1, *SHAPE, seed=1))
 
@@ -129,13 +134,16 @@ def test_noiseless_measurements_are_met():
     assert (operator(x) - y).abs().max() < 1e-5
 
 
+def test_noiseless_measurements_are_met_without_an_svd():
+    """The last damping, ‖A‖/1000, leaves 1e-6/s² of a residual: 2.5e-5 of it at s = 0.2."""
+    x = solve(Problem(_slow(), Y), PRIOR, DAPS(steps=5))[0]
+    assert (_slow()(x) - Y).abs().max() < 1e-4
+
+
 def test_by_conjugate_gradients_as_by_the_svd():
-    """The same operator with its SVD and, as a sum, without one."""
-    fast = _operator()
-    slow = 0.5 * fast + 0.5 * operators.Separable(SHAPE, torch.diag(SINGULAR), torch.eye(4))
     results = [
         DAPS(steps=10)(Problem(operator, Y, NOISE), PRIOR, noise=NoiseSource(0))
-        for operator in (fast, slow)
+        for operator in (_operator(), _slow())
     ]
     torch.testing.assert_close(*results, rtol=0, atol=1e-4)
 

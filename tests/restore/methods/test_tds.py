@@ -25,6 +25,7 @@ from restore.problem import Problem
 from restore.solve import solve
 
 SHAPE = (1, 3, 2)
+KAPPA = 1e-4  # of the potential of `mcgdiff`
 TAU, NOISE, SIGMA_MAX, STEPS = 0.3, 0.1, 3.0, 15
 CHAINS = 1000
 SINGULAR = torch.tensor([1.0, 0.4, 0.0])
@@ -135,6 +136,15 @@ def _particles(chains: int, count: int, seed: int = 0) -> Particles:
         count,
         lambda like: torch.randn(like.shape, generator=generator),
     )
+
+
+@pytest.mark.parametrize(("even", "resampled"), [(9, True), (11, False)])
+def test_chains_below_half_of_the_effective_particles_are_resampled(even, resampled):
+    """So many of 20 particles have all of the weight."""
+    cloud = _particles(1, 20)
+    cloud.weigh(torch.where(torch.arange(20) < even, 0.0, -50.0))
+    (kept,) = cloud.resampled(torch.arange(20))
+    assert (int(kept.max()) < even) is resampled
 
 
 def test_resampling_keeps_shares_and_leaves_even_chains():
@@ -264,7 +274,7 @@ def test_mcgdiff_weighs_by_the_mean_of_the_next_potential_over_the_last():
     chain = mcgdiff._Chain(cloud, Spectrum(cloud.problem, 1e-3))
 
     def potential(sigma):
-        return sigma**2 - NOISE**2 + mcgdiff.KAPPA * (0.25 + NOISE**2)
+        return sigma**2 - NOISE**2 + KAPPA * (0.25 + NOISE**2)
 
     def log(x, variance):
         return float(-0.5 * (y - x).square().sum() / variance)
@@ -293,6 +303,6 @@ def test_mcgdiff_takes_x_as_known_to_the_last_level_where_y_is_clearer():
     x = chain.step(y, x_hat, last, 0.0)
     assert abs(float((x - y).square().mean().sqrt()) / noise_std - 1) < 0.5  # of 12 numbers
     squares = float((y - x_hat).square().sum())
-    potential = last**2 - noise_std**2 + mcgdiff.KAPPA * (0.25 + noise_std**2)
+    potential = last**2 - noise_std**2 + KAPPA * (0.25 + noise_std**2)
     expected = -0.5 * squares / (noise_std**2 + last**2) + 0.5 * squares / (potential + last**2)
     assert cloud.weights[-1] == pytest.approx(expected, rel=1e-3)

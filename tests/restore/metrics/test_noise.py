@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from restore.metrics import estimate_noise, noise_of_quietest
+
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
@@ -41,13 +45,26 @@ def test_texture_of_all_colours_is_no_noise(sigma: float) -> None:
     assert estimate_noise(noisy[:1]) > 1.1 * sigma
 
 
-def test_noise_that_a_jpeg_left_in_the_luma_alone_is_found() -> None:
-    levels = np.random.default_rng(6).normal(128, 12, (128, 128, 3)).round().astype(np.uint8)
+def _through_jpeg(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of [H, W, 3] in [0, 255], with colours of half the size: [3, H, W] in [0, 1]."""
     file = BytesIO()
-    Image.fromarray(levels).save(file, "JPEG", quality=95, subsampling="4:2:0")
-    left = np.moveaxis(np.asarray(Image.open(file)) / 255, -1, 0)
+    picture = Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
+    picture.save(file, "JPEG", quality=95, subsampling="4:2:0")
+    return np.moveaxis(np.asarray(Image.open(file)) / 255, -1, 0)
+
+
+def test_noise_that_a_jpeg_left_in_the_luma_alone_is_found() -> None:
+    left = _through_jpeg(np.random.default_rng(6).normal(128, 12, (128, 128, 3)))
     assert left.std(axis=(1, 2)).mean() > 6 / 255
     assert estimate_noise(left) > 6 / 255
+
+
+def test_noise_in_the_luma_of_a_photograph_is_found_where_colours_have_some_left() -> None:
+    """What is left of it in the colours, 2 of 255, is the least of all eigenvalues."""
+    with Image.open(SAMPLES / "small_truth.png") as file:
+        photograph = np.asarray(file.convert("RGB"), dtype=np.float64)
+    left = _through_jpeg(photograph + np.random.default_rng(6).normal(0, 25, photograph.shape))
+    assert estimate_noise(left) > 12 / 255
 
 
 @pytest.mark.parametrize("share", [0.98, 0.7, 0.4])

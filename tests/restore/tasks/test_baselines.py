@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.restoration import denoise_nl_means
 
 from restore.tasks.baselines import bicubic, biharmonic, non_local_means, smooth_fill
 
@@ -44,6 +45,21 @@ def test_fills_keep_what_is_known_and_go_on_smoothly(fill):
 def test_non_local_means_keeps_axes_of_length_one(shape):
     noisy = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     assert non_local_means(noisy, 0.1).shape == shape
+
+
+def test_non_local_means_is_as_strong_as_its_library_advises():
+    """Its documentation: h a little below σ, such as 0.8 σ, in the fast mode that knows σ."""
+    noisy = torch.rand(1, 1, 24, 20, generator=torch.Generator().manual_seed(0))
+    expected = denoise_nl_means(
+        noisy[0, 0].double().numpy(),
+        patch_size=5,
+        patch_distance=6,
+        h=0.16,
+        sigma=0.2,
+        fast_mode=True,
+    )
+    denoised = non_local_means(noisy, 0.2)[0, 0]
+    np.testing.assert_allclose(denoised.numpy(), expected, atol=1e-5)
 
 
 def test_non_local_means_removes_noise():

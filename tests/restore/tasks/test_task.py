@@ -9,7 +9,7 @@ from restore.methods.registry import methods
 from restore.problem import Problem
 from restore.tasks.device import choose_device, choose_dtype
 from restore.tasks.registry import TASKS
-from restore.tasks.task import consistent
+from restore.tasks.task import PROJECTIONS, consistent
 
 ROUNDING = 1 / (255 * 12**0.5)
 
@@ -43,6 +43,14 @@ def test_a_noisy_measurement_changes_little():
     x = torch.full((1, 1, 16, 16), 0.5)
     moved = consistent(Problem(Identity((1, 16, 16)), y, 0.5), x, 0.02)
     assert (moved - x).abs().max() < 0.01
+
+
+def test_each_projection_is_the_mean_between_estimate_and_measurement():
+    """x - y is multiplied by ρ/(1 + ρ), ρ = (σ_y/level)², each time."""
+    y = 0.4 + 0.2 * torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    x = torch.full((1, 1, 16, 16), 0.5)
+    moved = consistent(Problem(Identity((1, 16, 16)), y, 0.1), x, 0.02)
+    torch.testing.assert_close(moved, y + (25 / 26) ** PROJECTIONS * (x - y))
 
 
 def test_an_absent_device_is_refused():

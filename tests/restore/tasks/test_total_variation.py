@@ -96,6 +96,12 @@ def test_no_picture_nearby_has_less_energy(name: str) -> None:
             assert least < energy(problem, x.lerp(other.expand_as(x), share), weight)
 
 
+def test_the_weight_of_a_noisy_picture() -> None:
+    """The best λ for photographs, within a twentieth: `weight_of` has no other free number."""
+    y = blocks()
+    assert weight_of(Problem(Identity(SHAPE), y, 0.1)) == pytest.approx(2.2 * 0.1**1.5)
+
+
 def test_the_weight_keeps_the_scale() -> None:
     """2A, 2y and 2σ are the same problem: four times the misfit, four times the weight."""
     problem = Problem(EVERYWHERE, blocks() + noise(blocks(), 0.05), 0.05)
