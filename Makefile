@@ -19,9 +19,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install
 	@$(BIN)/python examples/demo.py
 
-# make test ARGS="-k mask": some of the tests.
+# make test ARGS="-k mask": some of the tests. Each of up to four processes has one thread.
 test: install
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 $(ARGS)
 
 lint: install
 	@$(BIN)/ruff check --quiet .

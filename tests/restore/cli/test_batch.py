@@ -1,13 +1,17 @@
 """`restore batch`: the files of the verb, made by several processes."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -52,15 +56,13 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".json"}
 
 
-def _left_over() -> list[str]:
-    whole_lines = ["ps", "-wweo", "args"]  # else cut at COLUMNS, before names of programs
-    running = subprocess.run(whole_lines, capture_output=True, text=True, check=True)
-    marks = ("raylet", "ray::", "gcs_server", "dashboard")
-    return [
-        line
-        for line in running.stdout.splitlines()
-        if any(mark in line for mark in marks) and "defunct" not in line
-    ]
+def _command_lines(processes: Iterable[psutil.Process]) -> dict[psutil.Process, str]:
+    """Of those that are there and are not merely waiting to be forgotten."""
+    found = {}
+    for process in processes:
+        with suppress(psutil.Error):
+            found[process] = " ".join(process.cmdline())
+    return {process: line for process, line in found.items() if line}
 
 
 def test_makes_the_files_of_the_verb(restore, tmp_path, pictures):
@@ -131,21 +133,26 @@ def test_interrupted(tmp_path, pictures, number, moment):
         sys.executable, "-c", code, "batch", "denoise", str(pictures), "--samples", "3",
         "--sigma", "0.1", "--steps", "2000", "-o", str(tmp_path / "out"),
     ]  # fmt: skip
-    process = subprocess.Popen(
+    process = psutil.Popen(
         command, stderr=subprocess.PIPE, text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.time() + 120
-    while not any(moment in line for line in _left_over()):
+    began: dict[psutil.Process, str] = {}
+    while not any(moment in line for line in began.values()):
         assert process.poll() is None
-        assert time.time() < deadline, f"no {moment} in {_left_over()}"
+        assert time.time() < deadline, f"no {moment} in {began}"
         time.sleep(0.1)
+        began = _command_lines(process.children(recursive=True))
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert error == "interrupted\n"
     assert {path.name for path in tmp_path.iterdir()} == {"in", "photo.png"}
-    assert not _left_over()
+    (folder,) = set(re.findall(r"/restore-\w+", " ".join(began.values())))
+    for left, line in _command_lines(psutil.process_iter()).items():
+        assert left not in began
+        assert folder not in line
 
 
 def test_refusals_are_those_of_the_verb(restore, pictures):
