@@ -24,6 +24,11 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the commands that tests run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest ones first: at the end one process would work and the others wait.
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.config.getoption("--device"))
