@@ -17,9 +17,11 @@ from operators.svd import NoFastSVD, ThinSVD
 # Singular values below this share of the largest are taken as 0: U = A V / s amplifies what
 # rounding leaves of them, and they are square roots of eigenvalues.
 CUT = {torch.float32: 1e-3, torch.float64: 1e-6}
-# Rays of one piece of the matrix, and how near (in pixels) two rays are the same.
+# Rays of one piece of the matrix.
 _PIECE = 512
-_NEAR = 1e-3
+# Within this share of the longer side two rays are the same: rounding moves them by a fifth of it.
+# Angles that are off by 0.005 degrees, 100 times as much, make U wrong by 1 %.
+_NEAR = {torch.float32: 1e-6, torch.float64: 1e-9}
 
 
 @dataclass(frozen=True)
@@ -160,19 +162,22 @@ def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbit
     """
     from scipy.spatial import cKDTree
 
-    lines = operator.lines().cpu()
+    side = max(operator.domain.shape)
+    near = _NEAR[operator.domain.dtype] * side
+    # A normal that is off by 1/side moves its ray by a pixel at the border.
+    lines = operator.lines().cpu() * torch.tensor([side, side, 1.0], dtype=torch.float64)
     total = len(lines)
     # The same line has two normals.
     tree = cKDTree(torch.cat([lines, -lines]).numpy())
-    doubles = torch.from_numpy(tree.query_pairs(_NEAR, output_type="ndarray")) % total
+    doubles = torch.from_numpy(tree.query_pairs(near, output_type="ndarray")) % total
     first = torch.arange(total).scatter_reduce(0, doubles.amax(1), doubles.amin(1), "amin")
     count = torch.bincount(first, minlength=total)
 
     def moved(nx: Tensor, ny: Tensor) -> Tensor | None:
         """The rays where a symmetry moves the rays; None if there are more, fewer or none."""
         points = torch.stack([nx, ny, lines[:, 2]], -1)
-        distance, index = tree.query(points.numpy(), distance_upper_bound=_NEAR)
-        if (distance > _NEAR).any():
+        distance, index = tree.query(points.numpy(), distance_upper_bound=near)
+        if (distance > near).any():
             return None
         image = first[torch.from_numpy(index) % total]
         return image if bool((count[image] == count[first]).all()) else None

@@ -70,7 +70,7 @@ class SenseMRI(LinearOperator):
                 f"SenseMRI: the coil maps are of a batch of {shape_text(maps.shape[:-4])}; "
                 f"the masks are of {shape_text(self._sampling.batch_shape)}"
             )
-        self._lines = _lines_of(torch.as_tensor(mask))
+        self._lines = _lines_of(self._sampled)
 
     @property
     def coil_maps(self) -> Tensor:
@@ -103,6 +103,12 @@ class SenseMRI(LinearOperator):
         images = centred_ifft(self._sampling(y))
         return (self._maps.conj() * images.unsqueeze(-4)).sum(-3)
 
+    @property
+    def _sampled(self) -> Tensor:
+        """The mask `[*batch, 1 or coils, H, W]`."""
+        mask = self._sampling.mask
+        return mask.expand(*mask.shape[:-2], *self.domain.shape[-2:])
+
     def _factorise(self) -> ThinSVD:
         if self._lines is None:
             raise NoFastSVD(
@@ -112,7 +118,7 @@ class SenseMRI(LinearOperator):
         if not len(kept):
             raise NoFastSVD(f"SenseMRI: no SVD, since the mask keeps no line. {INSTEAD}")
         sets, coils, number = *self._maps.shape[-4:-2], len(kept)
-        maps, sampled = self._maps, self._sampling.mask
+        maps, sampled = self._maps, self._sampled
         if axis == 0:
             maps, sampled = maps.mT, sampled.mT
         readout, lines = maps.shape[-2:]
@@ -165,8 +171,6 @@ def _lines_of(mask: Tensor) -> tuple[int, Tensor] | None:
     Of a batch of masks, the lines that any of them keeps. None if the lines are not whole.
     """
     kept = mask.bool().cpu()
-    while kept.ndim < 2:
-        kept = kept[None]
     for axis, first in ((1, kept[..., :1, :]), (0, kept[..., :, :1])):
         if bool((kept == first).all()):
             flat = first.squeeze(-2 if axis == 1 else -1).reshape(-1, first.shape[1 - 3 + axis])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import operators
-from operators import CartesianMRI, NoFastSVD, NonCartesianMRI, SenseMRI, ShapeError
+from operators import CartesianMRI, NoFastSVD, NonCartesianMRI, SenseMRI, ShapeError, check_svd
 
 SHAPE = (14, 11)
 
@@ -93,6 +93,11 @@ def test_line_sampling_has_the_singular_values_of_the_whole_matrix(mask, sets):
     count = min(len(found), len(expected))
     assert torch.allclose(found[:count], expected[:count], atol=1e-10)
     assert float(expected[count:].max() if len(expected) > count else 0) < 1e-10
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (8, 1), (1, 6), (6,), (2, 1, 8, 1)])
+def test_a_mask_that_keeps_all_has_an_svd_whatever_its_shape(shape):
+    check_svd(SenseMRI(draw(1, 3, 8, 6), torch.ones(shape), dtype=torch.complex128))
 
 
 def test_masks_of_lines_that_differ_from_image_to_image():
