@@ -187,8 +187,8 @@ def _from_hdf5(
         if not has_flat:
             _need(path, file, "exchange/data_white", "; or --flat")
             white = _mean_field(path, file, "exchange/data_white", shape, part)
-            if "exchange/data_dark" in file:
-                dark = _mean_field(path, file, "exchange/data_dark", shape, part)
+        if "exchange/data_dark" in file:
+            dark = _mean_field(path, file, "exchange/data_dark", shape, part)
         if angles is None:
             _need(path, file, "exchange/theta", "; or --angles")
             said = str(file["exchange/theta"].attrs.get("units", "")).lower()

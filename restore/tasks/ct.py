@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from restore.ct.iterative import sirt
 from restore.errors import InputError
 from restore.methods.base import StepCallback
 from restore.problem import Problem
+from restore.tasks.baselines import LEAST_NOISE
 from restore.tasks.ct_image import (
     Attenuation,
     Images,
@@ -76,7 +78,9 @@ class Ct(ScanTask[CtSettings]):
             lines = measured_lines(source, settings)
         geometry, y, notes = lines.geometry, lines.values[:, None], [*lines.notes]
         smooth = geometry.fbp(lines.values, "hann")
-        scale = float(smooth.flatten(1).quantile(_BRIGHTEST, dim=1).max())
+        scale = float(
+            np.quantile(smooth.flatten(1), _BRIGHTEST, axis=1).max()
+        )  # torch's: 2²⁴ at most
         if not scale > 0:
             raise InputError(f"{source}: the back-projection is empty, expected line integrals")
         largest = float(y.abs().max())
@@ -106,10 +110,11 @@ class Ct(ScanTask[CtSettings]):
         std, worth = sigma / unit, scale * lines.per_pixel
         problem = Problem(whole, rays, std)
         fbp = geometry.fbp(lines.values)[:, None].to(device) / scale
+        ridge = (max(std, LEAST_NOISE) / _SPREAD) ** 2
         classical: dict[str, Callable[[], Tensor]] = {
             "fbp": lambda: fbp,
             "sirt": lambda: sirt(operator, plain),
-            "cg": lambda: whole.solve_normal(whole.adjoint(rays), (std / _SPREAD) ** 2),
+            "cg": lambda: whole.solve_normal(whole.adjoint(rays), ridge),
             "tv": lambda: _ROOM * total_variation(Problem(_ROOM * whole, rays, std), fbp / _ROOM),
         }
         return Scan(

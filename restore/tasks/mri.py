@@ -169,18 +169,21 @@ class Mri(ScanTask[MriSettings]):
             )
         plain = NonCartesianMRI(trajectory, (1, *size))
         maps = None
-        if data.shape[1] > 1:
-            images = torch.cat([plain.adjoint(density * coil) for coil in data[0][:, None, None]])
-            if settings.maps is not None:
-                maps = given_maps(settings, kspace, size)[0, 0]
-            else:
-                gridded = centred_fft(images[:, 0])
-                everything = torch.ones(size, dtype=torch.bool)
-                found, said = estimated_maps(gridded, settings.calib_size, everything, source)
-                maps, notes = (
-                    found[0],
-                    notes + [f"{text}; along a trajectory the first is used" for text in said],
+        if settings.maps is not None:
+            given = given_maps(settings, kspace, size)
+            if given.shape[:2] != (1, 1):
+                raise InputError(
+                    f"{settings.maps}: maps of {given.shape[0]} slices in {given.shape[1]} sets, "
+                    "expected one set of one slice along a trajectory"
                 )
+            maps = given[0, 0]
+        elif data.shape[1] > 1:
+            images = torch.cat([plain.adjoint(density * coil) for coil in data[0][:, None, None]])
+            gridded = centred_fft(images[:, 0])
+            everything = torch.ones(size, dtype=torch.bool)
+            found, said = estimated_maps(gridded, settings.calib_size, everything, source)
+            maps = found[0]
+            notes += [f"{text}; along a trajectory the first is used" for text in said]
         operator = NonCartesianMRI(trajectory, (1, *size), maps)
         # Weights of any scale are there: with theirs the image is the one that fits best.
         fit = operator(operator.adjoint(density * data))
@@ -199,9 +202,7 @@ class Mri(ScanTask[MriSettings]):
         data: Tensor,
         mask: Tensor,
     ) -> tuple[Tensor | None, list[str]]:
-        """Coil maps [slices, sets, coils, H, W], given or estimated; None for one coil."""
-        if data.shape[1] == 1:
-            return None, []
+        """Coil maps [slices, sets, coils, H, W], given or estimated; None for one coil without."""
         if measured.maps is not None:
             return measured.maps, []
         if settings.maps is not None:
@@ -212,6 +213,8 @@ class Mri(ScanTask[MriSettings]):
                     f"{data.shape[0]}, expected as many, or one"
                 )
             return maps.expand(data.shape[0], -1, -1, -1, -1), []
+        if data.shape[1] == 1:
+            return None, []
         found, notes = [], []
         for one in data:
             maps, said = estimated_maps(one, settings.calib_size, mask, source)

@@ -229,6 +229,11 @@ def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tenso
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"--mask {error}") from error
+    elif settings.acceleration is not None:
+        raise InputError(
+            f"{source}: --acceleration {settings.acceleration:g} with --mask {kind}, expected one "
+            f"of the two, or --mask {', '.join(KINDS)}"
+        )
     else:
         made, kind = _mask_file(Path(kind), size, settings.dc), "file"
     both = made & had

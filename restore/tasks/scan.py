@@ -206,26 +206,27 @@ class Scanner(Generic[S]):
         method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
         classical = method in self.task.classical
+        needs = () if classical else find_method(method).needs
         average = averaged(self.settings, self.preset, self.task.classical)
         count = self.settings.samples or average
-        parameters: dict[str, Any] = {}
-        if classical:
-            x = scan.classical[method]()[None]
-        else:
-            parameters = self.parameters(scan, method)
-            try:
-                if "svd" in find_method(method).needs and not scan.problem.operator.svd_or_none():
-                    scan = self.task.factorised(scan, on_step)
-                with memory_errors(source):
-                    x = solve(
+        parameters = {} if classical else self.parameters(scan, method)
+        try:
+            if "svd" in needs and scan.problem.operator.svd_or_none() is None:
+                scan = self.task.factorised(scan, on_step)
+            with memory_errors(source):
+                x = (
+                    scan.classical[method]()[None]
+                    if classical
+                    else solve(
                         scan.problem, prior, method, seed=self.settings.seed, samples=count,
                         batch_size=self.settings.batch_size, on_step=on_step, **parameters,
-                    )  # fmt: skip
-            except NoFastSVD as error:
-                expected = those_that_fit(scan.problem)
-                raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
-            except ValueError as error:
-                raise InputError(f"{source}: {error}") from error
+                    )
+                )  # fmt: skip
+        except NoFastSVD as error:
+            expected = those_that_fit(scan.problem)
+            raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
 
         # Real and imaginary part of each slice are an evaluation each.
         parts = scan.problem.batch * (2 if x.is_complex() else 1)

@@ -97,7 +97,8 @@ def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int
     y, functionals = problem.y, odl.functionals
     pictures = odl.uniform_discr([0] * start.ndim, list(start.shape), start.shape, dtype="float32")
     # A counts as much as the differences: the steps of both are those of the larger norm.
-    scale = math.sqrt(_DIFFERENCES) / (_SAFETY * float(problem.operator.norm().max()))
+    norm = float(problem.operator.norm().max()) or 1.0  # 0 where nothing is measured
+    scale = math.sqrt(_DIFFERENCES) / (_SAFETY * norm)
     measure = _wrapped(odl, pictures, problem.operator, tuple(y.shape), scale)
     # One pixel has no neighbour to differ from.
     differences = odl.BroadcastOperator(

@@ -73,6 +73,23 @@ def test_a_sinogram_becomes_attenuation(sinogram: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.load(again), image)
 
 
+def test_no_noise_is_a_little_of_it_for_what_needs_some(sinogram: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    done = run(sinogram, "--center", CENTER, "-m", "cg", "--sigma", 0, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert np.isfinite(np.load(out)).all()
+
+
+def test_a_detector_of_two_cells_and_one_of_thousands(tmp_path: Path) -> None:
+    """Nothing is measured of the picture by the first; the image of the other has 2²⁴ pixels."""
+    for size, method in ((2, "tv"), (4200, "fbp")):
+        np.save(tmp_path / "y.npy", np.ones((2, size), np.float32))
+        out = tmp_path / f"{size}.npy"
+        done = run(tmp_path / "y.npy", "--sigma", 0.01, "-m", method, "--center", 0.5, "-o", out)
+        assert done.exit_code == 0, done.output
+        assert np.load(out).shape[-1] == size
+
+
 @pytest.mark.parametrize("method", ["fbp", "sirt", "tv", "cg"])
 def test_classical_images_have_the_same_unit(sinogram: Path, tmp_path: Path, method: str) -> None:
     out = tmp_path / "out.npy"
@@ -451,6 +468,7 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["--detector", "curved"], "expected --dso, --dsd"),
         (["--detector", "round", "--dso", 60, "--dsd", 90], "--detector round: expected 'flat' or"),
         (["--detector", "curved", "--dso", 9, "--dsd", 10], "from the central ray"),
+        (["--geometry", "parallel", "--dso", 9, "--dsd", 10], "--dso, --dsd of parallel rays"),
         (["--views", "99"], "the scan has 24"),
         (["--center", "middle"], "expected auto, a number"),
         (["--slice", "3"], "slices 0 to 0"),

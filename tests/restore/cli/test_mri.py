@@ -335,6 +335,7 @@ def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
         (["--maps", "other.npy"], "expected the same"),
         (["--mask", "other.npy"], "expected the same"),
         (["--mask", "zero.npy"], "all zero"),
+        (["--mask", "zero.npy", "--acceleration", 4], "--acceleration 4 with --mask zero.npy"),
         (["--maps", "none.npy"], "nothing but zeros, expected coil maps"),
         (["--size", "20"], "--size of samples on a grid, expected --traj too"),
         (["--dcf", "zero.npy"], "--dcf without a trajectory, expected --traj too"),

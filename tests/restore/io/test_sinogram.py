@@ -97,6 +97,20 @@ def test_flat_and_dark_files(tmp_path: Path) -> None:
         read_sinogram(tmp_path / "a.npy", dark=flat)
 
 
+def test_each_field_of_an_exchange_is_replaced_by_itself(tmp_path: Path) -> None:
+    field = np.full(CELLS, 500.0)
+    np.save(tmp_path / "field.npy", field)
+    path = write_exchange(tmp_path / "a.h5")
+    own = read_sinogram(path)
+    other_flat = read_sinogram(path, flat=tmp_path / "field.npy")
+    other_dark = read_sinogram(path, dark=tmp_path / "field.npy")
+    for found, flat, dark in ((own, 1000, 10), (other_flat, 500, 10), (other_dark, 1000, 500)):
+        assert found.flat is not None
+        assert found.dark is not None
+        assert np.allclose(found.flat, flat)
+        assert np.allclose(found.dark, dark)
+
+
 def test_two_axes_of_a_field_are_one_frame_of_the_detector(tmp_path: Path) -> None:
     """[rows, detectors] is no mean over rows, nor are they where a slice is chosen."""
     frame = np.arange(1, ROWS + 1)[:, None] * np.linspace(900, 1100, CELLS)

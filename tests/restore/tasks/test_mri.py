@@ -91,6 +91,31 @@ def test_more_coils_than_wanted_are_compressed(tmp_path: Path) -> None:
         measured(tmp_path / "k.npy", coils=4, maps=tmp_path / "maps.npy")
 
 
+@pytest.mark.parametrize("along", [False, True])
+def test_the_map_of_one_coil_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, along: bool
+) -> None:
+    coil = simulated_coils(4, (40, 36))[:1]
+    image = torch.from_numpy(picture(40, 36)).to(torch.complex64)
+    places = torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, (6000, 2)))
+    if along:
+        y = NonCartesianMRI(places, (1, 40, 36), coil)(image[None, None])
+        kspace = KSpace(y.numpy(), None, trajectory=places.numpy(), matrix=(40, 36))
+    else:
+        kspace = KSpace(centred_fft(coil * image)[None].numpy(), np.ones((40, 36), bool))
+    monkeypatch.setattr(mri_input, "read_kspace", lambda *_, **__: kspace)
+    np.save(tmp_path / "maps.npy", coil.numpy())
+    scan = measured(tmp_path / "k.h5", maps=tmp_path / "maps.npy")
+    exact = scan.problem.operator(image[None, None] / scan.scale)
+    assert (exact - scan.problem.y).norm() < 1e-3 * scan.problem.y.norm()
+    with pytest.raises(InputError, match="no such file"):
+        measured(tmp_path / "k.h5", maps=tmp_path / "absent.npy")
+    np.save(tmp_path / "maps.npy", coil[None, None].expand(1, 2, -1, -1, -1).numpy())
+    if along:
+        with pytest.raises(InputError, match="1 slices in 2 sets, expected one set"):
+            measured(tmp_path / "k.h5", maps=tmp_path / "maps.npy")
+
+
 def test_maps_of_one_slice_serve_all(tmp_path: Path) -> None:
     maps = simulated_coils(3, (40, 36))
     images = torch.from_numpy(np.stack([picture(40, 36), 2 * picture(40, 36)]))
