@@ -83,6 +83,19 @@ def test_sirt() -> None:
     assert error(sirt(A, A(IMAGE[None]), 40)[0]) < 0.1
 
 
+def test_two_steps_of_sirt_by_hand() -> None:
+    matrix = A(torch.eye(1920, dtype=torch.float64).reshape(1920, 1, 40, 48)).flatten(1).T
+    y = A(IMAGE[None])
+    by_rows, by_columns = matrix.sum(1), matrix.sum(0)
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        rest = torch.where(by_rows > 0, (y.flatten() - matrix @ x) / by_rows, 0)
+        return x + matrix.T @ rest / by_columns
+
+    expected = step(step(torch.zeros(1920, dtype=torch.float64)))
+    assert torch.allclose(sirt(A, y, 2).flatten(), expected, atol=1e-9)
+
+
 def test_unknown_filter() -> None:
     with pytest.raises(ValueError, match="filter is one of"):
         parallel_fbp(A(IMAGE[None]), ANGLES, (40, 48), window="box")

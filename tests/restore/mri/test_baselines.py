@@ -91,6 +91,32 @@ def test_a_linear_image_has_no_detail_inside():
     assert torch.allclose(kept[inside], plane[inside], atol=1e-2)
 
 
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_wavelets_shrink_by_a_step_of_the_weight(factor, monkeypatch):
+    """λ/‖A‖², λ the weight times the largest |Aᴴ y|."""
+    thresholds = []
+
+    def kept(x, threshold, shift):
+        thresholds.append(float(threshold))
+        return shrunk_wavelets(x, threshold, shift)
+
+    monkeypatch.setattr("restore.mri.baselines.shrunk_wavelets", kept)
+    y = draw(1, 1, *SHAPE)
+    l1_wavelet(factor * Identity((1, *SHAPE), dtype=y.dtype), y, 0.1, iterations=2)
+    expected = 0.1 * float(y.abs().max()) * factor / factor**2
+    assert thresholds == pytest.approx([expected] * 2, rel=1e-3)
+
+
+def test_a_step_loses_what_total_variation_says():
+    """Plateaus of w columns move to each other by λ/w: the derivative of the objective is 0."""
+    y = torch.full((1, 1, 4, 32), 0.2, dtype=torch.complex64)
+    y[..., 8:] = 0.8
+    x = total_variation(Identity((1, 4, 32), dtype=y.dtype), y, 0.05, iterations=2000)
+    expected = torch.full_like(y, 0.2 + 0.05 / 8)
+    expected[..., 8:] = 0.8 - 0.05 / 24
+    assert torch.allclose(x, expected, atol=2e-3)
+
+
 def test_total_variation_is_a_minimum():
     """Of a small problem: no step in any direction of a few makes the objective less."""
     shape = (1, 12, 10)

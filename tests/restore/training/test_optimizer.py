@@ -19,6 +19,16 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one(shape):
     assert (rotated - rotated.diagonal().diag()).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("shape", [(16, 8, 3, 3), (128, 8, 2, 2)])
+def test_an_update_has_the_size_of_adams(shape):
+    """Root mean square 0.2, but for singular values between 0.7 and 1.2."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(shape))
+    weight.grad = torch.randn(shape, generator=generator)
+    Muon([weight], lr=1.0).step()
+    assert float(weight.detach().square().mean().sqrt()) == pytest.approx(0.2, rel=0.25)
+
+
 def test_every_parameter_has_one_optimizer():
     network = GatedUNet(3, widths=(8, 8), blocks=(1, 1))
     held = [p for o in optimizers(network, 1e-3, 1e-3) for g in o.param_groups for p in g["params"]]
