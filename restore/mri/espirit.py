@@ -18,7 +18,8 @@ class CoilMaps(NamedTuple):
     """Sensitivities, and how sure they are.
 
     Attributes:
-        maps: [sets, coils, H, W], zero where there is no signal; of the first coil's phase.
+        maps: [sets, coils, H, W], zero where there is no signal; of the phase that the combination
+            of coils of most energy has, since any one coil may be dead or far away.
         eigenvalues: [sets, H, W], near 1 where the set explains the data.
     """
 
@@ -80,9 +81,18 @@ def espirit(
         found.append(vector[:, :, -sets:].flip(-1))
     eigenvalues = torch.cat(sizes).reshape(height, width, sets).permute(2, 0, 1)
     maps = torch.cat(found).reshape(height, width, coils, sets).permute(3, 2, 0, 1)
-    first = maps[:, :1]
-    maps = maps * (first.conj() / first.abs().clamp_min(1e-12))
+    phase = torch.einsum("c,jchw->jhw", _strongest(center).conj(), maps)[:, None]
+    maps = maps * (phase.conj() / phase.abs().clamp_min(1e-12))
     return CoilMaps(maps * (eigenvalues > crop)[:, None], eigenvalues)
+
+
+def _strongest(center: Tensor) -> Tensor:
+    """The combination of coils [coils] that has most of the energy; its largest entry is real."""
+    samples = center.flatten(1).to(torch.complex128)
+    weights = torch.linalg.eigh(samples @ samples.mH)[1][:, -1]
+    largest = weights[weights.abs().argmax()]
+    turned: Tensor = weights * (largest.conj() / largest.abs())
+    return turned.to(center.dtype)
 
 
 def _kernel(center: Tensor) -> int:

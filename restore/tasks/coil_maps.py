@@ -17,7 +17,7 @@ from restore.tasks.cache import cache_folder
 
 # Fewer lines in the middle do not tell the coils apart.
 _LEAST = 8
-_VERSION = 3
+_VERSION = 4
 
 
 def estimated_maps(

@@ -44,6 +44,22 @@ def test_the_maps_are_those_of_the_coils(scan):
     assert float(error) < 0.03
 
 
+@pytest.mark.parametrize("level", [0.0, 1e-3])
+@pytest.mark.parametrize("dead", [0, 3])
+def test_no_coil_is_needed_for_the_phase(scan, dead, level):
+    """One of nothing or of noise leaves maps whose phase is as smooth as that of the others."""
+    truth, kspace = scan
+    kspace = kspace.clone()
+    noise = torch.randn(SHAPE, dtype=kspace.dtype, generator=torch.Generator().manual_seed(1))
+    kspace[dead] = level * noise
+    maps = espirit(kspace).maps[0]
+    inside = maps.abs().sum(0) > 0
+    assert inside[brain_like().abs() > 0.5].float().mean() > 0.9
+    phase = torch.exp(1j * (maps.conj() * truth).sum(0).angle())
+    pairs = inside[:, 1:] & inside[:, :-1]
+    assert float(phase.diff(dim=1).abs()[pairs].mean()) < 0.15
+
+
 def test_the_maps_are_those_of_sigpy(scan):
     _, kspace = scan
     with warnings.catch_warnings():
