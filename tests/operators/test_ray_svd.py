@@ -157,6 +157,7 @@ def test_memory_is_told_before() -> None:
     [
         lambda: ParallelBeamCT((1, 12, 12), torch.arange(10) * 0.2, 17),
         lambda: ParallelBeamCT((1, 12, 12), turn(10), 17, center=8.5),
+        lambda: ParallelBeamCT((1, 12, 12), torch.tensor([0.0, 0.0, math.pi / 4]), 17),
         lambda: ParallelBeamCT((1, 12, 12), turn(10), 17, center=8.001),
         # One view is off by 0.006 degrees, as in a file that rounds to hundredths.
         lambda: ParallelBeamCT((1, 12, 12), turn(10) + 1e-4 * torch.eye(10)[3], 17),
