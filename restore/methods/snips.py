@@ -98,7 +98,7 @@ class SNIPS(Method):
 
         c grows with fewer evaluations so that Θ stays, up to c = 0.5; then Θ falls. Below Θ = 2 it
         is not defined: the noise of the start would not be forgotten. Without `sigma_max` the first
-        level is taken as 100 at most: for a prior of a larger one set it.
+        level is taken as 100: for a prior of a larger one set it.
 
         Raises:
             ValueError: if c = 0.5 makes Θ less than 2 (or than `theta`), which it does below

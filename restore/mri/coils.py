@@ -21,10 +21,20 @@ def compress_coils(kspace: Tensor, count: int) -> Tensor:
 
     Source: Buehrer et al., "Array compression for MRI with large coil arrays", 2007.
     """
+    return torch.einsum("nc,...chw->...nhw", strongest_coils(kspace, count).mH, kspace)
+
+
+def strongest_coils(kspace: Tensor, count: int) -> Tensor:
+    """Return the weights [coils, count], orthonormal, of the virtual coils of most energy.
+
+    Args:
+        kspace: [..., coils, H, W].
+        count: How many, the strongest first.
+    """
     flat = kspace.movedim(-3, 0).flatten(1)
     values, vectors = torch.linalg.eigh(flat @ flat.mH)
     order = values.argsort(descending=True)[:count]
-    return torch.einsum("nc,...chw->...nhw", vectors[:, order].mH, kspace)
+    return vectors[:, order]  # type: ignore[no-any-return]
 
 
 def prewhiten(kspace: Tensor, covariance: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from operators.fourier import centred_ifft
+from restore.mri.coils import strongest_coils
 
 # Pixels whose eigenvectors are found at once.
 _PIECE = 2**14
@@ -88,8 +89,7 @@ def espirit(
 
 def _strongest(center: Tensor) -> Tensor:
     """The combination of coils [coils] that has most of the energy; its largest entry is real."""
-    samples = center.flatten(1).to(torch.complex128)
-    weights = torch.linalg.eigh(samples @ samples.mH)[1][:, -1]
+    weights = strongest_coils(center.to(torch.complex128), 1)[:, 0]
     largest = weights[weights.abs().argmax()]
     turned: Tensor = weights * (largest.conj() / largest.abs())
     return turned.to(center.dtype)

@@ -78,9 +78,8 @@ class Ct(ScanTask[CtSettings]):
             lines = measured_lines(source, settings)
         geometry, y, notes = lines.geometry, lines.values[:, None], [*lines.notes]
         smooth = geometry.fbp(lines.values, "hann")
-        scale = float(
-            np.quantile(smooth.flatten(1), _BRIGHTEST, axis=1).max()
-        )  # torch's: 2²⁴ at most
+        # torch's takes 2²⁴ values at most.
+        scale = float(np.quantile(smooth.flatten(1), _BRIGHTEST, axis=1).max())
         if not scale > 0:
             raise InputError(f"{source}: the back-projection is empty, expected line integrals")
         largest = float(y.abs().max())

@@ -273,11 +273,11 @@ def _fan(
     source: Path, settings: CtSettings, origin: float | None, detector: float | None
 ) -> tuple[float, float] | None:
     """Distances of the source to axis and detector; None for parallel rays."""
-    if settings.geometry == "parallel" and (settings.dso or settings.dsd):
-        raise InputError(f"{source}: --dso, --dsd of parallel rays, expected --geometry fan")
     origin, detector = settings.dso or origin, settings.dsd or detector
     kind = settings.geometry or ("fan" if origin or detector else "parallel")
     if kind == "parallel":
+        if settings.dso or settings.dsd:
+            raise InputError(f"{source}: --dso, --dsd of parallel rays, expected --geometry fan")
         if settings.detector is not None:
             raise InputError(
                 f"{source}: --detector {settings.detector} of parallel rays, expected --dso, --dsd"
