@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,8 @@ from restore.mri.coils import strongest_coils
 # Pixels whose eigenvectors are found at once.
 _PIECE = 2**14
 _SMALLEST, _LARGEST = 3, 6
+# What is left of the space of patches under noise no longer reaches 1 where the object is dim.
+_NOISY_CROP = 0.9
 
 
 class CoilMaps(NamedTuple):
@@ -36,6 +39,7 @@ def espirit(
     threshold: float = 0.02,
     crop: float = 0.95,
     sets: int = 1,
+    noise: float = 0.0,
 ) -> CoilMaps:
     """Estimate coil maps.
 
@@ -48,12 +52,14 @@ def espirit(
         calib_size: Side of that middle, or its rows and columns; smaller images take what there is.
         kernel: Side of the patches; by default 6, or less where the middle has fewer patches than a
             patch has entries, which would leave the space of patches half known.
-        threshold: Relative singular value below which a patch is noise.
-        crop: Eigenvalue below which a pixel has no map.
+        threshold: Relative singular value below which a patch is noise, where there is little.
+        crop: Eigenvalue below which a pixel has no map; at most 0.9 where noise hides patches.
         sets: 1 or 2.
+        noise: Standard deviation per component. Patches below the largest singular value of such
+            noise alone, σ √2 (√m + √n) of m patches of n entries, are not told from it.
 
     Source: Uecker et al., "ESPIRiT: an eigenvalue approach to autocalibrating parallel MRI:
-    where SENSE meets GRAPPA", 2014.
+    where SENSE meets GRAPPA", 2014. The largest singular value: Marchenko and Pastur, 1967.
     """
     coils, height, width = kspace.shape
     center = middle(kspace, calib_size)
@@ -63,7 +69,11 @@ def espirit(
     # The right singular vectors of a tall matrix, by its small Gram matrix in double precision.
     double = matrix.to(torch.complex128)
     values, vectors = torch.linalg.eigh(double.mH @ double)
-    kept = values.clamp_min(0).sqrt() > threshold * values[-1].sqrt()
+    least = threshold * float(values[-1].sqrt())
+    hidden = noise * math.sqrt(2) * sum(math.sqrt(side) for side in matrix.shape)
+    if hidden > least:
+        least, crop = hidden, min(crop, _NOISY_CROP)
+    kept = values.clamp_min(0).sqrt() > least
     kernels = vectors[:, kept].mH.to(kspace.dtype).reshape(-1, coils, side, side)
 
     gram = kspace.new_zeros(height, width, coils, coils)

@@ -19,7 +19,7 @@ def kspace_noise(kspace: Tensor, mask: Tensor) -> float:
     too large where the samples stop before the signal does.
 
     Args:
-        kspace: [slices, coils, H, W], zero where not sampled.
+        kspace: [..., H, W], zero where not sampled.
         mask: [H, W], what was sampled.
     """
     height, width = mask.shape

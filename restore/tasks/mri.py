@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, density_compensation
-from operators.fourier import centred_fft, centred_ifft
+from operators.fourier import centred_ifft
 from restore.errors import InputError
 from restore.io.arrays import write_array
 from restore.io.display import write_shown
 from restore.io.images import write_images
+from restore.io.kspace import KSpace
 from restore.io.placement import Placement
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import combined, compress_coils, prewhiten
 from restore.mri.masks import KINDS
 from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
 from restore.problem import Problem
-from restore.tasks.coil_maps import estimated_maps
+from restore.tasks.coil_maps import estimated_maps, maps_along
 from restore.tasks.mri_input import (
     LEAST_NOISE,
     Magnitudes,
@@ -168,6 +169,7 @@ class Mri(ScanTask[MriSettings]):
                 f"{source}: {data.shape[0]} slices along one trajectory, expected --slice N"
             )
         plain = NonCartesianMRI(trajectory, (1, *size))
+        edge = trajectory_noise(data, trajectory)
         maps = None
         if settings.maps is not None:
             given = given_maps(settings, kspace, size)
@@ -178,19 +180,16 @@ class Mri(ScanTask[MriSettings]):
                 )
             maps = given[0, 0]
         elif data.shape[1] > 1:
-            images = torch.cat([plain.adjoint(density * coil) for coil in data[0][:, None, None]])
-            gridded = centred_fft(images[:, 0])
-            everything = torch.ones(size, dtype=torch.bool)
-            found, said = estimated_maps(gridded, settings.calib_size, everything, source)
-            maps = found[0]
-            notes += [f"{text}; along a trajectory the first is used" for text in said]
+            noise = min(_noise_levels(kspace, edge).values())
+            maps, found = maps_along(plain, data[0], density, settings.calib_size, noise, source)
+            notes += found
         operator = NonCartesianMRI(trajectory, (1, *size), maps)
         # Weights of any scale are there: with theirs the image is the one that fits best.
         fit = operator(operator.adjoint(density * data))
         density = density * float((fit.conj() * data).real.sum() / fit.abs().square().sum())
         return self._scan(
-            source, settings, device, measured, operator, data,
-            trajectory_noise(data, trajectory), density, measured.truth, notes,
+            source, settings, device, measured, operator, data, edge, density, measured.truth,
+            notes,
             {"mask": "trajectory", "samples": len(trajectory)},
         )  # fmt: skip
 
@@ -217,7 +216,9 @@ class Mri(ScanTask[MriSettings]):
             return None, []
         found, notes = [], []
         for one in data:
-            maps, said = estimated_maps(one, settings.calib_size, mask, source)
+            levels = _noise_levels(measured.kspace, kspace_noise(one, mask))
+            noise = min(levels.values())
+            maps, said = estimated_maps(one, settings.calib_size, mask, noise, source)
             found.append(maps)
             notes += said
         sets = max(maps.shape[0] for maps in found)
@@ -299,19 +300,12 @@ class Mri(ScanTask[MriSettings]):
         scale: float,
         notes: list[str],
     ) -> float:
-        """σ of an image scaled to about 1, from the noise at the edge of k-space or what is better.
-
-        Signal makes the edge too noisy, and averages what the noise scan says: never less noise.
-        """
+        """σ of an image scaled to about 1, of the least of what is known of the noise."""
         if measured.noise is not None:
             return measured.noise / scale
         if isinstance(settings.sigma, float):
             return settings.sigma
-        known = {"the edge of k-space": edge}
-        if measured.kspace.noise_covariance is not None:
-            known["the noise scan"] = whitened_noise(
-                torch.from_numpy(measured.kspace.noise_covariance)
-            )
+        known = _noise_levels(measured.kspace, edge)
         where = min(known, key=known.__getitem__)
         sigma = max(known[where] / scale, LEAST_NOISE)
         notes.append(f"noise estimated from {where}: sigma {sigma:.4f}")
@@ -351,6 +345,17 @@ class Mri(ScanTask[MriSettings]):
         single = tuple(axis for axis in (0, 1) if images.shape[axis] == 1)
         write_array(path, np.squeeze(images, single))
         return [path]
+
+
+def _noise_levels(kspace: KSpace, edge: float) -> dict[str, float]:
+    """What is known of the noise per component: its edge, and its noise scan where there is one.
+
+    Signal makes the edge too noisy, and averages what the noise scan says: never less noise.
+    """
+    known = {"the edge of k-space": edge}
+    if kspace.noise_covariance is not None:
+        known["the noise scan"] = whitened_noise(torch.from_numpy(kspace.noise_covariance))
+    return known
 
 
 def _complex_path(output: Path) -> Path:

@@ -87,6 +87,31 @@ def test_a_folded_object_needs_a_second_set(scan):
     assert folded.maps.shape == (2, len(truth), SHAPE[0], SHAPE[1] // 2)
 
 
+@pytest.mark.parametrize(("sigma", "error"), [(0.03, 0.05), (0.1, 0.09), (0.2, 0.13)])
+def test_noise_is_no_second_set(scan, sigma, error):
+    """Known, it hides the patches that it would fill: maps of the object, and of nothing else."""
+    truth, _ = scan
+    noise = torch.randn(
+        (2, *truth.shape), dtype=torch.float32, generator=torch.Generator().manual_seed(0)
+    )
+    noisy = centred_fft(truth * brain_like()) + sigma * torch.complex(*noise)
+    found = espirit(noisy, sets=2, noise=sigma)
+    assert not folds(found)
+    maps = found.maps[0]
+    inside = maps.abs().sum(0) > 0
+    assert inside[brain_like().abs() > 0.5].float().mean() > 0.98
+    assert (turned(maps, truth) - truth)[:, inside].norm() < error * truth[:, inside].norm()
+
+
+def test_a_folded_object_is_seen_under_noise(scan):
+    _, kspace = scan
+    noise = torch.randn(
+        (2, *kspace.shape), dtype=torch.float32, generator=torch.Generator().manual_seed(0)
+    )
+    noisy = kspace + 0.03 * torch.complex(*noise)
+    assert folds(espirit(noisy[:, :, ::2], sets=2, noise=0.03))
+
+
 def test_maps_of_no_second_set_are_zero(scan):
     maps: CoilMaps = espirit(scan[1], sets=2)
     assert float(maps.maps[1].abs().max(0).values.gt(0).float().mean()) < 0.02
