@@ -93,6 +93,11 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
     views, detectors = values.shape[1:]
     turn = math.pi if fan is None else 2 * math.pi
     if found.angles is None:
+        if settings.angle_unit is not None:
+            raise InputError(
+                f"{source}: --angle-unit {settings.angle_unit} of a scan without angles, expected "
+                "--angles too"
+            )
         notes.append(f"no angles: {views} views are taken as even over {math.degrees(turn):g}°")
         angles = torch.arange(views, dtype=torch.float64) * turn / views
     else:
@@ -235,6 +240,7 @@ def refuse_unused(source: Path, settings: CtSettings) -> None:
     given = {
         "flat": settings.flat is not None,
         "dark": settings.dark is not None,
+        "angle-unit": settings.angles is None and settings.angle_unit is not None,
         "bin": settings.bin > 1,
         "rings": settings.rings,
         "center try:": (settings.center or "").startswith("try:"),

@@ -27,6 +27,7 @@ from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
 from restore.problem import Problem
 from restore.tasks.coil_maps import estimated_maps, maps_along
 from restore.tasks.mri_input import (
+    CALIB_SIZE,
     LEAST_NOISE,
     Magnitudes,
     Measured,
@@ -181,7 +182,9 @@ class Mri(ScanTask[MriSettings]):
             maps = given[0, 0]
         elif data.shape[1] > 1:
             noise = min(_noise_levels(kspace, edge).values())
-            maps, found = maps_along(plain, data[0], density, settings.calib_size, noise, source)
+            maps, found = maps_along(
+                plain, data[0], density, settings.calib_size or CALIB_SIZE, noise, source
+            )
             notes += found
         operator = NonCartesianMRI(trajectory, (1, *size), maps)
         # Weights of any scale are there: with theirs the image is the one that fits best.
@@ -218,7 +221,7 @@ class Mri(ScanTask[MriSettings]):
         for one in data:
             levels = _noise_levels(measured.kspace, kspace_noise(one, mask))
             noise = min(levels.values())
-            maps, said = estimated_maps(one, settings.calib_size, mask, noise, source)
+            maps, said = estimated_maps(one, settings.calib_size or CALIB_SIZE, mask, noise, source)
             found.append(maps)
             notes += said
         sets = max(maps.shape[0] for maps in found)

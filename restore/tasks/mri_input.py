@@ -32,6 +32,8 @@ from restore.tasks.scan import slices_of
 from restore.tasks.settings import RunSettings
 
 SIMULATED_COILS = 8
+CALIB_SIZE = 24
+CENTER_FRACTION = 0.08
 # Of what is bright: no model of a scanner is closer to the world.
 LEAST_NOISE = 1e-3
 Magnitudes = NDArray[np.float32]
@@ -43,10 +45,10 @@ class MriSettings(RunSettings):
     model: str = "brain"
     maps: Path | None = None
     calib: Literal["espirit"] = "espirit"
-    calib_size: PositiveInt = 24
+    calib_size: PositiveInt | None = None
     mask: str | None = None
     acceleration: float | None = None
-    center_fraction: float = 0.08
+    center_fraction: float | None = None
     slice: str = "all"
     key: str | None = None
     dc: Literal["centre", "corner"] = "centre"
@@ -138,9 +140,14 @@ def _of_size(kspace: KSpace, size: tuple[int, int]) -> KSpace:
 
 def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
     """Refuse an option that would change nothing."""
-    for name in ("maps", "traj") if settings.simulate else ():
+    for name in ("maps", "traj", "calib_size") if settings.simulate else ():
         if getattr(settings, name) is not None:
-            raise InputError(f"{source}: --{name} with --simulate, which makes the scan itself")
+            option = name.replace("_", "-")
+            raise InputError(f"{source}: --{option} with --simulate, which makes the scan itself")
+    if settings.calib_size is not None and settings.maps is not None:
+        raise InputError(
+            f"--calib-size {settings.calib_size}: --maps are given, expected one of the two"
+        )
     if settings.dc == "corner" and (settings.simulate or settings.traj is not None):
         raise InputError(f"{source}: --dc corner, expected an array of k-space on a grid")
     if settings.dcf is not None and settings.traj is None:
@@ -148,6 +155,11 @@ def _refuse_unused(source: Path, settings: MriSettings, *, along: bool) -> None:
     if along and (settings.mask or settings.acceleration):
         raise InputError(
             f"{source}: --mask of samples along a trajectory, expected those of a grid"
+        )
+    if settings.center_fraction is not None and _made(settings) is None:
+        raise InputError(
+            f"{source}: --center-fraction {settings.center_fraction:g} of no mask that is made, "
+            f"expected --acceleration, or --mask {', '.join(KINDS)}"
         )
     if not along and settings.size is not None:
         raise InputError(f"{source}: --size of samples on a grid, expected --traj too")
@@ -218,28 +230,35 @@ def _array_images(path: Path, key: str | None = None) -> Magnitudes:
 def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tensor, str]:
     """The mask [H, W] of what is used, and how it came about."""
     size = (had.shape[0], had.shape[1])
-    if settings.mask is None and settings.acceleration is None:
-        return had, "as measured"
-    kind = settings.mask or "equispaced"
-    if kind in KINDS:
+    kind = _made(settings)
+    if kind is not None:
+        middle = settings.center_fraction
         try:
-            made = make_mask(
+            chosen = make_mask(
                 kind, size, settings.acceleration or 4.0,
-                center_fraction=settings.center_fraction, seed=settings.seed,
+                center_fraction=CENTER_FRACTION if middle is None else middle, seed=settings.seed,
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"--mask {error}") from error
+    elif settings.mask is None:
+        return had, "as measured"
     elif settings.acceleration is not None:
         raise InputError(
-            f"{source}: --acceleration {settings.acceleration:g} with --mask {kind}, expected one "
-            f"of the two, or --mask {', '.join(KINDS)}"
+            f"{source}: --acceleration {settings.acceleration:g} with --mask {settings.mask}, "
+            f"expected one of the two, or --mask {', '.join(KINDS)}"
         )
     else:
-        made, kind = _mask_file(Path(kind), size, settings.dc), "file"
-    both = made & had
+        chosen, kind = _mask_file(Path(settings.mask), size, settings.dc), "file"
+    both = chosen & had
     if not bool(both.any()):
         raise InputError(f"{source}: the mask keeps nothing of it, expected some samples")
     return both, kind
+
+
+def _made(settings: MriSettings) -> str | None:
+    """The kind of mask that is made; None where a file or the scan says what was sampled."""
+    kind = settings.mask or (settings.acceleration and "equispaced")
+    return kind if kind in KINDS else None
 
 
 def _mask_file(path: Path, size: tuple[int, int], dc: str) -> Tensor:

@@ -486,6 +486,8 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
         (["-m", "fbp", "-o", "out.dcm"], "found no length in the scan, expected --det-spacing"),
         (["--simulate", "--sigma", "0.3", "--photons", "1e4"], "--sigma with --photons"),
         (["--simulate", "--angles", "0:180:60", "--views", "20"], "--views with --simulate"),
+        (["--angle-unit", "rad"], "--angle-unit rad of a scan without angles"),
+        (["--simulate", "--angle-unit", "deg"], "--angle-unit with --simulate"),
         (["--simulate", "--rings"], "--rings with --simulate"),
         (["--simulate", "--flat", "truth.npy"], "--flat with --simulate"),
     ],
