@@ -200,6 +200,38 @@ def test_the_exponent_of_the_average():
     assert ema_exponent(0.10) == pytest.approx(6.94, abs=0.01)
 
 
+def test_the_average_is_of_a_power_of_the_step(recipe, pictures, tmp_path):
+    """Of n steps, step t has the share (t^(γ+1) − (t−1)^(γ+1)) / n^(γ+1)."""
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    power, path = ema_exponent(recipe.ema) + 1, []
+    trainer.on_progress = lambda _: path.append(
+        {name: p.detach().double().clone() for name, p in trainer.network.named_parameters()}
+    )
+    trainer.run()
+    n = len(path)
+    assert n == recipe.steps
+    for name, averaged in trainer._average.items():
+        expected = sum(
+            (t**power - (t - 1) ** power) / n**power * weights[name]
+            for t, weights in enumerate(path, 1)
+        )
+        moved = (path[-1][name] - path[0][name]).abs().max()
+        assert float((averaged - expected).abs().max()) < 1e-3 * float(moved) + 1e-7, name
+
+
+def test_the_running_loss_of_a_level_is_a_fiftieth_of_each(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    sigma = torch.tensor([0.002, 0.1, 0.1001, 49.0])
+    loss = torch.tensor([5.0, 0.25, 0.25, 3.0])
+    assert torch.equal(trainer._level_weights(sigma, loss), torch.ones(4))
+    for _ in range(9):
+        weight = trainer._level_weights(sigma, loss)
+    # Weights are of before their batch: nine came first, each with two samples in the one bin.
+    kept = torch.tensor([0.98**9, 0.98**18, 0.98**18, 0.98**9])
+    assert weight == pytest.approx(1 / (kept + (1 - kept) * loss), rel=1e-5)
+    assert torch.equal(trainer._level_weights(torch.tensor([1.0]), loss[:1]), torch.ones(1))
+
+
 def test_an_unknown_weighting_is_one_line_with_the_known_ones(pictures, tmp_path):
     recipe_file = tmp_path / "recipe.json"
     recipe_file.write_text('{"weighting": "snr"}')
