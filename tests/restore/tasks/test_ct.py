@@ -1,0 +1,33 @@
+"""Problems that `restore ct` makes of what it reads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restore.tasks.ct import CT
+from restore.tasks.ct_settings import CtSettings
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("photons", [None, 3e3])
+def test_conjugate_gradients_give_the_mean_of_a_gaussian_image(
+    tmp_path: Path, photons: float | None
+) -> None:
+    """Of pixels of standard deviation 0.2 around 0, in units in which the image is about 1."""
+    y, x = np.mgrid[-1:1:20j, -1:1:18j]
+    np.save(tmp_path / "image.npy", 0.05 * (x**2 + y**2 < 0.7) * (1 + 0.3 * np.cos(6 * x)))
+    noise = {"sigma": 0.1} if photons is None else {"photons": photons}
+    settings = CtSettings(simulate=True, views=15, **noise)
+    scan = CT.measure(tmp_path / "image.npy", settings, CPU, tmp_path / "sinogram.npy")
+    problem = scan.problem
+    domain = problem.operator.domain
+    pixels = torch.eye(domain.numel).reshape(-1, *domain.shape)
+    matrix = problem.operator(pixels).flatten(1).double().T
+    information = matrix.T @ matrix / problem.noise_std**2 + torch.eye(len(pixels)) / 0.2**2
+    seen = matrix.T @ problem.y.double().flatten() / problem.noise_std**2
+    mean = torch.linalg.solve(information, seen).reshape(1, *domain.shape)
+    found = scan.classical["cg"]()
+    assert float((found - mean).norm()) < 1e-3 * float(mean.norm())
