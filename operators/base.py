@@ -96,7 +96,7 @@ class LinearOperator(abc.ABC):
             TypeError: If x has another number type.
         """
         self._check(x, self.domain, "input", self._domain_text())
-        return self._by_parts(self._apply, x)
+        return self._by_parts(self._apply, x, self.domain, self.codomain)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return Aᴴ y: `[*batch, *codomain.shape]` to `[*batch, *domain.shape]`.
@@ -106,7 +106,7 @@ class LinearOperator(abc.ABC):
             TypeError: If y has another number type.
         """
         self._check(y, self.codomain, "measurement", self._codomain_text())
-        return self._by_parts(self._adjoint, y)
+        return self._by_parts(self._adjoint, y, self.codomain, self.domain)
 
     def normal(self, x: Tensor) -> Tensor:
         """Return AᴴA x: `[*batch, *domain.shape]` to the same.
@@ -116,9 +116,14 @@ class LinearOperator(abc.ABC):
             TypeError: If x has another number type.
         """
         self._check(x, self.domain, "input", self._domain_text())
-        return self._by_parts(self._normal, x)
+        return self._by_parts(self._normal, x, self.domain, self.domain)
 
-    def _by_parts(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def _by_parts(
+        self, fn: Callable[[Tensor], Tensor], x: Tensor, space: Space, to: Space
+    ) -> Tensor:
+        # Transforms and interpolations of no picture are refused by torch.
+        if x.numel() == 0:
+            return x.new_zeros(*x.shape[: -space.ndim], *to.shape, dtype=to.dtype)
         if self._real_matrix and x.is_complex():
             return torch.complex(fn(x.real), fn(x.imag))
         return fn(x)

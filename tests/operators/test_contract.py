@@ -55,6 +55,16 @@ def test_linearity_and_batch(case: Any) -> None:
         assert relative(A(x)[0, 1], A(x[0, 1])) < case.tolerance
 
 
+def test_an_empty_batch(one_case: Any) -> None:
+    A = one_case.operator()
+    x = one_case.draw((0, *A.batch_shape, *A.domain.shape))
+    y = A(x)
+    assert y.shape == (0, *A.batch_shape, *A.codomain.shape)
+    assert y.dtype == A.codomain.dtype
+    assert A.adjoint(y).shape == x.shape
+    assert A.normal(x).shape == x.shape
+
+
 def test_svd_or_clear_refusal(case: Any) -> None:
     A = case.operator()
     if case.has_svd:
