@@ -16,12 +16,13 @@ CELL = 32
 _WORKERS = 8
 
 
-def simulation_generator(seed: int) -> torch.Generator:
-    """Return the random numbers of a measurement that is simulated.
+def seeded_generator(seed: int) -> torch.Generator:
+    """Return torch's random numbers of a seed from 0, on the CPU.
 
-    They are a stream of its own: the sampler's noise must not be the measurement's.
+    They are of its last 32 bits, all that torch takes of it. `NoiseSource` hashes its seeds: its
+    numbers are never those of a measurement simulated by the same seed.
     """
-    return torch.Generator().manual_seed((seed + 2**40) % 2**64)
+    return torch.Generator().manual_seed(seed % 2**32)
 
 
 class Noise(Protocol):
@@ -104,9 +105,8 @@ class NoiseSource:
     def _stream(self, *key: int) -> torch.Generator:
         """The generator of a key, where it has got to."""
         if key not in self._streams:
-            # 32 bits are all that torch's generator takes of a seed.
             (word,) = np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)
-            self._streams[key] = torch.Generator().manual_seed(int(word))
+            self._streams[key] = seeded_generator(int(word))
         return self._streams[key]
 
 

@@ -45,10 +45,23 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
         print_error(_told(error))
         if debug:
             traceback.print_exc()
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        code = USAGE_ERROR
+        print_error("out of memory; expected more of it, or a smaller task")
+        if debug:
+            traceback.print_exc()
     except KeyboardInterrupt:
         code = INTERRUPTED
         print_error("interrupted")
     raise typer.Exit(code)
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    from restore.prior.tiled import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 class _ToStderr(logging.Handler):

@@ -85,7 +85,7 @@ def train(
                 recipe, folder, output, choose_device(device), show, checkpoint_seconds, warn
             )
             trainer.run()
-        described = training_data or f"{len(list(folder.rglob('*.*')))} files in {folder.name}"
+        described = training_data or f"{trainer.pictures_used} pictures in {folder.resolve().name}"
         card = export_model(
             trainer, output, domain=domain, training_data=described, licence=licence
         )
@@ -110,18 +110,11 @@ def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
     from restore.training.recipe import Recipe
 
     given = {name: value for name, value in changes.items() if value is not None}
+    base = Recipe.load(path) if path else Recipe()
     try:
-        base = Recipe.load(path) if path else Recipe()
         recipe = Recipe.model_validate(base.model_dump() | given)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a recipe file") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{path or 'recipe'}: {where}{said}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: no text; expected a recipe file") from None
+        raise Recipe.refused(str(path or "recipe"), error) from None
     if recipe.channels not in (1, 3):
         raise InputError(f"--channels {recipe.channels}: expected 1 (grey) or 3 (colour)")
     return recipe

@@ -7,13 +7,15 @@ import math
 import torch
 from torch import Tensor
 
+from restore.noise import seeded_generator
+
 
 def smooth_phase(shape: tuple[int, int], seed: int = 0) -> Tensor:
     """Return exp(iφ) [H, W], complex64, with φ a random polynomial of second order.
 
     Such is the phase that an imperfect field and a shifted echo leave.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded_generator(seed)
     slope = torch.randn(2, generator=generator)
     curvature = 0.7 * torch.randn(3, generator=generator)
     offset = 2 * math.pi * torch.rand((), generator=generator)

@@ -24,7 +24,7 @@ from restore.ct.rings import without_stripes
 from restore.errors import InputError
 from restore.io.arrays import write_array
 from restore.io.sinogram import Sinogram, parse_angles, read_sinogram
-from restore.noise import simulation_generator
+from restore.noise import seeded_generator
 from restore.tasks.ct_geometry import Geometry, even_views
 from restore.tasks.ct_image import Attenuation, Images, read_attenuation
 from restore.tasks.ct_settings import CtSettings, tried_centers
@@ -210,7 +210,7 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         settings.detector == "curved",
     )  # fmt: skip
     values = geometry.operator()(truth[:, None])[:, 0]
-    generator = simulation_generator(settings.seed)
+    generator = seeded_generator(settings.seed)
     if settings.photons is not None:
         values = poisson_sinogram(values, settings.photons, generator)
     elif isinstance(settings.sigma, float):

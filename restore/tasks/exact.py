@@ -19,7 +19,7 @@ from torch import Tensor
 import operators
 from operators import LinearOperator
 from restore.methods.base import Method
-from restore.noise import Noise
+from restore.noise import Noise, seeded_generator
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture, dense
@@ -41,7 +41,7 @@ NO_SPREAD = 1e-4
 
 
 def _half() -> Tensor:
-    return torch.rand(8, 8, generator=_generator(0)) > 0.5
+    return torch.rand(8, 8, generator=seeded_generator(0)) > 0.5
 
 
 OPERATORS: dict[str, Callable[[], LinearOperator]] = {
@@ -135,9 +135,9 @@ class ExactProblem:
         self._observed, self._null = vh[:rank].T.float(), vh[rank:].T.float()
         self.prior = self._mixture(WEIGHTS[prior], TOLD if prior == "told" else 0.0)
         self._prior_std = float(self.prior.std.square().mean().sqrt())
-        clean = self.operator(self.prior.sample(measurements, _generator(5)))
+        clean = self.operator(self.prior.sample(measurements, seeded_generator(5)))
         # A mask measures nothing where it is 0: there is no noise either.
-        noise = torch.randn(clean.shape, generator=_generator(6)).flatten(1)
+        noise = torch.randn(clean.shape, generator=seeded_generator(6)).flatten(1)
         seen = u[:, :rank].float()
         self.y = clean + noise_std * (noise @ seen @ seen.T).reshape(clean.shape)
         self.noise_std = noise_std
@@ -153,7 +153,7 @@ class ExactProblem:
     def exact(self, samples: int, seed: int = 0) -> ExactRow:
         """The scores of exact samples: the floor that their number allows."""
         draws = [
-            posterior.sample(samples, _generator(100 + i + 1000 * seed))
+            posterior.sample(samples, seeded_generator(100 + i + 1000 * seed))
             for i, posterior in enumerate(self.posteriors)
         ]
         return self.score("exact", torch.cat(draws), 0)
@@ -220,7 +220,7 @@ class ExactProblem:
     ) -> tuple[float, float | None, float | None, float, float]:
         flat = x.flatten(1)
         covariance = exact.covariance
-        other = exact.sample(len(x), _generator(3)).flatten(1)
+        other = exact.sample(len(x), seeded_generator(3)).flatten(1)
 
         def ratio(basis: Tensor) -> float | None:
             true = (basis * (covariance @ basis)).sum(0).clamp_min(0).sqrt()
@@ -230,7 +230,7 @@ class ExactProblem:
             spread = (flat @ basis).std(0)[kept].clamp_min(1e-12)
             return float((spread / true[kept]).log().mean().exp())
 
-        axes = torch.randn(flat.shape[1], PROJECTIONS, generator=_generator(4))
+        axes = torch.randn(flat.shape[1], PROJECTIONS, generator=seeded_generator(4))
         axes = axes / axes.norm(dim=0)
         apart = (flat @ axes).sort(0).values - (other @ axes).sort(0).values
         return (
@@ -263,7 +263,7 @@ class ExactProblem:
     def _offsets(basis: Tensor, count: int) -> Tensor:
         """Offsets [count, n] of root mean square 1 at equal angles to each other in the basis."""
         size = basis.shape[0]
-        random = torch.randn(size, count - 1, generator=_generator(1))
+        random = torch.randn(size, count - 1, generator=seeded_generator(1))
         # A projector, since the basis itself may turn from one library to another.
         q, r = torch.linalg.qr(basis @ (basis.T @ random))
         directions = q * r.diagonal().sign()
@@ -276,12 +276,8 @@ class ExactProblem:
 
 def normal_noise(seed: int, scale: float = 1.0) -> Noise:
     """Noise of one generator for the whole batch: quicker than a stream for each chain."""
-    generator = _generator(7 + 1000 * seed)
+    generator = seeded_generator(7 + 1000 * seed)
     return lambda like: scale * torch.randn(like.shape, generator=generator, dtype=like.dtype)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed % 2**64)
 
 
 def _mean(values: Iterable[float]) -> float:

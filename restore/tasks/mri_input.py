@@ -27,7 +27,7 @@ from restore.io.trajectory import read_density, read_samples, read_trajectory
 from restore.mri.coils import prewhiten, simulated_coils
 from restore.mri.masks import KINDS, make_mask
 from restore.mri.phase import smooth_phase
-from restore.noise import simulation_generator
+from restore.noise import seeded_generator
 from restore.tasks.scan import slices_of
 from restore.tasks.settings import RunSettings
 
@@ -182,7 +182,7 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     level = float(np.quantile(magnitude, 0.99))
     noise = LEAST_NOISE * level
     if isinstance(settings.sigma, float):
-        generator = simulation_generator(settings.seed)
+        generator = seeded_generator(settings.seed)
         noise = max(noise, settings.sigma * level)
         real, imaginary = torch.randn((2, *data.shape), generator=generator)
         data = data + settings.sigma * level * torch.complex(real, imaginary)

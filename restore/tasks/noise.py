@@ -10,7 +10,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.metrics import estimate_noise, noise_of_quietest
-from restore.noise import simulation_generator
+from restore.noise import seeded_generator
 from restore.tasks.settings import Settings
 
 # Of clean photographs, whole, at a quarter or an eighth of their size, the quietest is below 0.041.
@@ -89,5 +89,5 @@ def add_noise(pixels: Tensor, settings: Settings) -> Tensor:
     """Noise of the settings' σ for `--simulate`, in an order that depends on the seed alone."""
     if settings.sigma in (None, "auto"):
         return pixels
-    generator = simulation_generator(settings.seed)
+    generator = seeded_generator(settings.seed)
     return pixels + float(settings.sigma) * torch.randn(pixels.shape, generator=generator)

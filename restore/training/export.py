@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from restore.io.atomic import atomic_path
 from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard, sha256_of
+from restore.training.recipe import LEAST_LEVEL
 from restore.training.trainer import Trainer
 
 
@@ -43,7 +44,7 @@ def export_model(
         channels=recipe.channels,
         parameters=sum(value.numel() for value in state.values()),
         sha256=digest,
-        sigma_min=0.002,
+        sigma_min=LEAST_LEVEL,
         sigma_max=recipe.tail_range[1],
         network=NetworkCard(
             widths=recipe.widths,

@@ -51,7 +51,8 @@ class Patches:
         names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         large = [p for p in names if self._smaller_side(p) >= recipe.patch]
         self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or large[-1:]
-        self.training = [p for p in large if p not in set(self.held_out)] or large
+        held_out = set(self.held_out)
+        self.training = [p for p in large if p not in held_out] or large
         if not large:
             raise InputError(
                 f"{folder}: found {len(names)} pictures, none of {recipe.patch} pixels or more; "

@@ -5,9 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
+from restore.errors import InputError
 from restore.training.objectives.weightings import Weighting
+
+# No level is trained below it.
+LEAST_LEVEL = 0.002
 
 
 class Recipe(BaseModel):
@@ -37,7 +49,6 @@ class Recipe(BaseModel):
     )
     pyramid: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((1.0, 0.75, 0.5), min_length=1)
     full_size_share: float = Field(0.5, ge=0, le=1)
-    # Of a step the noise has the seed 2^32 seed + step, of 64 bits.
     seed: int = Field(0, ge=0, lt=2**32)
 
     sigma_median: float = Field(0.1, gt=0)
@@ -58,7 +69,10 @@ class Recipe(BaseModel):
         "fp32",
         description="of the network's products; the weights and their average stay in float32",
     )
-    ema: float = Field(0.05, gt=0, description="relative length of the average, of the run so far")
+    # No power of the step has an average longer than 0.288 of the run.
+    ema: float = Field(
+        0.05, gt=0, le=0.28, description="relative length of the average, of the run so far"
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Recipe:
@@ -72,7 +86,14 @@ class Recipe(BaseModel):
         low, high = self.tail_range
         if low >= high:
             raise ValueError(f"tail_range {low:g} to {high:g}, expected the smaller level first")
+        if high <= LEAST_LEVEL:
+            raise ValueError(f"tail_range up to {high:g}, expected more than {LEAST_LEVEL:g}")
         return self
+
+    @property
+    def decay_start(self) -> int:
+        """The step from which the learning rate falls."""
+        return self.steps - round(self.decay * self.steps)
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -80,5 +101,23 @@ class Recipe(BaseModel):
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
-        """Read what `save` wrote, or one's own."""
-        return cls.model_validate_json(path.read_text())
+        """Read what `save` wrote, or one's own.
+
+        Raises:
+            InputError: if it is none.
+        """
+        try:
+            return cls.model_validate_json(path.read_text())
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; expected a recipe file") from None
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: no text; expected a recipe file") from None
+        except ValidationError as error:
+            raise cls.refused(str(path), error) from None
+
+    @staticmethod
+    def refused(where: str, error: ValidationError) -> InputError:
+        """The first thing that is wrong, as one line."""
+        first = error.errors()[0]
+        parts = "".join(f"{part}: " for part in first["loc"])
+        return InputError(f"{where}: {parts}{first['msg'].removeprefix('Value error, ')}")

@@ -22,18 +22,21 @@ from torch import Tensor
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.noise import seeded_generator
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
 from restore.training.objectives.levels import LogNormal, LogUniform
 from restore.training.objectives.weightings import weighting
 from restore.training.optimizer import optimizers
 from restore.training.patches import Patches
-from restore.training.recipe import Recipe
+from restore.training.recipe import LEAST_LEVEL, Recipe
 
 LEVEL_BINS = 24
-LEVEL_RANGE = (math.log(0.002), math.log(50.0))
+LEVEL_RANGE = (math.log(LEAST_LEVEL), math.log(50.0))
 VALIDATION_LEVELS = (15, 25, 50)
 VALIDATE_EVERY = 1000
+# 2³² times the golden ratio: its multiples spread evenly.
+_FAR = 2_654_435_769
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the recipe's number of steps, from wherever the folder stands."""
         saved = time.monotonic()
-        decay_start = self.recipe.steps - round(self.recipe.decay * self.recipe.steps)
         while self.step < self.recipe.steps:
-            if self.step == decay_start:
+            if self.step == self.recipe.decay_start:
                 self._save("trunk.pt")
             loss = self._train_step()
             self.step += 1
@@ -113,6 +115,11 @@ class Trainer:
                 self._save("checkpoint.pt")
                 saved = time.monotonic()
             self.on_progress(Progress(self.step, self.recipe.steps, loss, psnr))
+
+    @property
+    def pictures_used(self) -> int:
+        """How many pictures it learns from."""
+        return len(self._patches.training)
 
     def averaged_network(self) -> GatedUNet:
         """A copy of the network with the averaged weights."""
@@ -133,7 +140,7 @@ class Trainer:
                     clean = crop.to(self.device)
                     height, width = (n - n % network.multiple for n in clean.shape[-2:])
                     clean = clean[..., :height, :width]
-                    generator = torch.Generator().manual_seed(index)
+                    generator = seeded_generator(index)
                     noise = torch.randn(clean.shape, generator=generator).to(self.device)
                     sigma = clean.new_full((1, 1, 1, 1), level / 255)
                     denoised = self._denoise(network, clean + sigma * noise, sigma)
@@ -145,7 +152,8 @@ class Trainer:
     def _train_step(self) -> float:
         recipe = self.recipe
         clean = self._patches.batch(self.step).to(self.device)
-        generator = torch.Generator().manual_seed(recipe.seed * 2**32 + self.step)
+        # Runs of neighbouring seeds are far apart in what is one sequence of seeds.
+        generator = seeded_generator(recipe.seed * _FAR + self.step)
         sigma = noise_levels(recipe, generator).to(self.device).view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = clean + sigma * noise
@@ -238,13 +246,17 @@ class Trainer:
                 f"expected the same, or another output folder"
             )
         name, state = "checkpoint.pt", self._read("checkpoint.pt")
-        decay_start = previous.steps - round(previous.decay * previous.steps)
-        if self.recipe.steps != previous.steps and state["step"] > decay_start:
+        other = self.recipe.steps != previous.steps
+        if other and state["step"] > previous.decay_start:
             name, state = "trunk.pt", self._read("trunk.pt")
-        if state["step"] > self.recipe.steps:
+        if other and state["step"] > self.recipe.decay_start:
+            least = self.recipe
+            while least.decay_start < state["step"]:
+                least = least.model_copy(update={"steps": least.steps + 1})
             raise InputError(
-                f"{self.folder}: holds a run of {previous.steps} steps, which can be given any "
-                f"length from {state['step']} on; found --steps {self.recipe.steps}"
+                f"{self.folder}: holds step {state['step']} of a run of {previous.steps}, from "
+                f"which its learning rate has yet to fall; expected --steps {least.steps} or more, "
+                f"found {self.recipe.steps}"
             )
         try:
             self.network.load_state_dict(state["network"])
@@ -287,7 +299,7 @@ def noise_levels(recipe: Recipe, generator: torch.Generator) -> Tensor:
     uniform = low + (high - low) * shuffled / max(recipe.tail, 1e-9)
     quantile = ((shuffled - recipe.tail) / (1 - recipe.tail + 1e-9)).clamp(1e-4, 1 - 1e-4)
     normal = math.log(recipe.sigma_median) + recipe.sigma_spread * torch.special.ndtri(quantile)
-    return torch.where(in_tail, uniform, normal).exp().clamp(0.002, recipe.tail_range[1])
+    return torch.where(in_tail, uniform, normal).exp().clamp(LEAST_LEVEL, recipe.tail_range[1])
 
 
 def level_density(recipe: Recipe, sigma: Tensor) -> Tensor:
@@ -299,7 +311,7 @@ def level_density(recipe: Recipe, sigma: Tensor) -> Tensor:
 
 def rate_factor(recipe: Recipe, step: int) -> float:
     """Learning rate at a step, relative to the recipe's: warm-up, plateau, linear fall to 0."""
-    decay_steps = max(1, round(recipe.decay * recipe.steps))
+    decay_steps = max(1, recipe.steps - recipe.decay_start)
     return min(1.0, (step + 1) / max(1, recipe.warmup), (recipe.steps - step) / decay_steps)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restore import noise
-from restore.noise import NoiseSource, PlacedNoise
+from restore.noise import NoiseSource, PlacedNoise, seeded_generator
 
 CHAINS = [(sample, picture) for sample in range(3) for picture in range(2)]
 
@@ -84,3 +84,10 @@ def test_is_single_precision_whatever_torch_makes_by_default():
     finally:
         torch.set_default_dtype(before)
     assert torch.equal(found, expected)
+
+
+def test_a_seed_of_any_size_is_one():
+    """torch refuses those of more than 64 bits."""
+    draws = [torch.rand(4, generator=seeded_generator(seed)) for seed in (0, 1, 2**32 - 1, 10**30)]
+    assert torch.cdist(torch.stack(draws), torch.stack(draws)).fill_diagonal_(1).min() > 0.1
+    assert not torch.equal(draws[0], torch.rand(4, generator=NoiseSource(0)._stream(0, 0, 4)))

@@ -42,6 +42,41 @@ def test_real_parts_are_patches_times_the_cosine_of_a_smooth_phase(pictures, rec
     assert steps.abs().max() < 0.6
 
 
+def test_sizes_and_orientations_are_as_the_recipe_says(tmp_path, recipe):
+    """Of 600 patches of a picture that is a slope, whose slope tells scale and turn."""
+    columns = np.tile(np.arange(120), (120, 1))
+    Image.fromarray((2 * columns).astype(np.uint8)).save(tmp_path / "slope.png")
+    sizes = recipe.model_copy(
+        update={
+            "channels": 1,
+            "batch_size": 600,
+            "pyramid": (1.0, 0.75, 0.5),
+            "full_size_share": 0.7,
+        }
+    )
+    patches = 255 * Patches(tmp_path, sizes).batch(0)[:, 0] / 2
+    right = patches.diff(dim=2).mean(dim=(1, 2))
+    down = patches.diff(dim=1).mean(dim=(1, 2))
+    slopes = right.abs().maximum(down.abs())
+    # 0.7 are of full size, and a third of the others. Three standard errors of 600: 0.06.
+    for slope, share in ((1, 0.8), (21 / 16, 0.1), (2, 0.1)):
+        assert float(((slopes - slope).abs() < 0.1).float().mean()) == pytest.approx(
+            share, abs=0.06
+        )
+    for turned in (right > 0.5, right < -0.5, down > 0.5, down < -0.5):
+        assert float(turned.float().mean()) == pytest.approx(0.25, abs=0.06)
+
+
+def test_patches_are_mirrored_too(tmp_path, recipe):
+    """All eight orientations of a picture that has none of them twice."""
+    corner = np.zeros((16, 16), np.uint8)
+    corner[:2, :8] = 255
+    Image.fromarray(corner).save(tmp_path / "corner.png")
+    sizes = recipe.model_copy(update={"channels": 1, "batch_size": 100})
+    seen = {patch.numpy().tobytes() for patch in Patches(tmp_path, sizes).batch(0)}
+    assert len(seen) == 8
+
+
 def test_held_out_pictures_are_not_trained_on(pictures, recipe):
     patches = Patches(pictures, recipe)
     assert len(patches.training) == 4

@@ -63,8 +63,27 @@ def test_another_recipe_in_the_same_folder_is_refused(recipe, pictures, tmp_path
     Trainer(recipe, pictures, tmp_path / "run", CPU).run()
     with pytest.raises(InputError, match=r"another recipe \(batch_size 4 → 8\)"):
         Trainer(recipe.model_copy(update={"batch_size": 8}), pictures, tmp_path / "run", CPU)
-    with pytest.raises(InputError, match=r"a run of 12 steps, .* any length from 9 on"):
-        Trainer(recipe.model_copy(update={"steps": 5}), pictures, tmp_path / "run", CPU)
+
+
+@pytest.mark.parametrize(("stopped", "steps", "least"), [(12, 11, 12), (12, 5, 12), (7, 8, 9)])
+def test_a_length_without_its_whole_decay_is_refused(
+    recipe, pictures, tmp_path, stopped, steps, least
+):
+    run = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    while run.step < stopped:
+        if run.step == recipe.decay_start:
+            run._save("trunk.pt")
+        run._train_step()
+        run.step += 1
+    run._save("checkpoint.pt")
+    with pytest.raises(InputError, match=rf"expected --steps {least} or more, found {steps}"):
+        Trainer(recipe.model_copy(update={"steps": steps}), pictures, tmp_path / "run", CPU)
+    shortest = recipe.model_copy(update={"steps": least})
+    resumed = Trainer(shortest, pictures, tmp_path / "run", CPU)
+    resumed.run()
+    straight = Trainer(shortest, pictures, tmp_path / "straight", CPU)
+    straight.run()
+    assert_same(weights(straight), weights(resumed))
 
 
 @pytest.mark.parametrize("content", ["cut", "empty", "another", "missing"])
@@ -110,7 +129,7 @@ def test_a_killed_command_resumes(pictures, tmp_path):
     assert process.wait() == -signal.SIGKILL
     stood_at = torch.load(run / "checkpoint.pt", weights_only=True)["step"]
     assert 0 < stood_at < 3000
-    recipe_file.write_text(recipe_file.read_text().replace("3000", str(stood_at + 20)))
+    recipe_file.write_text(recipe_file.read_text().replace("3000", str(2 * stood_at + 20)))
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert load_prior(run)(torch.rand(1, 3, 9, 9), 0.1).shape == (1, 3, 9, 9)
@@ -133,6 +152,7 @@ def test_the_exported_model_is_the_trained_one(recipe, pictures, tmp_path):
     card = export_model(
         trainer, tmp_path / "model", domain="test", training_data="six pictures", licence="none"
     )
+    assert (card.sigma_min, card.sigma_max) == (0.002, recipe.tail_range[1])
     assert card.recipe["steps"] == 12
     x, sigma = torch.rand(1, 3, 16, 16), torch.full((1, 1, 1, 1), 0.1)
     expected = trainer._denoise(trainer.averaged_network(), x, sigma)
@@ -230,6 +250,60 @@ def test_the_running_loss_of_a_level_is_a_fiftieth_of_each(recipe, pictures, tmp
     kept = torch.tensor([0.98**9, 0.98**18, 0.98**18, 0.98**9])
     assert weight == pytest.approx(1 / (kept + (1 - kept) * loss), rel=1e-5)
     assert torch.equal(trainer._level_weights(torch.tensor([1.0]), loss[:1]), torch.ones(1))
+
+
+def test_each_optimizer_has_its_rate(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    trainer._train_step()
+    rates = [{group["lr"] for group in one.param_groups} for one in trainer._optimizers]
+    assert rates == [{recipe.learning_rate / 2}, {recipe.adam_rate / 2}]
+
+
+def test_gradients_are_clipped(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe.model_copy(update={"clip": 1e-6}), pictures, tmp_path / "run", CPU)
+    trainer._train_step()
+    gradients = [p.grad.flatten() for p in trainer.network.parameters() if p.grad is not None]
+    assert float(torch.cat(gradients).norm()) == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_the_noise_is_of_the_seed(recipe, pictures, tmp_path, monkeypatch):
+    seen = []
+
+    def keep(recipe, generator):
+        seen.append(noise_levels(recipe, generator))
+        return seen[-1]
+
+    monkeypatch.setattr("restore.training.trainer.noise_levels", keep)
+    for seed in (0, 1, 0):
+        other = recipe.model_copy(update={"seed": seed})
+        Trainer(other, pictures, tmp_path / f"{len(seen)}", CPU)._train_step()
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"ema": 0.3}', "ema: Input should be less than or equal to 0.28"),
+        ('{"tail_range": [1e-5, 1e-3]}', "tail_range up to 0.001, expected more than 0.002"),
+        ('{"decay": 2}', "decay: Input should be less than or equal to 1"),
+        ('{"steps":', "Invalid JSON"),
+        ('{"step": 3}', "step: Extra inputs are not permitted"),
+    ],
+)
+@pytest.mark.parametrize("of_the_run", [False, True])
+def test_a_bad_recipe_is_one_line(pictures, tmp_path, content, said, of_the_run):
+    """The one that is given, or that of the run that is there."""
+    run, given = tmp_path / "run", tmp_path / "recipe.json"
+    run.mkdir()
+    bad = run / "recipe.json" if of_the_run else given
+    given.write_text('{"patch": 16}')
+    bad.write_text(content)
+    done = CliRunner().invoke(app, ["train", str(pictures), "-o", str(run), "--recipe", str(given)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"{bad}: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_unknown_weighting_is_one_line_with_the_known_ones(pictures, tmp_path):
