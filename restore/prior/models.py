@@ -8,7 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from restore.errors import InputError, expected_one_of
 from restore.own import is_own, load_own
@@ -28,14 +36,20 @@ DEFAULT_MODEL = "photo"
 class NetworkCard(BaseModel):
     """The architecture of a model and how D is made of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["gated-unet"] = "gated-unet"
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    unshuffle: int
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    blocks: tuple[PositiveInt, ...]
+    unshuffle: PositiveInt
     data_mean: float
-    data_std: float
+    data_std: PositiveFloat
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> NetworkCard:
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(f"{len(self.blocks)} blocks for {len(self.widths)} widths")
+        return self
 
 
 class Card(BaseModel):
@@ -45,21 +59,27 @@ class Card(BaseModel):
     PSNR and a reference's in dB on the same pictures.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     domain: str
-    channels: int
-    parameters: int
+    channels: PositiveInt
+    parameters: PositiveInt
     sha256: str
-    sigma_min: float
-    sigma_max: float
+    sigma_min: PositiveFloat
+    sigma_max: PositiveFloat
     network: NetworkCard
     training_data: str
     licence: str
     recipe: dict[str, Any]
     denoising: dict[str, dict[str, float]] = {}
     large_noise: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Card:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"noise levels from {self.sigma_min:g} to {self.sigma_max:g}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -150,7 +170,8 @@ def open_model(folder: Path) -> Model:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
         raise InputError(
-            f"{folder / CARD}: {where}: {first['msg']}; expected a model card"
+            f"{folder / CARD}: {where}: {first['msg'].removeprefix('Value error, ')}; "
+            "expected a model card"
         ) from None
     return Model(folder, card)
 
@@ -187,6 +208,7 @@ def load_prior(
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from restore.prior.checkpoints.layout import check_weights
     from restore.prior.network_denoiser import NetworkDenoiser
     from restore.prior.networks.gated_unet import GatedUNet
     from restore.prior.preconditioning import EDMPreconditioning
@@ -209,12 +231,8 @@ def load_prior(
         state = load_file(model.weights)
     except SafetensorError as error:
         raise InputError(f"{model.weights}: {error}; expected safetensors weights") from error
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise InputError(
-            f"{model.weights}: weights do not fit {CARD}: missing {missing[:3]}, "
-            f"unexpected {unexpected[:3]}"
-        )
+    check_weights(model.weights, network, state)
+    network.load_state_dict(state)
     dtype = dtype or torch.float32
     half = dtype in (torch.float16, torch.bfloat16)
     network = network.to(

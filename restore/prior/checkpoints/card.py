@@ -20,7 +20,7 @@ class CheckpointCard(BaseModel):
     [0, 1] picture.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     family: str

@@ -28,7 +28,6 @@ MARKS = (
 )
 PRECONDITIONINGS = ("edm", "vp", "ve", "iddpm")
 # What the metadata of a converted file may hold beside what is read here.
-_CONVERTED = ("class_name", "model_type", "img_resolution", "img_channels", "label_dim")
 _CLASSES = {"EDMPrecond": "edm", "VPPrecond": "vp", "VEPrecond": "ve", "iDDPMPrecond": "iddpm"}
 
 
@@ -45,8 +44,6 @@ def describe(weights: Weights, said: Choices) -> Recognised:
     config = _architecture(weights.state, said.get("head_channels", 64))
     classes, why = said.get("class_name", ""), ""
     default = _CLASSES.get(classes)
-    for name in _CONVERTED:
-        said.get(name, None)
     if default is None:
         default = "iddpm" if config.out_channels > config.channels else "edm"
         why = "not in the file; vp and ve are those of EDM's baselines"
@@ -77,13 +74,10 @@ def describe(weights: Weights, said: Choices) -> Recognised:
 def _conversion(kind: str, table: Tensor | None, said: Choices) -> Conversion:
     if kind == "vp":
         beta_min, extent = said.get("beta_min", 0.1), said.get("beta_d", 19.9)
-        said.get("M", 1000)
         return ContinuousVP(beta_min, beta_min + extent, said.get("epsilon_t", 1e-5))
     if kind == "ve":
         return EDMNoise(said.get("sigma_min", 0.02), said.get("sigma_max", 100.0))
     if kind == "iddpm":
-        for name in ("C_1", "C_2", "M"):
-            said.get(name, None)
         if table is None:
             raise InputError(f"{said.path}: no buffer `u`, the levels of iDDPM; expected it")
         # From the largest level down to 0; the time counts the other way.

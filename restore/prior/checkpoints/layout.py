@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
+
+from torch import Tensor
+from torch.nn import Module
 
 from restore.errors import InputError, expected_one_of
 from restore.prior.conversion import Conversion
@@ -60,24 +65,32 @@ class Layout(Protocol):
 
 @dataclass
 class Choices:
-    """What a config or a card says about a checkpoint, by name.
+    """What the user, a card or a config says about a checkpoint, by name.
 
     Attributes:
         path: the file, for messages.
-        given: the values.
+        said: the values of the user and the card.
+        config: those of the file; they come after, and some of them tell nothing here.
         assumed: what was asked for, not given, and taken by default.
     """
 
     path: str
-    given: Mapping[str, Any]
+    said: Mapping[str, Any]
+    config: Mapping[str, Any] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Whatever is known."""
+        return {**self.config, **self.said}
 
     def get(self, name: str, default: Any, why: str | None = None) -> Any:
         """A value; `why` is what to tell where the default is an assumption.
 
         Raises:
-            InputError: if it is of another kind than the default.
+            InputError: if it is of another kind than the default, or a number that is said and
+                not above 0.
         """
         self._asked.add(name)
         if name not in self.given:
@@ -85,9 +98,12 @@ class Choices:
                 self.assumed[name] = f"{default} ({why})"
             return default
         value = self.given[name]
-        fits = default is None or isinstance(value, type(default))
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and name in self.said and not 0 < value < math.inf:
+            raise InputError(f"{self.path}: {name} is {value}; expected a number above 0")
+        if number and isinstance(default, float):
             return float(value)
+        fits = default is None or isinstance(value, type(default))
         if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
             raise InputError(f"{self.path}: {name} is {value!r}; expected such as {default!r}")
         return value
@@ -123,18 +139,18 @@ class Choices:
         label = self.given.get("label")
         if label is None:
             return None
-        if not isinstance(label, int) or not 0 <= label < max(classes, 1) or not classes:
+        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < classes:
             expected = f"0 to {classes - 1}" if classes else "none: it has no classes"
             raise InputError(f"{self.path}: label is {label}; expected {expected}")
         return label
 
     def check_all_known(self) -> None:
-        """Refuse what no loader asked for.
+        """Refuse what is said and no loader asked for.
 
         Raises:
             InputError: if there is such a name; lists the known ones.
         """
-        unknown = sorted(set(self.given) - self._asked)
+        unknown = sorted(set(self.said) - self._asked)
         if unknown:
             raise InputError(
                 f"{self.path}: {unknown[0]} is not a setting of this checkpoint; "
@@ -142,7 +158,38 @@ class Choices:
             )
 
 
-def check_names(path: object, network: CheckpointNetwork, state: Mapping[str, Any]) -> None:
+def check_levels(path: object, conversion: Conversion) -> None:
+    """Refuse noise levels that do not rise from above 0.
+
+    Raises:
+        InputError: likewise.
+    """
+    try:
+        between: tuple[float, ...] = getattr(conversion, "levels", ())
+        levels = (conversion.sigma_min, *between, conversion.sigma_max)
+    except (IndexError, ValueError, OverflowError):
+        levels = (math.nan,)
+    rise = all(low <= high for low, high in pairwise(levels))
+    if not (rise and 0 < levels[0] < levels[-1] < math.inf):
+        raise InputError(
+            f"{path}: noise levels from {levels[0]:g} to {levels[-1]:g}, expected some that rise "
+            "from above 0: other settings of its schedule"
+        )
+
+
+def check_weights(path: object, network: Module, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that do not fit the network, or hold what is no number.
+
+    Raises:
+        InputError: likewise.
+    """
+    check_names(path, network, state)
+    for name, value in state.items():
+        if not value.is_floating_point() or not bool(value.isfinite().all()):
+            raise InputError(f"{path}: {name} holds what is no number, expected trained weights")
+
+
+def check_names(path: object, network: Module, state: Mapping[str, Any]) -> None:
     """Refuse a state dict that does not fit the network.
 
     Raises:

@@ -12,10 +12,19 @@ from typing import Any
 import torch
 
 from restore.errors import InputError
+from restore.io.atomic import write_bytes
 from restore.prior.checkpoints import adm, ddpm, diffusers, edm, ncsnpp
 from restore.prior.checkpoints.card import CheckpointCard, card_path, read_card, sha256_of
 from restore.prior.checkpoints.files import Weights, read_weights
-from restore.prior.checkpoints.layout import Choices, Layout, Recognised, check_names, few
+from restore.prior.checkpoints.layout import (
+    Choices,
+    Layout,
+    Recognised,
+    check_levels,
+    check_names,
+    check_weights,
+    few,
+)
 from restore.prior.network_denoiser import CheckpointDenoiser
 
 LAYOUTS: dict[str, Layout] = {
@@ -54,6 +63,10 @@ class Checkpoint:
         """The card beside it."""
         return read_card(self.weights)
 
+    @property
+    def _stored_settings(self) -> Mapping[str, Any]:
+        return self.stored_card.settings if self.stored_card else {}
+
     @cached_property
     def card(self) -> CheckpointCard:
         """The card beside it, or what it would say."""
@@ -70,9 +83,8 @@ class Checkpoint:
             InputError: if they are damaged, of no known layout, or do not fit theirs.
         """
         weights = read_weights(self.weights)
-        stored = self.stored_card.settings if self.stored_card else {}
-        given = {**weights.config, **stored, **self.settings}
-        recognised = recognise(weights, Choices(str(self.weights), given))
+        said = {**self._stored_settings, **self.settings}
+        recognised = recognise(weights, Choices(str(self.weights), said, weights.config))
         for name in recognised.unused:
             del weights.state[name]
         check_names(self.weights, recognised.network, weights.state)
@@ -85,7 +97,6 @@ class Checkpoint:
             InputError: as `recognise`.
         """
         _, found = self.recognise()
-        stored = self.stored_card.settings if self.stored_card else {}
         unit = found.conversion.unit
         return CheckpointCard(
             name=self.name,
@@ -95,7 +106,7 @@ class Checkpoint:
             sha256=self.actual_sha256(),
             sigma_min=found.conversion.sigma_min / unit,
             sigma_max=found.conversion.sigma_max / unit,
-            settings={**stored, **self.settings},
+            settings={**self._stored_settings, **self.settings},
             facts=found.facts | ({"classes": str(found.classes)} if found.classes else {}),
             assumed=found.assumed,
         )
@@ -107,10 +118,7 @@ class Checkpoint:
             InputError: as `recognise`, or if the folder cannot be written to.
         """
         card, path = self.make_card(), card_path(self.weights)
-        try:
-            path.write_text(card.model_dump_json(indent=2) + "\n")
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; expected a writable folder") from None
+        write_bytes(path, (card.model_dump_json(indent=2) + "\n").encode())
         return path
 
     def load(
@@ -143,6 +151,7 @@ class Checkpoint:
         wanted = {name: value.dtype for name, value in network.state_dict().items()}
         # What has its dtype already becomes a parameter as it is mapped: nothing is copied.
         state = {name: weights.take(name, device, dtype) for name, dtype in wanted.items()}
+        check_weights(self.weights, network, state)
         network.load_state_dict(state, assign=True)
         network.to(device)
         denoiser = CheckpointDenoiser(
@@ -204,6 +213,7 @@ def recognise(weights: Weights, said: Choices) -> Recognised:
             f"{weights.path}: {LAYOUTS[family].TITLE} by its names, but not by its shapes"
         ) from None
     said.check_all_known()
+    check_levels(weights.path, found.conversion)
     return found
 
 

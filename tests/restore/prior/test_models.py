@@ -72,7 +72,47 @@ def test_weights_of_another_network_are_refused(model):
     card = json.loads((model / "card.json").read_text())
     card["sha256"] = sha256_of(weights)
     (model / "card.json").write_text(json.dumps(card))
-    with pytest.raises(InputError, match=r"missing \['stem.bias'\], unexpected \['another'\]"):
+    with pytest.raises(InputError, match=r"1 missing: stem.bias; 1 unexpected: another"):
+        load_prior(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v[:1], r"do not fit .* of another shape: stem.bias \[1\] for \[48\]"),
+        (lambda v: v.int(), "stem.bias holds what is no number, expected trained weights"),
+        (lambda v: v / 0, "stem.bias holds what is no number, expected trained weights"),
+    ],
+)
+def test_weights_that_are_none_are_refused(model, change, said):
+    weights = model / "model.safetensors"
+    state = load_file(weights)
+    state["stem.bias"] = change(state["stem.bias"])
+    save_file(state, weights)
+    card = json.loads((model / "card.json").read_text())
+    card["sha256"] = sha256_of(weights)
+    (model / "card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match=said):
+        load_prior(model)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("channels", 0, "channels: Input should be greater than 0"),
+        ("sigma_min", 0, "sigma_min: Input should be greater than 0"),
+        ("sigma_max", 1e-4, "noise levels from 0.002 to 0.0001; expected a model card"),
+        ("widths", [], "network.widths: Tuple should have at least 1 item"),
+        ("widths", [8], "network: 3 blocks for 1 widths"),
+        ("unshuffle", 0, "network.unshuffle: Input should be greater than 0"),
+        ("data_std", -0.25, "network.data_std: Input should be greater than 0"),
+    ],
+)
+def test_a_card_of_no_network_is_refused(model, part, value, said):
+    card = json.loads((model / "card.json").read_text())
+    (card if part in card else card["network"])[part] = value
+    (model / "card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match=said):
         load_prior(model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 
@@ -140,7 +141,50 @@ def test_settings_are_checked():
     assert "sde is 'vpp'; expected one of ve, vp, subvp" in wrong
     label = refusal(FOLDER / "adm_conditional.pt", head_channels=16, label=5)
     assert "label is 5; expected 0 to 4" in label
+    flag = refusal(FOLDER / "adm_conditional.pt", head_channels=16, label=True)
+    assert "label is True; expected 0 to 4" in flag
     assert "does not divide the widths" in refusal(FOLDER / "adm_convolutions.pt", heads=5)
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "expected"),
+    [
+        ("ddpm.ckpt", {"timesteps": 0}, "timesteps is 0; expected a number above 0"),
+        ("ddpm.ckpt", {"timesteps": 1}, "noise levels from 0.0100005 to 0.0100005, expected"),
+        ("ddpm.ckpt", {"beta_start": -1}, "beta_start is -1; expected a number above 0"),
+        ("ddpm.ckpt", {"beta_end": 5}, "noise levels from 0.0100005 to inf, expected"),
+        ("ddpm.ckpt", {"beta_end": math.nan}, "beta_end is nan; expected a number above 0"),
+        ("ddpmpp_vp.pth", {"sde": "vp", "beta_min": -1}, "beta_min is -1; expected a number"),
+        ("ddpmpp_vp.pth", {"sde": "vp", "beta_max": 1e5}, "noise levels from nan to nan"),
+        (
+            "ddpmpp_vp.pth",
+            {"sde": "ve", "sigma_min": 0.01, "sigma_max": math.inf},
+            "sigma_max is inf; expected a number above 0",
+        ),
+        ("adm_conditional.pt", {"heads": -1, "label": 0}, "heads is -1; expected a number above 0"),
+        (
+            "edm_vp.safetensors",
+            {"preconditioning": "edm", "sigma_min": 90},
+            "noise levels from 90 to 80, expected",
+        ),
+        ("diffusers_epsilon", {"timesteps": -5}, "timesteps is -5; expected a number above 0"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(file, said, expected):
+    assert expected in refusal(FOLDER / file, **said)
+
+
+def test_what_only_the_file_knows_is_no_setting():
+    assert "M is not a setting" in refusal(FOLDER / "edm_vp.safetensors", M=500)
+    as_edm = load_prior(FOLDER / "edm_vp.safetensors", settings={"preconditioning": "edm"})
+    assert as_edm.sigma_max == 80 / 2
+
+
+def test_weights_that_are_no_numbers_are_refused(edm):
+    state, save = edm
+    name = "model.enc.16x16_block0.conv1.bias"
+    state[name][3] = math.nan
+    assert "enc.16x16_block0.conv1.bias holds what is no number" in refusal(save())
 
 
 def test_a_card_holds_what_was_said_and_the_hash(tmp_path):
@@ -199,7 +243,7 @@ def test_no_noise_changes_nothing_and_any_size_is_served():
 
 
 def _fitted(weights, case):
-    found = recognise(weights, Choices("file", {**weights.config, **case.settings}))
+    found = recognise(weights, Choices("file", case.settings, weights.config))
     check_names("file", found.network, weights.state)
 
 
