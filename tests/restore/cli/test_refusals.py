@@ -319,6 +319,12 @@ def test_a_recipe_that_no_run_can_follow(restore, tmp_path, recipe, parts):
     assert not (tmp_path / "model").exists()
 
 
+def test_a_recipe_beyond_the_memory(restore, tmp_path):
+    path = tmp_path / "own.json"
+    path.write_text('{"widths": [10000000, 8], "blocks": [1, 1]}')
+    refused(restore("train", tmp_path, "--recipe", path), "out of memory", "expected more of it")
+
+
 def test_training_on_two_channels(restore, tmp_path):
     refused(restore("train", tmp_path, "--channels", 2), "--channels 2", "expected 1")
 

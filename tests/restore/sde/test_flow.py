@@ -9,6 +9,7 @@ import torch
 from sde_problems import HIGH, LOW, MEAN, STD, gaussian, mixture
 
 from restore.prior.counted import Counted
+from restore.prior.denoiser import FunctionDenoiser
 from restore.sde import decode, encode, slerp, transport
 
 
@@ -27,6 +28,20 @@ class TestTransport:
         assert prior.calls == 2 * moved.evaluations
         assert seen == list(range(1, moved.evaluations + 1))
         assert transport(mixture(), x, 50.0, 50.0) == (x, 0)
+
+    @pytest.mark.parametrize("ends", [(7.0, 100.0), (100.0, 7.0)])
+    def test_no_level_is_outside(self, ends):
+        """A prior's range is closed, and exp(ln σ) rounds: of these two to the outside."""
+        seen = []
+
+        def prior(x, sigma):
+            seen.append(sigma.item())
+            return 0.5 * x
+
+        x = torch.ones(1, 3, 2, 2, dtype=torch.float64)
+        transport(FunctionDenoiser(prior), x, *ends)
+        assert min(seen) == 7.0
+        assert max(seen) == 100.0
 
     def test_a_picture_counts_by_itself(self):
         """A hard picture among easy ones keeps the tolerance."""

@@ -156,6 +156,9 @@ class TestContract:
         x = torch.full((1, 1, 1, 1), 5.0, dtype=torch.float64)
         ends = [churned.descend(gaussian(), x, levels(5), noise=NoiseSource(s)) for s in (0, 1)]
         assert not torch.equal(*ends)
+        still = Heun(churn=40.0, churn_noise=0.0)
+        ends = [still.descend(gaussian(), x, levels(5), noise=NoiseSource(s)) for s in (0, 1)]
+        assert torch.equal(*ends)
         quiet = Heun(churn=40.0, churn_max=0.0)
         ends = [quiet.descend(gaussian(), x, levels(5), noise=NoiseSource(s)) for s in (0, 1)]
         assert torch.equal(*ends)

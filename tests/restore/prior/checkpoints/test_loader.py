@@ -226,6 +226,34 @@ def test_native_levels_are_the_networks_timesteps():
     assert load_prior(FOLDER / "edm_vp.safetensors").native_sigmas(20) is None
 
 
+def scheduled(tmp_path, **changes):
+    """σ of the timesteps of a diffusers folder with another scheduler."""
+    folder = tmp_path / "scheduled"
+    shutil.copytree(FOLDER / "diffusers_epsilon", folder)
+    path = folder / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    _, found = find_checkpoint(folder).recognise()
+    return torch.tensor(found.conversion.levels, dtype=torch.float64)
+
+
+def test_the_sigmoid_schedule(tmp_path):
+    """β rises as 1/(1 + e^-v) over v of -6 to 6."""
+    levels = scheduled(tmp_path, beta_schedule="sigmoid", beta_start=1e-3, beta_end=0.02)
+    kept = 1 / (1 + levels.square())
+    betas = 1 - kept / torch.cat([torch.ones(1), kept[:-1]])
+    expected = 1e-3 + 0.019 * torch.linspace(-6, 6, 1000, dtype=torch.float64).sigmoid()
+    torch.testing.assert_close(betas, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_rescaled_betas_end_without_a_picture(tmp_path):
+    """√ᾱ loses its last value and keeps its first; the level of no picture is left out."""
+    plain = 1 / (1 + scheduled(tmp_path / "plain").square()).sqrt()
+    rescaled = 1 / (1 + scheduled(tmp_path, rescale_betas_zero_snr=True).square()).sqrt()
+    expected = (plain - plain[-1]) * plain[0] / (plain[0] - plain[-1])
+    assert len(rescaled) == len(plain) - 1
+    torch.testing.assert_close(rescaled, expected[:-1], rtol=1e-6, atol=1e-9)
+
+
 def test_time_is_fractional_in_log_sigma():
     conversion = load_prior(FOLDER / "ddpm.ckpt").conversion
     low, high = conversion.levels[3], conversion.levels[4]
