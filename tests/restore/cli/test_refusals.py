@@ -321,7 +321,7 @@ def test_a_recipe_that_no_run_can_follow(restore, tmp_path, recipe, parts):
 
 def test_a_recipe_beyond_the_memory(restore, tmp_path):
     path = tmp_path / "own.json"
-    path.write_text('{"widths": [10000000, 8], "blocks": [1, 1]}')
+    path.write_text('{"widths": [10000000000000, 8], "blocks": [1, 1]}')
     refused(restore("train", tmp_path, "--recipe", path), "out of memory", "expected more of it")
 
 
