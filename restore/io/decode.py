@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from restore.io.jpeg_tables import JpegTables, read_tables
 from restore.io.levels import FLOAT_BITS
-from restore.io.metadata import Metadata, read_metadata, read_tiff_metadata
+from restore.io.metadata import SEVERAL_PAGES, Metadata, read_metadata, read_tiff_metadata
 from restore.io.orientation import apply_orientation
 from restore.io.png import colour_chunks
 from restore.io.quiet import quiet_stderr
@@ -28,8 +28,8 @@ _TIFF_SIGNATURES = (b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b")
 _SIGNATURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP"}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _PREMULTIPLIED, _SIGNED = 1, 2
-# The greatest level of grey in a PNG of less than 16 bits, by Pillow's raw mode.
-_GREY_TOP = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
+# The bits of grey, by Pillow's raw mode; it scales the levels of less than 8 to 255.
+_GREY_BITS = {"1": 1, "L;2": 2, "L;4": 4, "L": 8}
 _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 # The raw mode that yields the low bytes of what this one yields the high bytes of.
 _LOW_BYTES = {"B": "L", "L": "B", "N": _NATIVE_LOW}
@@ -118,9 +118,11 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
     notes = _first_of_several(image)
     loaded = _load(image, form)
     key = image.info.get("transparency")
-    if form == "PNG" and raw in _GREY_TOP and isinstance(key, int):
-        # Pillow scales the levels to 255, and not the one that is transparent.
-        image.info["transparency"] = (key & _GREY_TOP[raw]) * 255 // _GREY_TOP[raw]
+    few = _GREY_BITS.get(raw, 0)
+    if form == "PNG" and few and isinstance(key, int):
+        # Not the one that is transparent.
+        top = 2**few - 1
+        image.info["transparency"] = (key & top) * 255 // top
     chunks = colour_chunks(stream) if form == "PNG" else ()
     try:
         metadata, orientation = read_metadata(loaded, notes, chunks)
@@ -133,6 +135,8 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
     else:
         mode = image.mode
         levels, alpha, bits = _levels(image, form, notes)
+        if 0 < few < bits:
+            levels, bits = levels // (255 // (2**few - 1)), few
         if ";16" in raw and mode == "CMYK":
             notes.append("16-bit CMYK read at 8 bits")
         if metadata.icc is not None and metadata.icc[16:20] in (b"CMYK", b"Lab "):
@@ -160,7 +164,7 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
         metadata, orientation = Metadata(), 1
         notes.append(f"the metadata is damaged and was left out ({error})")
     if levels.dtype.kind == "f":
-        levels, bits = levels.astype(np.float32), FLOAT_BITS
+        bits = FLOAT_BITS
     elif levels.dtype.itemsize <= 2:
         bits = 8 * levels.dtype.itemsize
     else:
@@ -176,10 +180,14 @@ def _decode_with_tifffile(stream: BinaryIO) -> Decoded:
 def _needs_tifffile(image: Image.Image) -> bool:
     """Whether Pillow would open this TIFF but read something else than it holds."""
     bits = _tag(image, _BITS_PER_SAMPLE, 1)
-    if _SIGNED in _tag(image, _SAMPLE_FORMAT, 1):
+    apart = _tag(image, _PLANAR, 1)[0] == 2
+    if _SIGNED in _tag(image, _SAMPLE_FORMAT, 1) or (apart and len(bits) == 2):
+        return True
+    # Its libtiff has turned the bytes of big-endian numbers already.
+    if image.mode == "F" and _raw_mode(image).endswith("BF"):
         return True
     return max(bits) > 8 and (
-        (_tag(image, _PLANAR, 1)[0] == 2 and len(bits) > 1)
+        (apart and len(bits) > 1)
         or _tag(image, _PHOTOMETRIC, 1)[0] == 0
         or _tag(image, _EXTRA_SAMPLES, 0)[0] == _PREMULTIPLIED
         or image.mode == "I"
@@ -333,7 +341,7 @@ def _first_of_several(image: Image.Image) -> list[str]:
     if not getattr(image, "is_animated", False) or image.format == "MPO":
         return []
     if image.format == "TIFF":
-        return ["several pages: the first is used"]
+        return [SEVERAL_PAGES]
     return ["animated: the first frame is used"]
 
 

@@ -48,6 +48,7 @@ TIFF_LAYOUT = frozenset(
     ]
 )
 _IMAGE_DESCRIPTION = 270
+SEVERAL_PAGES = "several pages: the first is used"
 # tifffile and ImageJ keep the array's shape in the description; it is wrong for another array.
 _SHAPE_DESCRIPTIONS = ('{"shape"', "ImageJ=")
 
@@ -151,6 +152,8 @@ def read_tiff_metadata(data: bytes, notes: list[str]) -> tuple[Metadata, int]:
     stream = BytesIO(data)
     stream.seek(tags.next)
     tags.load(stream)
+    if tags.next:
+        notes.append(SEVERAL_PAGES)
     unit = {2: 1.0, 3: 2.54}.get(tags.get(_RESOLUTION_UNIT, 2))
     x, y = tags.get(_X_RESOLUTION), tags.get(_Y_RESOLUTION)
     dpi = None if unit is None or x is None or y is None else (float(x) * unit, float(y) * unit)

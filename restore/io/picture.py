@@ -40,7 +40,7 @@ class Picture:
     Attributes:
         pixels: float32 [C, H, W] in [0, 1], C = 1 (grey) or 3 (RGB), upright.
         alpha: float32 [1, H, W], or None.
-        bits: of the file's samples: 1, 8, 9 to 16; 32 is floating point.
+        bits: of the file's samples: 1 to 16; 32 is floating point.
         mode: the file's mode in Pillow's names (``P``, ``CMYK``, ``RGB;16``).
         format: ``PNG``, ``JPEG``, ``TIFF``, ...
         path: where it was read.

@@ -61,7 +61,7 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
         limit: the largest number of pixels to decode.
 
     Returns:
-        array [H, W, C] (unsigned integers or float, white is large), whether its last channel is
+        array [H, W, C] (unsigned integers or float32, white is large), whether its last channel is
         alpha, and a name of the kind.
 
     Raises:
@@ -96,8 +96,11 @@ def read_deep_tiff(stream: BinaryIO, limit: int | None) -> tuple[NDArray[Any], b
     alpha = extra in ((_STRAIGHT_ALPHA,), (_PREMULTIPLIED,)) and samples == colours + 1
     if colours == 0 or samples != colours + alpha or array.dtype.kind not in "uf":
         raise Undecodable(f"{kind} with {samples} channels of {array.dtype}", EXPECTED)
+    if array.dtype.kind == "f":
+        pixels = pixels.astype(np.float32)
     if photometric == "MINISWHITE":
-        pixels = (_white(pixels) - pixels).astype(pixels.dtype)
+        pixels = pixels.copy()
+        pixels[..., 0] = _white(pixels) - pixels[..., 0]
     if extra == (_PREMULTIPLIED,):
         pixels = _straight(pixels)
     return pixels, alpha, kind

@@ -81,6 +81,38 @@ def test_white_is_zero(path: Path, rng: np.random.Generator) -> None:
     levels = rng.integers(0, 65536, (H, W), dtype=np.uint16)
     picture = read_picture(made(path, levels, photometric="miniswhite"))
     assert np.array_equal(to_integer(picture.pixels[0], 16), 65535 - levels)
+    half = rng.random((H, W)).astype(np.float16)
+    picture = read_picture(made(path, half, photometric="miniswhite"))
+    assert np.array_equal(picture.pixels[0], 1 - half.astype(np.float32))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_grey_and_alpha_apart(
+    path: Path, rng: np.random.Generator, photometric: str, compression: str | None
+) -> None:
+    planes = rng.integers(0, 256, (2, H, W), dtype=np.uint8)
+    options = {"planarconfig": "separate", "extrasamples": ["unassalpha"]}
+    made(path, planes, photometric=photometric, compression=compression, **options)
+    picture = read_picture(path)
+    grey = planes[0] if photometric == "minisblack" else 255 - planes[0]
+    assert np.array_equal(to_integer(picture.pixels[0], 8), grey)
+    assert picture.alpha is not None
+    assert np.array_equal(to_integer(picture.alpha[0], 8), planes[1])
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_the_first_of_several_pages_is_said(
+    path: Path, rng: np.random.Generator, big: bool
+) -> None:
+    pages = rng.random((2, H, W, 3)).astype(np.float32)
+    picture = read_picture(made(path, pages, photometric="rgb", bigtiff=big))
+    assert np.array_equal(picture.pixels, np.moveaxis(pages[0], -1, 0))
+    assert "several pages: the first is used" in picture.notes
+    assert (
+        "several pages: the first is used"
+        not in read_picture(made(path, pages[0], photometric="rgb")).notes
+    )
 
 
 def test_premultiplied_alpha_is_divided_out(path: Path) -> None:
@@ -96,11 +128,18 @@ def test_premultiplied_alpha_is_divided_out(path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"compression": "zlib"}], ids=str)
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_floating_point(
-    path: Path, rng: np.random.Generator, dtype: Any, options: dict[str, Any], channels: int
+    path: Path,
+    rng: np.random.Generator,
+    dtype: Any,
+    byteorder: str,
+    compression: str | None,
+    channels: int,
 ) -> None:
+    options = {"byteorder": byteorder, "compression": compression}
     array = rng.random((H, W, channels)).astype(dtype)
     kind = "minisblack" if channels == 1 else "rgb"
     extra = {"extrasamples": ["unassalpha"]} if channels == 4 else {}

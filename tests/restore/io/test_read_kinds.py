@@ -142,6 +142,7 @@ def test_grey_key_of_few_bits(tmp_path: Path, bits: int, key: int) -> None:
         + chunk(b"IEND", b"")
     )
     picture = read_picture(path)
+    assert picture.bits == bits
     expected = np.arange(width) % 2
     assert np.allclose(picture.pixels[0, 0], expected / (2**bits - 1))
     assert picture.alpha is not None
