@@ -42,9 +42,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if not _is_about(error, target, temporary):
             raise
-        if error.errno in _FULL:
+        # Of pydicom, the number is that of the error's cause.
+        code = error.errno or getattr(error.__cause__, "errno", None)
+        if code in _FULL:
             raise InputError(f"{target}: no space left on the disk, nothing was written") from error
-        reason = (error.strerror or str(error)).lower()
+        # The words of h5py would name the temporary file; NumPy has no number, but words.
+        reason = (os.strerror(code) if code else str(error)).lower()
         raise InputError(f"{target}: {reason}, expected a place that can be written to") from error
     finally:
         with suppress(OSError):
@@ -74,8 +77,6 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 def _is_about(error: OSError, target: Path, temporary: Path) -> bool:
     """Whether the error comes from writing here, and not from another file read meanwhile."""
-    if error.errno is None:
-        return False
     if error.filename is None:
         return True
     name = Path(os.fsdecode(error.filename))
