@@ -28,6 +28,12 @@ _KEPT = (
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "FrameOfReferenceUID",
     "PatientPosition", "PositionReferenceIndicator",
 )  # fmt: skip
+# Where an Enhanced file says of its frames what others say of themselves.
+_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_GROUPS = (
+    *("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence"),
+    "PixelValueTransformationSequence",
+)
 _STORED = 2**16 - 1
 # Differences of unit vectors of one orientation, and mm between slices that lie in one.
 _PARALLEL, _SAME_PLACE = 1e-3, 1e-4
@@ -172,6 +178,7 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
         if int(dataset.get("NumberOfFrames") or 1) != 1 or dataset.get("SamplesPerPixel") != 1:
             raise InputError(f"{path}: several frames or colours, expected one grey slice")
         stored = dataset.pixel_array
+        _flatten(dataset)
         values = np.asarray(apply_rescale(stored, dataset), dtype=np.float32)
     except InputError:
         raise
@@ -196,6 +203,18 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
         raise InputError(f"{path}: the picture is {list(values.shape)}, expected one slice")
     del dataset.PixelData
     return dataset, values
+
+
+def _flatten(dataset: Any) -> None:
+    """Let a dataset of one frame say itself what it says of the frame; what is empty is absent."""
+    groups = [group for name in _FRAMES for group in dataset.get(name) or ()]
+    for item in (item for group in groups for name in _GROUPS for item in group.get(name) or ()):
+        dataset.update(item)
+    if dataset.get("PixelSpacing") is None:
+        dataset.pop("PixelSpacing", None)
+    for name, usual in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
+        if dataset.get(name) is None:
+            setattr(dataset, name, usual)
 
 
 def _is_decoded(syntax: Any) -> bool:

@@ -212,6 +212,60 @@ def test_slices_of_one_place_or_of_several_orientations_are_one_line(tmp_path):
         read_dicom(tmp_path)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_enhanced_file_says_of_its_frame_what_others_say_of_themselves(tmp_path, shared):
+    (file,) = write_dicom(
+        tmp_path / "a.dcm", volume(1, 8, 6), "CT", spacing=SPACING,
+        placement=Placement(np.array([[4.0, 5, 6]]), np.array([0, 1.0, 0]), np.array([0, 0, -1.0])),
+    )  # fmt: skip
+    plain = read_dicom(file)
+    dataset = pydicom.dcmread(file)
+    frame = pydicom.Dataset()
+    for group, names in {
+        "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness"),
+        "PlanePositionSequence": ("ImagePositionPatient",),
+        "PlaneOrientationSequence": ("ImageOrientationPatient",),
+        "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+    }.items():
+        item = pydicom.Dataset()
+        for name in names:
+            setattr(item, name, dataset[name].value)
+            delattr(dataset, name)
+        setattr(frame, group, [item])
+    dataset.NumberOfFrames = 1
+    of_all, of_each = (frame, pydicom.Dataset()) if shared else (pydicom.Dataset(), frame)
+    dataset.SharedFunctionalGroupsSequence = [of_all]
+    dataset.PerFrameFunctionalGroupsSequence = [of_each]
+    dataset.save_as(tmp_path / "e.dcm")
+    enhanced = read_dicom(tmp_path / "e.dcm")
+    assert np.array_equal(enhanced.values, plain.values)
+    assert (enhanced.spacing, enhanced.notes) == (plain.spacing, [])
+    for name in ("first", "across", "down", "thickness"):
+        assert np.array_equal(getattr(enhanced.placement, name), getattr(plain.placement, name))
+
+
+@pytest.mark.parametrize("name", ["PixelSpacing", "RescaleSlope", "RescaleIntercept"])
+def test_what_is_empty_is_as_absent(tmp_path, name):
+    dataset = pydicom.dcmread(sample("CT_small.dcm"))
+    setattr(dataset, name, None)
+    dataset.save_as(tmp_path / "a.dcm")
+    image = read_dicom(tmp_path / "a.dcm")
+    shift = 0 if name == "RescaleIntercept" else -1024
+    assert np.array_equal(image.values[0], dataset.pixel_array * 1.0 + shift)
+    if name == "PixelSpacing":
+        assert image.spacing[:2] == (1, 1)
+        assert image.notes == ["no spacing in the file: pixels are taken as 1 mm"]
+        write_dicom(tmp_path / "b.dcm", image.values, "CT", source=image.header)
+
+
+def test_the_step_is_the_usual_one(tmp_path):
+    files = write_dicom(tmp_path / "a.dcm", volume(4, 8, 8), "CT", spacing=SPACING)
+    last = pydicom.dcmread(files[-1])
+    last.ImagePositionPatient = [0, 0, 20]
+    last.save_as(files[-1])
+    assert read_dicom(tmp_path).spacing[2] == SPACING[2]
+
+
 def test_slices_without_a_place_are_in_their_order(tmp_path):
     values = np.abs(volume(3, 8, 8))
     for file in write_dicom(tmp_path / "a.dcm", values, "MR"):
