@@ -17,14 +17,15 @@ from restore.io.atomic import atomic_path
 Complex = NDArray[np.complex64]
 
 COILS, MAPS, SLICES = 3, 4, 13
+_TWINS = {".cfl": ".hdr", ".hdr": ".cfl"}
 _DIMENSIONS = 16
 
 
 def is_bart(path: Path) -> bool:
     """Whether a path names such a pair, with either suffix or without one."""
-    if path.suffix in (".cfl", ".hdr"):
+    if path.suffix.lower() in _TWINS:
         return True
-    return not path.exists() and _parts(path)[1].exists()
+    return not path.exists() and bart_pair(path)[1].exists()
 
 
 def read_bart(path: Path) -> Complex:
@@ -33,7 +34,7 @@ def read_bart(path: Path) -> Complex:
     Raises:
         InputError: if either file is missing, or they do not fit.
     """
-    data, header = _parts(path)
+    data, header = bart_pair(path)
     for part in (header, data):
         if not part.is_file():
             raise InputError(f"{part}: no such file, expected BART's pair of .cfl and .hdr")
@@ -48,8 +49,8 @@ def read_bart(path: Path) -> Complex:
 
 
 def write_bart(path: Path, array: Complex) -> None:
-    """Write an array, its dimensions in BART's order, as PATH.cfl and PATH.hdr."""
-    data, header = _parts(path)
+    """Write an array, its dimensions in BART's order, as the pair that the path names."""
+    data, header = bart_pair(path)
     with atomic_path(data) as temporary:
         np.asarray(array, dtype="<c8").ravel(order="F").tofile(temporary)
         shape = [*array.shape, *(1,) * (_DIMENSIONS - array.ndim)]
@@ -57,9 +58,14 @@ def write_bart(path: Path, array: Complex) -> None:
             text.write_text(f"# Dimensions\n{' '.join(map(str, shape))} \n")
 
 
-def _parts(path: Path) -> tuple[Path, Path]:
-    stem = path.with_suffix("") if path.suffix in (".cfl", ".hdr") else path
-    return stem.with_name(stem.name + ".cfl"), stem.with_name(stem.name + ".hdr")
+def bart_pair(path: Path) -> tuple[Path, Path]:
+    """The data and the header of a pair that is named by either of them or without a suffix."""
+    suffix = path.suffix.lower()
+    if suffix not in _TWINS:
+        return path.with_name(path.name + ".cfl"), path.with_name(path.name + ".hdr")
+    other = _TWINS[suffix]
+    twin = path.with_suffix(other.upper() if path.suffix.isupper() else other)
+    return (path, twin) if suffix == ".cfl" else (twin, path)
 
 
 def _shape(header: Path) -> tuple[int, ...]:

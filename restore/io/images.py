@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.arrays import write_array
 from restore.io.atomic import atomic_path
-from restore.io.bart import write_bart
+from restore.io.bart import bart_pair, write_bart
 from restore.io.dicom import Modality, write_dicom
 from restore.io.display import write_shown
 from restore.io.nifti import write_nifti
@@ -66,7 +66,7 @@ def write_images(
         array = images.transpose(1, 2, 0)
         shape = (*array.shape[:2], *(1,) * 11, array.shape[2])
         write_bart(path, array.reshape(shape).astype(np.complex64))
-        return [path, path.with_suffix(".hdr")]
+        return [*bart_pair(path)]
     elif kind == ".png":
         write_shown(path, images)
     else:

@@ -21,7 +21,7 @@ _RATIO = 1100
 
 
 def read_tiff_stack(path: Path) -> NDArray[Any]:
-    """Return grey pages [pages, rows, columns] as stored; of a folder, its files by number.
+    """Return grey pages [pages, rows, columns] as stored; of a folder by number, then by name.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -31,7 +31,7 @@ def read_tiff_stack(path: Path) -> NDArray[Any]:
     files = [f for f in path.iterdir() if f.suffix.lower() in TIFF_SUFFIXES and f.name[0] != "."]
     if not files:
         raise InputError(f"{path}: no TIFF in this folder, expected a stack of them")
-    files.sort(key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)] or [0])
+    files.sort(key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)], file.name))
     stack = [_pages(file) for file in files]
     for file, pages in zip(files, stack, strict=True):
         if pages.shape[1:] != stack[0].shape[1:]:

@@ -16,6 +16,7 @@ from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, d
 from operators.fourier import centred_ifft
 from restore.errors import InputError
 from restore.io.arrays import write_array
+from restore.io.bart import bart_pair
 from restore.io.display import write_shown
 from restore.io.images import write_images
 from restore.io.kspace import KSpace
@@ -331,7 +332,7 @@ class Mri(ScanTask[MriSettings]):
         """Likewise, with the other file of a BART pair and the complex image."""
         files = super().besides(output, settings)
         if output.suffix.lower() == ".cfl":
-            files.append(output.with_suffix(".hdr"))
+            files.append(bart_pair(output)[1])
         return [*files, _complex_path(output)] if settings.save_complex else files
 
     def write_extra(

@@ -37,8 +37,8 @@ def open_scan(session: Session, uploads: Sequence[str], verb: str) -> list[Path]
     if not uploads:
         raise InputError("nothing is uploaded; expected a scan")
     taken = session.take_all(uploads, f"{verb}-upload")
-    taken.sort(key=lambda path: path.suffix == _HEADER)
-    if len([path for path in taken if path.suffix != _HEADER]) != 1:
+    taken.sort(key=lambda path: path.suffix.lower() == _HEADER)
+    if len([path for path in taken if path.suffix.lower() != _HEADER]) != 1:
         names = ", ".join(path.name for path in taken)
         raise InputError(f"{names}: expected one scan, or a .cfl with its {_HEADER}")
     return taken

@@ -204,6 +204,10 @@ def test_bart_pairs_with_and_without_a_suffix(tmp_path):
         assert np.array_equal(read_kspace(tmp_path / name).data[0], data)
     write_bart(tmp_path / "flat", data.transpose(1, 2, 0)[:, :, None])
     assert np.array_equal(read_kspace(tmp_path / "flat").data[0], data)
+    write_bart(tmp_path / "UP.CFL", data.transpose(1, 2, 0)[None])
+    assert {file.name for file in tmp_path.glob("UP*")} == {"UP.CFL", "UP.HDR"}
+    for name in ("UP.CFL", "UP.HDR"):
+        assert np.array_equal(read_kspace(tmp_path / name).data[0], data)
     write_bart(tmp_path / "maps", data.transpose(1, 2, 0)[:, :, None])
     assert np.array_equal(read_coil_maps(tmp_path / "maps")[0], data)
 
