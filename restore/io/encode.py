@@ -36,7 +36,13 @@ DEEPEST = {"PNG": 16, "JPEG": 8, "TIFF": FLOAT_BITS, "WEBP": 8, "BMP": 8, "NPY":
 WITH_ALPHA = frozenset({"PNG", "TIFF", "WEBP", "NPY"})
 """The formats that hold transparency."""
 
-PLACELESS = {"JPEG": (), "WEBP": ("IPTC",), "BMP": ("EXIF", "ICC", "XMP", "IPTC")}
+PLACELESS = {
+    "PNG": (),
+    "JPEG": (),
+    "TIFF": (),
+    "WEBP": ("IPTC",),
+    "BMP": ("EXIF", "ICC", "XMP", "IPTC"),
+}
 """The metadata that each of these formats has no place for."""
 
 DEFAULT_QUALITY = 95
@@ -72,25 +78,36 @@ def encode(
     Raises:
         Unwritable: a side too long for the format.
     """
-    if form in ("PNG", "TIFF", "WEBP"):
-        note_profile(metadata, 3 if form == "WEBP" or levels.shape[2] > 2 else 1, notes)
-    if form == "PNG":
-        return encode_png(levels, metadata)
-    if form == "TIFF":
-        return encode_tiff(levels, metadata, notes)
     if form == "NPY":
         out = BytesIO()
         np.save(out, levels[..., 0] if levels.shape[2] == 1 else levels, allow_pickle=False)
         return out.getvalue()
-    lost = [name for name in PLACELESS[form] if getattr(metadata, name.lower()) is not None]
-    if lost:
+    if form in ("PNG", "TIFF", "WEBP"):
+        note_profile(metadata, 3 if form == "WEBP" or levels.shape[2] > 2 else 1, notes)
+    if lost := _lost(metadata, form):
         are, them = ("is", "it") if len(lost) == 1 else ("are", "them")
         notes.append(f"{', '.join(lost)} {are} lost: {form} has no place for {them}")
+    if form == "PNG":
+        return encode_png(levels, metadata)
+    if form == "TIFF":
+        return encode_tiff(levels, metadata, notes)
     if form == "WEBP":
         return _encode_webp(levels, metadata, quality)
     if form == "BMP":
         return _save(levels, "BMP", {} if metadata.dpi is None else {"dpi": metadata.dpi})
     return _encode_jpeg(levels, metadata, notes, jpeg, quality)
+
+
+def _lost(metadata: Metadata, form: str) -> list[str]:
+    lost = [name for name in PLACELESS[form] if getattr(metadata, name.lower()) is not None]
+    if form == "PNG":
+        return lost
+    chunks = [name.decode() for name, _ in metadata.png_colour]
+    # Either stands above gamma and chromaticities, and what has no profile is taken as sRGB.
+    known = metadata.icc is not None or "sRGB" in chunks
+    lost += [name for name in chunks if name == "cICP" or not known]
+    kept = {"comment"} if form == "JPEG" else set()
+    return [*lost, "text"] if metadata.text.keys() - kept else lost
 
 
 def note_profile(metadata: Metadata, channels: int, notes: list[str]) -> None:

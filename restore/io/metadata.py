@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG, _ICC_TAG = 700, 33723, 34377, 34675
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PHOTOSHOP_LAYERS_TAG, _IMAGEJ_COUNTS_TAG, _IMAGEJ_TAG = 37724, 50838, 50839
+_PIXELS_ACROSS, _PIXELS_DOWN = 40962, 40963
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 513, 514
 _IPTC_RESOURCE = 0x0404
 _IPTC_MARKER = b"\x1c"
@@ -82,6 +84,12 @@ class Metadata:
         if self.icc is None:
             return None
         return self.icc if self.icc[16:20] == {1: b"GRAY", 3: b"RGB "}[channels] else None
+
+    def sized(self, width: int, height: int) -> Metadata:
+        """The same for a picture of another size, where the EXIF block says one."""
+        if self.exif is None:
+            return self
+        return replace(self, exif=_set_size(self.exif, width, height))
 
     def turned(self, orientation: int) -> Metadata:
         """The same for pixels that are written as the file stored them, not upright."""
@@ -272,6 +280,19 @@ def _set_orientation(block: bytes, code: int) -> bytes:
     for position, tag in entries:
         if tag == ORIENTATION:
             struct.pack_into(order + "HHLHH", data, position, tag, 3, 1, code, 0)
+    return bytes(data)
+
+
+def _set_size(block: bytes, width: int, height: int) -> bytes:
+    data, sizes = bytearray(block), {_PIXELS_ACROSS: width, _PIXELS_DOWN: height}
+    order = _byte_order(data)
+    with suppress(struct.error):  # what is damaged says nothing
+        for link, directory in _entries(data, _first(data, order), order)[0]:
+            if directory == EXIF_IFD:
+                (start,) = struct.unpack_from(order + "L", data, link + 8)
+                for position, tag in _entries(data, start, order)[0]:
+                    if tag in sizes:
+                        struct.pack_into(order + "HHLL", data, position, tag, 4, 1, sizes[tag])
     return bytes(data)
 
 

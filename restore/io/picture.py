@@ -192,11 +192,12 @@ def write_picture(
     elif depth < _container(wanted):
         notes.append(f"written with {depth} bits, the most that {form} holds")
     levels = np.moveaxis(_stored(values, depth, like), 0, -1)
+    metadata = Metadata() if like is None else like.metadata.sized(*values.shape[:0:-1])
     try:
         data = encode(
             np.ascontiguousarray(levels),
             form,
-            like.metadata if like is not None else Metadata(),
+            metadata,
             notes,
             jpeg=like.jpeg if like is not None else None,
             quality=quality,

@@ -18,6 +18,15 @@ from restore.io import Picture, read_picture, write_picture
 from restore.io.metadata import Metadata, photoshop_block
 
 SUFFIXES = [".png", ".jpg", ".tif", ".webp"]
+# Of what `source` writes, by the suffixes that are read and written.
+LOST = {
+    (".png", ".jpg"): "text is",
+    (".png", ".tif"): "text is",
+    (".png", ".webp"): "text is",
+    (".jpg", ".tif"): "text is",
+    (".jpg", ".webp"): "IPTC, text are",
+    (".tif", ".webp"): "IPTC is",
+}
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
@@ -102,9 +111,9 @@ def test_from_every_format_to_every_other(
     if read != ".webp" and written != ".webp":
         assert again.metadata.dpi == pytest.approx((300, 300), rel=1e-3)
     if read in (".jpg", ".tif"):
-        lost = written == ".webp"
-        assert again.metadata.iptc == (None if lost else IPTC)
-        assert notes == (("IPTC is lost: WEBP has no place for it",) if lost else ())
+        assert again.metadata.iptc == (None if written == ".webp" else IPTC)
+    lost = LOST.get((read, written))
+    assert [note.partition(" lost: ")[0] for note in notes] == ([lost] if lost else [])
     if read == written == ".png":
         assert again.metadata.text == {"Title": "a title", "Author": "Zoë"}
         with Image.open(target) as image:
@@ -117,7 +126,7 @@ def test_from_every_format_to_every_other(
 def test_what_a_bmp_has_no_place_for_is_said(tmp_path: Path, smooth: np.ndarray) -> None:
     picture = source(tmp_path / "a.jpg", smooth)
     notes = write_picture(tmp_path / "b.bmp", picture.pixels, picture)
-    assert notes == ("EXIF, ICC, XMP, IPTC are lost: BMP has no place for them",)
+    assert notes == ("EXIF, ICC, XMP, IPTC, text are lost: BMP has no place for them",)
     plain = dataclasses.replace(picture, metadata=Metadata(icc=ICC))
     notes = write_picture(tmp_path / "b.bmp", picture.pixels, plain)
     assert notes == ("ICC is lost: BMP has no place for it",)
@@ -249,6 +258,43 @@ def test_png_gamma_is_kept(tmp_path: Path, smooth: np.ndarray) -> None:
         write_picture(tmp_path / "b.png", picture.pixels, picture, bits=bits)
         with Image.open(tmp_path / "b.png") as image:
             assert image.info["gamma"] == 1.0
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize(
+    ("chunks", "lost"),
+    [
+        ({b"gAMA": struct.pack(">L", 100_000)}, "gAMA is lost"),
+        ({b"gAMA": struct.pack(">L", 45_455), b"sRGB": b"\0"}, ""),
+        ({b"sRGB": b"\0", b"cICP": bytes([9, 16, 0, 1])}, "cICP is lost"),
+    ],
+)
+def test_colours_that_only_a_png_can_say_are_told_of(
+    tmp_path: Path, smooth: np.ndarray, suffix: str, chunks: dict[bytes, bytes], lost: str
+) -> None:
+    info = PngInfo()
+    for name, data in chunks.items():
+        info.add(name, data)
+    Image.fromarray(smooth).save(tmp_path / "a.png", pnginfo=info)
+    picture = read_picture(tmp_path / "a.png")
+    notes = write_picture(tmp_path / f"b{suffix}", picture.pixels, picture)
+    assert [note.partition(":")[0] for note in notes] == ([lost] if lost else [])
+    assert write_picture(tmp_path / "b.png", picture.pixels, picture) == ()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_size_that_exif_says_is_that_of_the_output(
+    tmp_path: Path, smooth: np.ndarray, order: str, suffix: str
+) -> None:
+    exif = Image.Exif()
+    exif.endian = order
+    exif[0x8769] = {0xA002: 56, 0xA003: 40, 0x9003: "2021:02:03 04:05:06"}
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", exif=exif.tobytes())
+    picture = read_picture(tmp_path / "a.jpg")
+    write_picture(tmp_path / f"b{suffix}", np.repeat(picture.pixels, 2, axis=1), picture)
+    expected = {0xA002: 56, 0xA003: 80, 0x9003: "2021:02:03 04:05:06"}
+    assert exif_of(tmp_path / f"b{suffix}").get_ifd(0x8769) == expected
 
 
 def test_exif_and_iptc_of_imagemagick(tmp_path: Path, smooth: np.ndarray) -> None:
