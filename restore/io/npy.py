@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import tokenize
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def read_npy(stream: BinaryIO) -> NDArray[Any]:
+def read_npy(stream: IO[bytes], size: int | None = None) -> NDArray[Any]:
     """Reads an array of numbers; nothing is unpickled.
 
     The size that the header promises is compared with what the file holds before memory is
@@ -18,13 +18,15 @@ def read_npy(stream: BinaryIO) -> NDArray[Any]:
 
     Args:
         stream: open for reading in binary, seekable, at its beginning.
+        size: its length, where it is known: to find it, a compressed stream is read to its end.
 
     Raises:
         ValueError: cut, damaged, of Python objects or another version, in one line.
     """
     start = stream.tell()
-    size = stream.seek(0, 2)
-    stream.seek(start)
+    if size is None:
+        size = stream.seek(0, 2)
+        stream.seek(start)
     try:
         version = np.lib.format.read_magic(stream)
         readers = {
@@ -45,6 +47,6 @@ def read_npy(stream: BinaryIO) -> NDArray[Any]:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     except (tokenize.TokenError, TypeError, EOFError, OSError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    except (RecursionError, SyntaxError, AttributeError, KeyError) as error:
+    except (RecursionError, SyntaxError, AttributeError, KeyError, IndexError) as error:
         raise ValueError("the header cannot be parsed") from error
     return array

@@ -56,6 +56,38 @@ def test_a_header_that_promises_more_than_there_is_allocates_nothing(tmp_path):
             read_array(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (), 'fortran_order': False, 'shape': (2, 2)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -2)}",
+        "{'descr': '<f8', 'fortran_order': False",
+    ],
+)
+def test_a_header_that_says_nothing(tmp_path, name, header):
+    text = header.encode().ljust(117) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("k.npy", content)
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: .*, expected a whole \.np. file of numbers"):
+        read_array(tmp_path / name)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_is_damaged(tmp_path, packing):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(50, 50)))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", packing) as archive:
+        archive.write(tmp_path / "a.npy", "k.npy")
+    assert read_array(tmp_path / "a.npz").shape == (50, 50)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[200:400] = np.random.default_rng(1).bytes(200)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz: .*, expected a whole \.npz file of numbers"):
+        read_array(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat"])
 def test_bad_files_are_one_line(tmp_path, name):
     path = tmp_path / name
