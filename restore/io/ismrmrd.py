@@ -52,7 +52,10 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
-    header = MriHeader(path, read_dataset(path, file, f"{group}/xml")[0])
+    texts = read_dataset(path, file, f"{group}/xml").ravel()
+    if not len(texts):
+        raise InputError(f"{path}: {group}/xml is empty, expected ISMRMRD's XML")
+    header = MriHeader(path, texts[0])
     rows = read_dataset(path, file, f"{group}/data")
     if rows.dtype.names is None or not {"head", "data"} <= set(rows.dtype.names) or not len(rows):
         raise InputError(f"{path}: {group}/data is {rows.dtype}, expected acquisitions")

@@ -28,7 +28,8 @@ class MriHeader:
             raise InputError(f"{path}: a header with entities, expected ISMRMRD's XML")
         try:
             root = ElementTree.fromstring(raw.strip(b"\0"))
-        except ElementTree.ParseError as error:
+        # Of an encoding that is none, or of several bytes, it raises the others.
+        except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise InputError(f"{path}: {error} in the header, expected ISMRMRD's XML") from error
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2]

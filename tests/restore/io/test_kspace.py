@@ -174,6 +174,16 @@ def test_ismrmrd_oversampling_of_the_readout_is_removed(tmp_path):
     assert np.allclose(read_kspace(tmp_path / "k.h5").data[0], transform(image), atol=1e-5)
 
 
+def test_ismrmrd_with_its_header_as_one_string(tmp_path):
+    data = draw(COILS, ROWS, COLUMNS)
+    write_ismrmrd(tmp_path / "k.h5", lines_of(data), head())
+    with h5py.File(tmp_path / "k.h5", "a") as file:
+        (text,) = file["dataset/xml"][()]
+        del file["dataset/xml"]
+        file["dataset/xml"] = text
+    assert np.array_equal(read_kspace(tmp_path / "k.h5").data[0], data)
+
+
 def test_ismrmrd_noise_scan_and_navigators(tmp_path):
     data, noise = draw(COILS, ROWS, COLUMNS), 3 * draw(COILS, 50, seed=1)
     lines = [(noise, {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
@@ -542,6 +552,15 @@ def bad_files(tmp_path):
         file["kspace"] = draw(1, ROWS, COLUMNS)
         file["ismrmrd_header"] = "<ismrmrdHeader><enc"
     yield "xml.h5", "in the header, expected ISMRMRD's XML"
+    for name, said in {"foo": "unknown encoding", "utf-7": "in the header"}.items():
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["kspace"] = draw(1, ROWS, COLUMNS)
+            file["ismrmrd_header"] = f'<?xml version="1.0" encoding="{name}"?><a/>'
+        yield f"{name}.h5", f"{said}.*, expected ISMRMRD's XML"
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["dataset/data"] = np.zeros(3)
+        file["dataset/xml"] = np.zeros(0, "S1")
+    yield "empty.h5", "dataset/xml is empty, expected ISMRMRD's XML"
     (tmp_path / "k.cfl").write_bytes(b"\0" * 8)
     yield "k.cfl", "no such file, expected BART's pair"
     (tmp_path / "b.cfl").write_bytes(b"\0" * 8)
