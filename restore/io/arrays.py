@@ -16,6 +16,7 @@ from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.io.mat5 import check_mat5
 from restore.io.npy import read_npy
+from restore.io.refusal import check_plain
 
 Array = NDArray[Any]
 
@@ -60,6 +61,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """
     suffix = path.suffix.lower()
     try:
+        check_plain(path, "an array")
         if suffix == ".npy":
             found: Mapping[str, Any] = {"array": _read_npy(path)}
         elif suffix == ".npz":

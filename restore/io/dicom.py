@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.io.placement import Placement, placed, standard_placement
+from restore.io.refusal import check_plain
 
 Modality = Literal["CT", "MR"]
 
@@ -172,6 +173,7 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
 
     dataset: Any = None
     try:
+        check_plain(path, "DICOM")
         dataset = pydicom.dcmread(path)
         if "PixelData" not in dataset:
             raise InputError(f"{path}: no picture in it, expected a DICOM image")

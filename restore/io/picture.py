@@ -21,7 +21,7 @@ from restore.io.jpeg_tables import JpegTables
 from restore.io.levels import FLOAT_BITS, from_integer, rounding_std, to_integer
 from restore.io.metadata import Metadata
 from restore.io.npy import read_npy
-from restore.io.refusal import Undecodable
+from restore.io.refusal import Undecodable, check_plain
 
 # A resampled floating-point picture overshoots white and black by so much.
 _OVERSHOOT = 0.05
@@ -226,11 +226,12 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
     """Opens a file for reading, with one-line errors.
 
     Raises:
-        InputError: missing, a folder, no permission, or a failing disk.
+        InputError: missing, a folder, a pipe or a device, no permission, or a failing disk.
     """
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, expected a picture file")
+        check_plain(path, "a picture file")
         stream = path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file, expected a picture file") from error

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.refusal import check_plain
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 # Pixels of all pages; more is a damaged header.
@@ -56,6 +57,7 @@ def _pages(path: Path) -> NDArray[Any]:
     import tifffile
 
     try:
+        check_plain(path, "a TIFF")
         with path.open("rb") as stream, tifffile.TiffFile(stream) as file:
             size = path.stat().st_size
             first = file.pages.first
