@@ -254,6 +254,7 @@ def _read_npy(stream: BinaryIO) -> Decoded:
         raise Undecodable(f"damaged NumPy array ({error})", expected) from error
     array = array[..., None] if array.ndim == 2 else array
     usable = array.ndim == 3 and 1 <= array.shape[2] <= 4 and 0 not in array.shape
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not usable or array.dtype not in (np.bool_, np.uint8, np.uint16, *_FLOATS):
         raise Undecodable(f"array {list(array.shape)} of {array.dtype}", expected)
     if array.dtype == np.bool_:
