@@ -121,10 +121,10 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
     data = path.read_bytes()
     if data.startswith(b"MATLAB 7.3"):
-        raise ValueError("MATLAB 7.3, which is HDF5; save it with -v7, or name it .h5")
-    check_mat5(data)
+        raise ValueError("MATLAB 7.3, which is HDF5; save it with -v7")
+    names = check_mat5(data)
     try:
-        content: dict[str, Any] = loadmat(path, squeeze_me=False, struct_as_record=True)
+        content: dict[str, Any] = loadmat(path, variable_names=names, squeeze_me=False)
     except (MatReadError, NotImplementedError, AttributeError, IndexError) as error:
         raise ValueError(str(error)) from error
     return {name: value for name, value in _flat(content).items() if not name.startswith("__")}

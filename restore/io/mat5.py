@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from contextlib import suppress
 
 _HEADER = 128
 _INT32, _MATRIX, _COMPRESSED = 5, 14, 15
@@ -15,14 +16,21 @@ _NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13})
 _TEXT = frozenset({16, 17, 18})
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _CELL, _STRUCT, _CHAR, _FIRST_NUMBER, _LAST_NUMBER = 1, 2, 4, 6, 15
+# Strings, tables and whatever else MATLAB keeps to itself: these have no dimensions.
+_OPAQUE = 17
 _COMPLEX = 0x0800
 _DEEPEST = 16
-# Of the data, to the compressed bytes: deflate does not reach more.
-_RATIO = 1100
 
 
-def check_mat5(data: bytes) -> None:
+class _Unread(Exception):
+    """An array of a class that is never read: sparse, opaque, an object, a function."""
+
+
+def check_mat5(data: bytes) -> list[str]:
     """Refuses a file whose elements have unknown types, pass their ends or lie too deep.
+
+    Returns:
+        The names of its arrays of numbers, text, cells and structures; the others are to be left.
 
     Raises:
         ValueError: likewise, in one line.
@@ -30,7 +38,7 @@ def check_mat5(data: bytes) -> None:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None:
         raise ValueError("no MATLAB 5 header")
-    at = _HEADER
+    at, names = _HEADER, []
     while at < len(data):
         kind, body, end = _element(data, at, order)
         # Compressed elements are not padded.
@@ -39,18 +47,16 @@ def check_mat5(data: bytes) -> None:
             kind, body, _ = _element(_unpacked(body), 0, order)
         if kind != _MATRIX:
             raise ValueError(f"an element of type {kind}")
-        _check_matrix(body, order, 0)
+        with suppress(_Unread):
+            names.append(_check_matrix(body, order, 0))
+    return names
 
 
 def _unpacked(body: bytes) -> bytes:
-    unpacking = zlib.decompressobj()
     try:
-        whole = unpacking.decompress(body, _RATIO * len(body) + 1)
+        return zlib.decompress(body)
     except zlib.error as error:
         raise ValueError(f"damaged compressed data ({error})") from error
-    if not unpacking.eof:
-        raise ValueError("compressed data without an end")
-    return whole
 
 
 def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
@@ -73,21 +79,26 @@ def _padded(end: int) -> int:
     return -(-end // 8) * 8
 
 
-def _check_matrix(body: bytes, order: str, depth: int) -> None:
+def _check_matrix(body: bytes, order: str, depth: int) -> str:
+    """Returns its name."""
     if depth > _DEEPEST:
         raise ValueError(f"arrays within arrays, more than {_DEEPEST} deep")
     if not body:  # an empty field
-        return
+        return ""
     parts = []
     at = 0
     while at < len(body):
         kind, content, end = _element(body, at, order)
         parts.append((kind, content))
         at = _padded(end)
-    if len(parts) < 3 or [parts[0][0], parts[1][0]] != [6, _INT32] or len(parts[0][1]) != 8:
-        raise ValueError("an array without flags and dimensions")
+    if len(parts) < 3 or parts[0][0] != 6 or len(parts[0][1]) != 8:
+        raise ValueError("an array without flags")
     (flags,) = struct.unpack_from(order + "L", parts[0][1])
     what = flags & 0xFF
+    if what == _OPAQUE:
+        raise _Unread
+    if parts[1][0] != _INT32:
+        raise ValueError("an array without dimensions")
     sides = struct.unpack(
         f"{order}{len(parts[1][1]) // 4}l", parts[1][1][: len(parts[1][1]) // 4 * 4]
     )
@@ -118,4 +129,5 @@ def _check_matrix(body: bytes, order: str, depth: int) -> None:
         for _, content in rest:
             _check_matrix(content, order, depth + 1)
     else:
-        raise ValueError(f"an array of class {what}, expected numbers, text, cells or structures")
+        raise _Unread
+    return parts[2][1].decode("latin-1")

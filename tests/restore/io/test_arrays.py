@@ -1,9 +1,12 @@
 import io
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 
 from restore.errors import InputError
 from restore.io.arrays import read_array, read_arrays, write_array
@@ -19,6 +22,45 @@ def test_each_kind_gives_its_array(tmp_path):
     assert np.array_equal(read_array(tmp_path / "a.npz"), VALUES)
     assert np.array_equal(read_array(tmp_path / "a.mat", "k"), VALUES)
     assert np.array_equal(read_array(tmp_path / "a.mat", "s.inner"), VALUES.real)
+
+
+def element(kind: int, data: bytes) -> bytes:
+    """Of a MATLAB 5 file."""
+    return struct.pack("<LL", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("beside", ["sparse", "string", "in a structure"])
+def test_what_is_no_array_beside_one_is_left_out(tmp_path, packed, beside):
+    path = tmp_path / "a.mat"
+    other = {"s": scipy.sparse.eye(3)} if beside == "sparse" else {}
+    other = {"s": {"f": scipy.sparse.eye(3)}} if beside == "in a structure" else other
+    scipy.io.savemat(path, other | {"k": VALUES}, do_compression=packed)
+    if beside == "string":
+        said = [(6, struct.pack("<LL", 17, 0)), *((1, text) for text in (b"s", b"MCOS", b"string"))]
+        body = b"".join(element(*part) for part in said)
+        whole = element(14, body + element(14, b""))
+        if packed:
+            whole = zlib.compress(whole)
+            whole = struct.pack("<LL", 15, len(whole)) + whole
+        content = path.read_bytes()
+        path.write_bytes(content[:128] + whole + content[128:])
+    assert list(read_arrays(path)) == ["k"]
+    assert np.array_equal(read_array(path), VALUES)
+
+
+def test_matlab_7_3_is_told_what_to_do(tmp_path):
+    (tmp_path / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512))
+    with pytest.raises(InputError, match=r"MATLAB 7\.3, which is HDF5; save it with -v7, expected"):
+        read_array(tmp_path / "a.mat")
+
+
+def test_compressed_data_that_are_cut(tmp_path):
+    packed = zlib.compress(element(14, bytes(10**4)))[:-6]
+    content = b"MATLAB 5.0".ljust(124) + b"\0\1IM" + struct.pack("<LL", 15, len(packed)) + packed
+    (tmp_path / "a.mat").write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged compressed data .*, expected a whole \.mat"):
+        read_array(tmp_path / "a.mat")
 
 
 def test_several_arrays_need_a_key(tmp_path):
