@@ -44,8 +44,11 @@ def write_images(
         The files: one, two of a BART pair, or one a slice where the format has no volumes.
 
     Raises:
-        InputError: if there is no such format, or the file cannot be written.
+        InputError: if there is no such format, a value is not finite, or the file cannot be
+            written.
     """
+    if not np.isfinite(images).all():
+        raise InputError(f"{path}: NaN or infinity among the values to write, expected numbers")
     kind = path.suffix.lower()
     if kind == ".npy":
         write_array(path, images[0] if len(images) == 1 else images)

@@ -22,6 +22,16 @@ def test_a_suffix_in_capitals_is_the_same_one(tmp_path: Path, suffix: str) -> No
 
 
 @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_written(tmp_path: Path, suffix: str, value: float) -> None:
+    images = IMAGES.copy()
+    images[1, 2, 3] = value
+    with pytest.raises(InputError, match=f"a{suffix}: NaN or infinity among the values to write"):
+        write_images(tmp_path / f"a{suffix}", images, "MR")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_a_disk_that_takes_no_more(tmp_path: Path, suffix: str) -> None:
     """A limit on the size of files stands for it: here NumPy's error has no number."""
     path = tmp_path / f"a{suffix}"
