@@ -63,7 +63,6 @@ def _fastmri(path: Path, file: Any) -> KSpace:
             "[slices, rows, columns] or [slices, coils, rows, columns]"
         )
     data = (data[:, None] if data.ndim == 3 else data).astype(np.complex64)
-    mask = sampled(data)
     if "mask" in file:
         lines = read_dataset(path, file, "mask").astype(bool)
         if lines.shape != (data.shape[-1],):
@@ -73,8 +72,7 @@ def _fastmri(path: Path, file: Any) -> KSpace:
             )
         if not lines.any():
             raise InputError(f"{path}: the mask is all zero, expected some lines")
-        mask &= lines
-    data = np.where(mask, data, np.complex64(0))
+        data = np.where(lines, data, np.complex64(0))
     if "ismrmrd_header" not in file:
         notes = ["no header: the whole field of view is written"]
         return KSpace(data, sampled(data), notes=notes)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from restore.errors import InputError
@@ -21,6 +22,13 @@ def test_the_levels_of_a_picture_are_weights(tmp_path, mode):
     Image.fromarray((20 * WEIGHTS).astype(np.uint8)).convert(mode).save(tmp_path / "k.png")
     kernel, _ = read_kernel(tmp_path / "k.png")
     np.testing.assert_allclose(kernel, WEIGHTS / 18, atol=1e-6)
+
+
+def test_weights_of_a_picture_may_be_above_1(tmp_path):
+    tifffile.imwrite(tmp_path / "k.tif", WEIGHTS.astype(np.float32))
+    kernel, total = read_kernel(tmp_path / "k.tif")
+    assert total == 18
+    np.testing.assert_allclose(kernel, WEIGHTS / 18)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,16 @@ def test_the_covariance_is_of_the_averages_and_the_bandwidth_of_the_image(tmp_pa
     assert np.allclose(found, np.cov(noise) * factor / 3, rtol=1e-4)
 
 
+def test_the_covariance_is_of_the_line_that_was_averaged_least(tmp_path):
+    data, noise = draw(COILS, ROWS, COLUMNS), draw(COILS, 50, seed=1)
+    lines = [(noise, {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]})]
+    for steps in (COLUMNS, COLUMNS, COLUMNS - 1):
+        lines += [(data[:, :, step], {"step": step}) for step in range(steps)]
+    write_ismrmrd(tmp_path / "k.h5", lines, head())
+    found = read_kspace(tmp_path / "k.h5").noise_covariance
+    assert np.allclose(found, np.cov(noise) / 2, rtol=1e-4)
+
+
 CUT = head(recon=(6, 8), fov=(120.0, 160.0), encoded_fov=(200.0, 160.0))
 
 
@@ -159,19 +169,24 @@ def test_ismrmrd_partial_fourier_lies_where_the_header_says(tmp_path):
     assert np.array_equal(kspace.data[0, :, :, 4], data[:, :, 2])
 
 
-def test_ismrmrd_oversampling_of_the_readout_is_removed(tmp_path):
-    image = draw(COILS, ROWS, COLUMNS)
-    wide = np.pad(image, ((0, 0), (ROWS // 2, ROWS // 2), (0, 0)))
-
-    def transform(x):
-        axes = (-2, -1)
-        return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(x, axes), norm="ortho"), axes)
-
-    k = transform(wide).astype(np.complex64)
-    lines = [(k[:, :, step], {"step": step}) for step in range(COLUMNS)]
-    header = head(encoded=(2 * ROWS, COLUMNS), encoded_fov=(400.0, 160.0))
-    write_ismrmrd(tmp_path / "k.h5", lines, header)
-    assert np.allclose(read_kspace(tmp_path / "k.h5").data[0], transform(image), atol=1e-5)
+@pytest.mark.parametrize(("length", "kept"), [(20, 10), (18, 9), (15, 9), (15, 6), (16, 9)])
+def test_ismrmrd_oversampling_of_the_readout_is_removed(tmp_path, length, kept):
+    image = draw(COILS, kept, COLUMNS)
+    before = length // 2 - kept // 2
+    k = transformed(np.pad(image, ((0, 0), (before, length - kept - before), (0, 0))))
+    header = head(
+        encoded=(length, COLUMNS), encoded_fov=(20.0 * length, 160.0), recon=(kept, COLUMNS),
+        fov=(20.0 * kept, 160.0),
+    )  # fmt: skip
+    write_ismrmrd(tmp_path / "k.h5", lines_of(k.astype(np.complex64)), header)
+    assert np.allclose(read_kspace(tmp_path / "k.h5").data[0], transformed(image), atol=1e-5)
+    # Positions of the coarser grid on that of the readout, whose first ones are not there.
+    places = length // 2 + (np.arange(kept) - kept // 2) * length / kept
+    for missing in range(1, length // 2):
+        lines = lines_of(k.astype(np.complex64), discard_pre=missing)
+        write_ismrmrd(tmp_path / f"{missing}.h5", lines, header)
+        mask = read_kspace(tmp_path / f"{missing}.h5").mask
+        assert np.array_equal(mask.all(1), np.floor(places) >= missing)
 
 
 def test_ismrmrd_with_its_header_as_one_string(tmp_path):
@@ -274,7 +289,7 @@ def test_a_matrix_larger_than_what_was_encoded_has_zeros_around_it(tmp_path):
 
 
 def test_ismrmrd_says_where_the_slices_lie(tmp_path):
-    """The middle of the image, 20 mm a pixel down and across, at the positions of two slices."""
+    """The middle of the image, 20 mm a pixel down and 10 across, at the positions of two slices."""
     data = draw(COILS, ROWS, COLUMNS)
     lines = [
         line
@@ -283,10 +298,10 @@ def test_ismrmrd_says_where_the_slices_lie(tmp_path):
             data, slice=number, position=place, read_dir=(0, 0, -1), phase_dir=(0, 1, 0)
         )
     ]
-    write_ismrmrd(tmp_path / "k.h5", lines, head(recon=(6, 8), fov=(120.0, 160.0)))
+    write_ismrmrd(tmp_path / "k.h5", lines, head(recon=(6, 8), fov=(120.0, 80.0)))
     placement = read_kspace(tmp_path / "k.h5").placement
     assert placement is not None
-    assert np.allclose(placement.first, [[10, -60, 90], [14, -60, 90]])
+    assert np.allclose(placement.first, [[10, -20, 90], [14, -20, 90]])
     assert np.allclose(placement.across, [0, 1, 0])
     write_ismrmrd(tmp_path / "nowhere.h5", lines_of(data), head())
     assert read_kspace(tmp_path / "nowhere.h5").placement is None

@@ -66,6 +66,15 @@ def test_black_and_white_with_transparent_ground(path: Path) -> None:
     assert np.array_equal(read_mask(path, SIZE), box())
 
 
+def test_what_shows_through_counts_as_far_as_it_is_opaque(path: Path) -> None:
+    array = np.zeros((*SIZE, 4), dtype=np.uint8)
+    array[..., 3] = 255
+    array[box()] = 255
+    array[0, 0], array[0, 1] = (255, 255, 255, 120), (200, 200, 200, 150)
+    Image.fromarray(array).save(path)
+    assert np.array_equal(read_mask(path, SIZE), box())
+
+
 def test_refuses_another_size(path: Path) -> None:
     Image.new("L", (100, 80)).save(path)
     with pytest.raises(InputError) as caught:

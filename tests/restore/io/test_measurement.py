@@ -49,6 +49,14 @@ def test_the_content_tells_what_was_measured(tmp_path):
         restore.open_measurement(tmp_path / "absent.npy")
 
 
+def test_a_key_tells_which_of_several_arrays_was_measured(tmp_path):
+    kspace = (IMAGES + 1j * IMAGES[::-1]).astype(np.complex64)
+    path = tmp_path / "both.npz"
+    np.savez(path, k=kspace, sinogram=IMAGES[0], angles=np.arange(6.0))
+    assert isinstance(restore.open_measurement(path, key="k"), KSpace)
+    assert isinstance(restore.open_measurement(path, key="sinogram"), Sinogram)
+
+
 @pytest.mark.parametrize("image", [IMAGES, torch.from_numpy(IMAGES).requires_grad_()])
 def test_images_are_read_back(tmp_path: Path, image):
     for name in ("a.nii", "a.nii.gz", "a.dcm"):

@@ -315,6 +315,26 @@ def test_exif_and_iptc_of_imagemagick(tmp_path: Path, smooth: np.ndarray) -> Non
     assert again.metadata.iptc == IPTC
 
 
+@pytest.mark.parametrize("iptc", [IPTC, IPTC[:-1]])
+def test_iptc_behind_resources_of_odd_lengths(
+    tmp_path: Path, smooth: np.ndarray, iptc: bytes
+) -> None:
+    """Names and contents are padded to an even length."""
+    block = b"8BIM\x03\xed" + b"\x02ab\0" + struct.pack(">L", 3) + b"abc\0" + photoshop_block(iptc)
+    assert len(block) % 2 == 0
+    info = PngInfo()
+    info.add_text("Raw profile type iptc", f"\niptc\n{len(block):8d}\n{block.hex()}\n")
+    Image.fromarray(smooth).save(tmp_path / "a.png", pnginfo=info)
+    assert read_picture(tmp_path / "a.png").metadata.iptc == iptc
+
+
+def test_dots_per_centimetre_of_a_deep_tiff(tmp_path: Path, smooth: np.ndarray) -> None:
+    levels = smooth.astype(np.float32) / 255
+    given: dict[str, Any] = {"resolution": (100, 200), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", **given)
+    assert read_picture(tmp_path / "a.tif").metadata.dpi == pytest.approx((254, 508))
+
+
 @pytest.mark.parametrize("data", [None, "zz", "3842494d04", "3842494d0404ff00"])
 def test_damaged_iptc_text(tmp_path: Path, smooth: np.ndarray, data: str | None) -> None:
     info = PngInfo()

@@ -22,7 +22,9 @@ MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"]
 def example(mode: str, rng: np.random.Generator) -> Image.Image:
     if mode == "I;16":
         return Image.fromarray(rng.integers(0, 65536, (9, 14), dtype=np.uint16))
-    colour = Image.fromarray(rng.integers(0, 256, (9, 14, 4), dtype=np.uint8))
+    levels = rng.integers(0, 256, (9, 14, 4), dtype=np.uint8)
+    levels[0, :4, 3] = 0  # where nothing is seen, the colours are kept, too
+    colour = Image.fromarray(levels)
     if mode in ("P", "PA"):
         indexed = colour.convert("RGB").quantize(16)
         return indexed if mode == "P" else indexed.convert("PA")
