@@ -222,8 +222,8 @@ class Comparison:
         return source if self.plan.crop is None else self._record.place(source) / "clean.png"
 
     def _compared(self, source: Path, method: str, case: Case, on_step: StepCallback | None) -> Row:
-        began = time.perf_counter()
         memory = peak_memory(self.restorer.device)
+        began = time.perf_counter()
         try:
             x, evaluations = self._estimates(source, method, case, on_step)
             if not bool(torch.isfinite(x).all()):

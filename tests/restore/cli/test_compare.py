@@ -7,6 +7,7 @@ import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,6 +185,21 @@ def test_a_bad_input_does_not_stop_the_others(restore, tmp_path, photo):
     assert "bad.png" in alone.err
 
 
+def test_the_seconds_are_those_of_the_method_alone(restore, photo, monkeypatch):
+    """Nothing passes on this clock but while memory is made ready to be watched."""
+    from restore.tasks import compare
+
+    now = [0.0]
+
+    def watched(_device):
+        now[0] += 5
+        return lambda: None
+
+    monkeypatch.setattr(compare, "peak_memory", watched)
+    monkeypatch.setattr(compare, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert _compare(restore, photo, "-m", "bicubic", "--json").records[0]["seconds"] == 0
+
+
 def test_goes_on_where_it_stopped(restore, photo, monkeypatch):
     from restore.tasks import compare
 
@@ -251,6 +267,14 @@ def test_another_comparison_in_the_folder_is_refused(restore, photo):
     assert _compare(
         restore, photo, "-m", "bicubic", "-o", "done", "--samples", "2", "--overwrite"
     ).code == 0  # fmt: skip
+
+
+def test_an_option_that_is_left_away_is_another_comparison(restore, photo):
+    command = (photo, "-m", "bicubic", "-o", "done")
+    assert _compare(restore, *command, "--sigma", "0.1").code == 0
+    other = _compare(restore, *command)
+    assert other.code == 2
+    assert "another sigma (0.1, now null)" in other.err
 
 
 def test_a_measured_picture_with_and_without_its_truth(restore, tmp_path, photo):
