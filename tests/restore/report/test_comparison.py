@@ -113,6 +113,11 @@ def test_what_there_is_no_map_of_is_said(page):
     assert page.texts.count("the truth is not known") == 1
 
 
+def test_those_maps_are_offered_that_there_are(page):
+    offered = [one["value"] for one in page.all("option") if "value" in one]
+    assert offered == ["picture", "error", "spread", "picture", "spread"]
+
+
 def test_colours_of_a_map_go_from_black_over_red_and_yellow_to_white():
     colours = pixels(map_uri(np.array([[0.0, 1 / 3, 2 / 3, 1.0, 5.0]]), 1.0))[:, 0].T
     expected = [(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 1, 1)]

@@ -40,6 +40,18 @@ def test_without_a_network_a_line(summary_row):
     assert len([path for path in svg.iter("path") if path.get("class") == "classical"]) == 1
 
 
+def test_a_bar_is_one_standard_error_up_and_down(summary_row):
+    svg = drawn(
+        summary_row("a", 30.0, evaluations=20, psnr_se=0.5),
+        summary_row("b", 28.0, evaluations=80, psnr_se=0.0),
+    )
+    ((_, top, _),), ((_, bottom, _),) = dots(svg, "a"), dots(svg, "b")
+    curve = next(path.get("d") for path in svg.iter("path") if path.get("class") == "curve")
+    low, high = map(float, re.search(r"([\d.]+)V([\d.]+)$", curve).groups())
+    assert low - high == pytest.approx(2 * 0.5 * (bottom - top) / 2, abs=0.2)
+    assert (low + high) / 2 == pytest.approx(top, abs=0.1)
+
+
 def test_labels_do_not_overlap_and_everything_is_inside(summary_row):
     names = [f"method-{i}" for i in range(16)]
     svg = drawn(

@@ -91,6 +91,15 @@ def test_another_configuration_is_refused_unless_it_may_begin_anew(
     assert json.loads((tmp_path / "done" / "configuration.json").read_text())["versions"]
 
 
+def test_an_option_that_is_given_no_more_is_another_configuration(
+    tmp_path: Path, source: Path
+) -> None:
+    opened(tmp_path).keep(source, row(source, "a"))
+    for now in ({"task": "denoise", "settings": {}}, {"task": "denoise"}):
+        with pytest.raises(InputError, match=r"with another s.*0\.1.*, now null\)"):
+            Record(tmp_path / "done", now)
+
+
 def test_without_rows_any_configuration_will_do(tmp_path: Path) -> None:
     opened(tmp_path)
     Record(tmp_path / "done", {"task": "deblur"})

@@ -38,6 +38,13 @@ def test_an_infinite_psnr_counts_for_no_mean_but_puts_a_perfect_method_first():
     assert [one["inputs"] for one in summary] == [1, 1, 1]
 
 
+def test_of_equal_means_the_one_with_more_perfect_pictures_comes_first():
+    rows = [row("1", "a", 30.0), row("2", "a", 30.0), row("1", "b", 30.0), row("2", "b", None)]
+    for names in ("ab", "ba"):
+        summary = summarised(rows, tuple(names), truth_known=True)
+        assert [(one["method"], one["psnr"]) for one in summary] == [("b", 30.0), ("a", 30.0)]
+
+
 def test_without_a_truth_nothing_is_equal():
     rows = [row("1", "a", None), row("2", "a", None), row("1", "b", None), failed("2", "b")]
     summary = by_method(summarised(rows, ("a", "b"), truth_known=False))
