@@ -44,10 +44,11 @@ def check_estimate(settings: RunSettings, classical: Collection[str]) -> None:
     Raises:
         InputError: likewise.
     """
-    if settings.method in classical and (settings.parameters or wants_several(settings)):
+    started = getattr(settings, "init", None) is not None
+    if settings.method in classical and (settings.parameters or wants_several(settings) or started):
         raise InputError(
             f"--method {settings.method}: classical, it gives one estimate and has no parameters; "
-            "expected no --samples, --average, --steps, --eta, --particles or --set"
+            "expected no --samples, --average, --steps, --eta, --particles, --set or --init"
         )
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from operators import Identity
+from restore.errors import InputError
 from restore.io.picture import Picture
+from restore.methods.registry import methods_of
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
@@ -25,6 +27,10 @@ from restore.tasks.task import (
 SIMULATED_NOISE = 25 / 255
 # Methods whose state at level σ_y is the measurement itself.
 STATE_IS_MEASURED = ("ddrm", "ddnm", "pnp", "scoresde", "ilvr", "ccdf")
+# Methods that put the measurement in the place of their start where it is no noisier than that,
+# which here is everywhere, and the parameters with which they do so wholly.
+START_IS_REPLACED = ("ddrm", "ddnm", "scoresde", "ilvr", "ccdf", "snips")
+REPLACED_WITH = {"phi": "projection", "consistency": "replace", "strength": 1}
 
 
 class Denoise(Task):
@@ -33,6 +39,16 @@ class Denoise(Task):
     name = "denoise"
     presets = dict.fromkeys(("fast", "default", "best"), Preset("ddrm", {"steps": 1}))
     sampling = Preset("ddrm", {"steps": 20, "eta": 0.85})
+
+    def check(self, settings: Settings) -> None:
+        """`--init` is for a method that reads its start."""
+        method = settings.method or self.sampling.method
+        if settings.init is not None and _replaces_start(method, settings):
+            reading = [name for name in methods_of(self.name) if name not in START_IS_REPLACED]
+            raise InputError(
+                f"--init {settings.init}: {method} takes the noisy picture in the place of any "
+                f"start; expected --method with one of {', '.join(reading)}"
+            )
 
     def measure(self, picture: Picture, settings: Settings, device: torch.device) -> Measurement:
         """The noisy picture."""
@@ -65,3 +81,12 @@ class Denoise(Task):
         noise_std = measurement.problem.noise_std
         level = noise_std if method in STATE_IS_MEASURED else max(START_LEVEL, 3 * noise_std)
         return {"sigma_max": min(level or prior.sigma_min, prior.sigma_max)}
+
+
+def _replaces_start(method: str, settings: Settings) -> bool:
+    """Whether nothing is left of a start where a method begins, as far as the settings tell."""
+    given, noise_std = settings.parameters, settings.sigma
+    wholly = all(given.get(name, value) == value for name, value in REPLACED_WITH.items())
+    level = given.get("sigma_max")
+    below = isinstance(level, float) and (not isinstance(noise_std, float) or level < noise_std)
+    return method in START_IS_REPLACED and wholly and not below

@@ -130,7 +130,7 @@ def test_what_simulate_wrote_into_a_folder_is_no_input(restore, tmp_path, photo)
 @pytest.mark.parametrize(
     ("verb", "option", "more"),
     [("inpaint", "--mask", ("-m", "biharmonic")), ("denoise", "--reference", ("--sigma", 0.05)),
-     ("denoise", "--init", ("--sigma", 0.05)), ("deblur", "--kernel", ("-m", "wiener")),
+     ("denoise", "--init", ("-m", "pnp")), ("deblur", "--kernel", ("-m", "wiener")),
      ("colorize", "--hints", ("-m", "grey"))],
 )  # fmt: skip
 def test_a_file_of_an_option_is_no_input(restore, tmp_path, photo, mask, verb, option, more):

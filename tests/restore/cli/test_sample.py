@@ -159,7 +159,7 @@ class TestInit:
         [
             ("inpaint", ("--mask", "mask.png")),
             ("super-resolve", ("--scale", 2)),
-            ("denoise", ("--sigma", 0.05, "-m", "ccdf")),
+            ("denoise", ("--sigma", 0.05, "--set", "sigma_max=0.03")),
         ],
     )
     def test_another_start_is_another_result(self, restore, photo, mask, verb, options):
@@ -170,8 +170,7 @@ class TestInit:
         done = restore(*common, "started.png", "--init", "init.png")
         assert done.code == 0, done.err
         levels = 255 * (read("plain.png") - read("started.png")).abs().max()
-        # Where all is measured to its noise the start has nothing to say, but for rounding.
-        assert (levels < 1.5) == (verb == "denoise")
+        assert levels >= 1.5
         config = json.loads(Path("started.json").read_text())["config"]
         assert config["init"].endswith("init.png")
         assert "init" not in json.loads(Path("plain.json").read_text())["config"]
@@ -183,4 +182,31 @@ class TestInit:
             restore("super-resolve", photo, "--scale", 2, "--init", photo),
             "photo.png: the picture is 40x30 with 3 channels, the result 80x60",
         )
-        refused(restore("denoise", photo, "--init", "absent.png"), "absent.png: no such file")
+        done = restore("denoise", photo, "-m", "pnp", "--init", "absent.png")
+        refused(done, "absent.png: no such file")
+
+    @pytest.mark.parametrize(
+        ("command", "part"),
+        [
+            (("inpaint", "--mask", "mask.png", "-m", "tv"), "--method tv: classical"),
+            (("inpaint", "--mask", "mask.png", "-m", "biharmonic"), "or --init"),
+            (("deblur", "--kernel", "box:3", "-m", "wiener"), "--method wiener: classical"),
+            (("denoise",), "--init photo.png: ddrm takes the noisy picture"),
+            (("denoise", "-m", "snips"), "snips takes"),
+            (("denoise", "-m", "ccdf", "--sigma", 0.1, "--set", "sigma_max=0.1"), "ccdf takes"),
+            (("denoise", "--samples", 2), "expected --method with one of pnp, ddrm-cg, "),
+        ],
+    )
+    def test_a_method_that_would_not_read_it(self, restore, photo, mask, command, part):
+        refused(restore(*command, "photo.png", "--init", "photo.png"), part)
+
+    @pytest.mark.parametrize(
+        "options",
+        [("-m", "pnp"), ("-m", "ilvr", "--set", "phi=resize")],
+    )
+    def test_denoise_where_it_is_read(self, restore, photo, options):
+        Image.fromarray(np.full((30, 40, 3), 40, np.uint8)).save("init.png")
+        common = ("denoise", photo, "--sigma", 0.1, *options, *QUICK, "-o")
+        assert restore(*common, "plain.png").code == 0
+        assert restore(*common, "started.png", "--init", "init.png").code == 0
+        assert 255 * (read("plain.png") - read("started.png")).abs().max() > 10
