@@ -300,6 +300,7 @@ class Comparison:
 
     def _case(self, source: Path) -> Case:
         clean, settings = self._clean(source), self.plan.settings
+        given = {clean: source, self._measured(source): source}
         if self.plan.crop is not None:
             picture = read_picture(source)
             whole = picture.pixels.shape[1:]
@@ -316,7 +317,18 @@ class Comparison:
                     centre = clean.with_name(f"{name}.png")
                     self._write_centre(other, centre)
                     settings = settings.model_copy(update={name: centre})
-        return self.restorer.case(clean, self._measured(source), settings)
+                    given[centre] = path
+        try:
+            return self.restorer.case(clean, self._measured(source), settings)
+        except InputError as error:
+            raise InputError(self._as_given(str(error), given)) from error
+
+    def _as_given(self, message: str, given: Mapping[Path, Path]) -> str:
+        """A message with the files that the user gave in the place of those made of them."""
+        within = "" if self.plan.crop is None else f" within --crop {self.plan.crop}"
+        for made, file in given.items():
+            message = message.replace(str(made), f"{file}{within}")
+        return message
 
     def _write_centre(self, picture: Picture, path: Path) -> None:
         side = self.plan.crop

@@ -311,6 +311,27 @@ def test_a_mask_is_cropped_with_its_picture(restore, tmp_path, photo, mask):
     assert row["psnr"] == found[0]
 
 
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (("inpaint", "--mask", "mask.png"), "mask.png within --crop 4: the mask is all black"),
+        (("inpaint",), "photo.png within --crop 4: no mask"),
+        (("deblur", "--kernel", "box:9"), "photo.png within --crop 4"),
+    ],
+)
+@pytest.mark.parametrize("folder", [(), ("-o", "done")])
+def test_what_fails_within_a_crop_is_said_of_the_file_that_was_given(
+    restore, tmp_path, photo, task, said, folder
+):
+    hole = np.zeros((30, 40), np.uint8)
+    hole[0, 0] = 255
+    Image.fromarray(hole).save("mask.png")
+    done = restore("compare", "photo.png", "--task", *task, "--crop", "4", "-m", "pnp", *folder)
+    assert done.code == 2
+    assert said in done.err
+    assert not any(made in done.err for made in ("clean.png", "measured.png", "done", "/tmp"))
+
+
 def test_a_file_of_an_option_is_neither_an_input_nor_written_over(restore, tmp_path, photo, mask):
     (tmp_path / "blur.png").write_bytes(mask.read_bytes())
     Image.fromarray(np.full((3, 3), 255, np.uint8)).save(tmp_path / "box.png")
