@@ -73,7 +73,7 @@ def solve(
             finite.
     """
     chosen = made_method(method, hyperparameters)
-    _check_fit(chosen, problem, prior)
+    check_fit(chosen, problem, prior)
     if samples < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(f"samples is {samples}, batch_size is {batch_size}; at least 1 each")
     space, y = problem.operator.domain, problem.y
@@ -128,7 +128,12 @@ def _check_kind(name: str, value: Any, annotation: str) -> None:
         raise ValueError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]][1]}")
 
 
-def _check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
+def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
+    """Refuse a method that does not fit a problem, and a problem that the prior does not fit.
+
+    Raises:
+        ValueError: likewise.
+    """
     operator = problem.operator
     reason = misfit(method, problem)
     if reason is not None:

@@ -73,6 +73,10 @@ def run_verb(
 class Restores(Protocol):
     """A verb with its settings and its model."""
 
+    def check(self, source: Path) -> None:
+        """Refuse a file that fails at once; done by a dry run."""
+        ...
+
     def restore(
         self,
         source: Path,
@@ -98,7 +102,6 @@ class Kind:
         extension: of an output that nobody named, as `--ext` has it.
         whole: tells a folder that is one input.
         besides: gives what a run writes that those of pictures do not.
-        check_input: refuses an input that cannot be opened; done by a dry run.
     """
 
     settings: type[RunSettings]
@@ -109,12 +112,11 @@ class Kind:
     extension: str = "auto"
     whole: Callable[[Path], bool] | None = None
     besides: Callable[[Path, Any], list[Path]] = lambda _output, _settings: []
-    check_input: Callable[[Path], object] = lambda _source: None
 
 
 def _pictures(verb: str) -> Kind:
     from restore.io.files import PICTURE_SUFFIXES
-    from restore.io.picture import open_input, output_format
+    from restore.io.picture import output_format
     from restore.tasks.settings import Settings
 
     def opened(settings: Settings) -> Restores:
@@ -128,13 +130,7 @@ def _pictures(verb: str) -> Kind:
 
         return TASKS[verb].degraded_suffix
 
-    def check_input(path: Path) -> None:
-        with open_input(path):
-            pass
-
-    return Kind(
-        Settings, opened, output_format, PICTURE_SUFFIXES, degraded, check_input=check_input
-    )
+    return Kind(Settings, opened, output_format, PICTURE_SUFFIXES, degraded)
 
 
 def _run(
@@ -168,7 +164,7 @@ def _run(
     )  # fmt: skip
     restorer = kind.open(settings)
     if common.dry_run:
-        return _show_plan(jobs, verb, settings, kind.check_input, alone=alone)
+        return _show_plan(jobs, verb, settings, restorer.check, alone=alone)
     workers = asked_workers()
     if workers is None or not jobs:
         return _run_jobs(jobs, partial(_one_by_one, jobs, restorer, suffix), common, alone=alone)

@@ -39,10 +39,6 @@ def scans(
                     f", expected one of {', '.join(found.suffixes)}"
                 )
 
-        def check_input(path: Path) -> None:
-            if not path.exists():
-                raise InputError(f"{path}: no such file, expected a scan")
-
         return Kind(
             settings=found.settings,
             open=lambda settings: Scanner(found, settings),
@@ -52,7 +48,6 @@ def scans(
             extension=found.suffixes[0].lstrip("."),
             whole=whole,
             besides=found.besides,
-            check_input=check_input,
         )
 
     return kind

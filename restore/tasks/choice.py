@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import torch
 
 from restore.errors import InputError, expected_one_of
 from restore.methods.base import Method
 from restore.methods.registry import find_method, methods, methods_of
 from restore.own import is_own
+from restore.solve import made_method
 from restore.tasks.settings import RunSettings
-from restore.tasks.task import Preset
+from restore.tasks.task import TUNED, Preset
+
+# Parameters that only a measurement tells, with values beside which no other is too large.
+_MEASURED = {"start": torch.zeros(1, 1, 1, 1), "sigma_max": 100.0, "timesteps": 1000}
 
 
 def check_method(name: str, verb: str, classical: Collection[str] = ()) -> None:
@@ -50,6 +56,33 @@ def check_estimate(settings: RunSettings, classical: Collection[str]) -> None:
             f"--method {settings.method}: classical, it gives one estimate and has no parameters; "
             "expected no --samples, --average, --steps, --eta, --particles, --set or --init"
         )
+
+
+def check_parameters(
+    settings: RunSettings, preset: Preset, tuned: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse parameters that the method has not, or that are out of range whatever is measured.
+
+    Args:
+        settings: what the user chose, for a method with a prior unless it has no parameters.
+        preset: of the verb.
+        tuned: by method, the parameters that serve the verb best.
+
+    Raises:
+        InputError: likewise.
+    """
+    if not settings.parameters:
+        return
+    name = settings.method or preset.method
+    known = {field.name for field in dataclasses.fields(find_method(name))}  # type: ignore[arg-type]
+    chosen = {**_MEASURED, **TUNED.get(name, {}), **tuned.get(name, {})}
+    chosen = {parameter: value for parameter, value in chosen.items() if parameter in known}
+    if name == preset.method:
+        chosen |= preset.parameters
+    try:
+        made_method(name, from_the_top(chosen | settings.parameters))
+    except ValueError as error:
+        raise InputError(f"parameters of {name}: {error}") from error
 
 
 def check_samples(settings: RunSettings, sampler: str) -> None:

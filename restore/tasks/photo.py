@@ -28,8 +28,14 @@ from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
-from restore.solve import made_method, misfit, solve
-from restore.tasks.choice import averaged, check_estimate, from_the_top, plain_parameters
+from restore.solve import check_fit, made_method, misfit, solve
+from restore.tasks.choice import (
+    averaged,
+    check_estimate,
+    check_parameters,
+    from_the_top,
+    plain_parameters,
+)
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import as_array, write_std
 from restore.tasks.initial import size_text, started_from
@@ -72,10 +78,35 @@ class Restorer:
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_served(settings.method or self.preset.method, task.name)
         check_estimate(settings, CLASSICAL)
+        check_parameters(settings, self.preset, task.tuned)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device
         # The largest side of a tile that memory was found to suffice for; None until it ran out.
         self._fitting_tile: int | None = None
+
+    def check(self, source: Path) -> None:
+        """Refuse a file that fails before the first evaluation; writes nothing.
+
+        Of a picture that is to be degraded only that is tried.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+        with memory_errors(source):
+            if self.settings.simulate:
+                self.task.degrade(read_picture(source), self.settings)
+                return
+            measurement = self.case(source, source).measurement
+        preset = self._fitted_preset(measurement)
+        method = self.settings.method or preset.method
+        prior = self.fitted_prior(source, measurement)
+        if method in CLASSICAL:
+            return
+        try:
+            made = made_method(method, self.parameters(measurement, prior, preset))
+            check_fit(made, measurement.problem, prior)
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
 
     def restore(
         self,

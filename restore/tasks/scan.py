@@ -33,7 +33,13 @@ from restore.prior.tiled import TiledDenoiser
 from restore.problem import Problem
 from restore.solve import solve, those_that_fit
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
-from restore.tasks.choice import averaged, check_estimate, check_method, plain_parameters
+from restore.tasks.choice import (
+    averaged,
+    check_estimate,
+    check_method,
+    check_parameters,
+    plain_parameters,
+)
 from restore.tasks.opened import OpenModel
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import RunSettings
@@ -183,8 +189,18 @@ class Scanner(Generic[S]):
         self.preset = choose_preset(task.presets, task.sampling, settings)
         check_method(settings.method or self.preset.method, task.name, task.classical)
         check_estimate(settings, task.classical)
+        check_parameters(settings, self.preset, task.tuned)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device
+
+    def check(self, source: Path) -> None:
+        """Refuse a file that is not there: what a scan measures may take long to read.
+
+        Raises:
+            InputError: likewise.
+        """
+        if not source.exists():
+            raise InputError(f"{source}: no such file, expected a scan")
 
     def restore(
         self,

@@ -207,13 +207,34 @@ def test_unknown_model_has_the_nearest(restore, photo):
 
 
 def test_unknown_parameter_has_the_nearest(restore, photo):
-    refused(
-        restore("denoise", photo, "--set", "etab=1"), "photo.png", "'etab'", "did you mean eta_b?"
-    )
+    done = restore("denoise", photo, "--set", "etab=1")
+    refused(done, "parameters of ddrm: ", "'etab'", "did you mean eta_b?")
 
 
-def test_parameter_out_of_range(restore, photo):
-    refused(restore("denoise", photo, "--eta", "1.5"), "eta is 1.5", "within 0 and 1")
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [(("--eta", 1.5), "parameters of ddrm: eta is 1.5; it must be within 0 and 1"),
+     (("-m", "scoresde", "--set", "predictor=none"), "parameters of scoresde: predictor and")],
+)  # fmt: skip
+def test_parameters_are_refused_once_and_not_for_a_picture(restore, photo, options, part):
+    done = restore("denoise", photo, "absent.png", *options)
+    refused(done, part)
+    assert "photo.png" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("method", "parameter"),
+    [("ddrm-jpeg", "timesteps=900"), ("ddrm-jpeg", "steps=400"), ("pnp-interval", "last=0.9"),
+     ("ilvr", "phi=resize"), ("snips", "sigma_min=0.4")],
+)  # fmt: skip
+def test_parameters_that_some_measurement_allows_are_not_refused_before_it(method, parameter):
+    from restore.tasks.choice import check_parameters
+    from restore.tasks.settings import Settings, scalar
+    from restore.tasks.task import Preset
+
+    name, _, text = parameter.partition("=")
+    settings = Settings(method=method, parameters={name: scalar(text)})
+    check_parameters(settings, Preset("ddrm"), {})
 
 
 def test_absent_device(restore, photo):
@@ -277,9 +298,21 @@ def test_bad_config(restore, tmp_path, photo, content, part):
      (("denoise", "photo.png", "--device", "cuda:7"), "--device cuda:7"),
      (("denoise", "photo.png", "-m", "pnp", "--samples", 2), "gives one estimate"),
      (("deblur", "photo.png"), "--kernel: missing"),
+     (("denoise", "photo.png", "--set", "bogus=5"), "no hyperparameter 'bogus'"),
+     (("denoise", "photo.png", "--eta", 5), "eta is 5.0"),
+     (("super-resolve", "photo.png", "--scale", 2, "--size", "80x60"), "--scale and --size"),
+     (("super-resolve", "photo.png", "--size", "10x10"), "photo.png: the picture is 40x30"),
+     (("super-resolve", "photo.png", "--size", "80x60", "--simulate"), "--size: not with"),
+     (("inpaint", "photo.png", "--mask", "small.png"), "small.png: mask is 10x20"),
+     (("denoise", "photo.png", "--reference", "small.png"), "small.png: the reference is 10x20"),
+     (("denoise", "photo.png", "-m", "pnp", "--init", "small.png"), "small.png: the picture is"),
+     (("deblur", "photo.png", "--kernel", "motion:5,30", "-m", "ddnm"), "needs a fast SVD"),
+     (("dejpeg", "photo.png"), "photo.png: "),
      (("deblur", "photo.png", "--kernel", "absent.png"), "--kernel absent.png: no such kernel")],
 )  # fmt: skip
 def test_a_dry_run_refuses_what_fails_at_once(restore, photo, command, part):
+    if "small.png" in command:
+        Image.new("L", (10, 20), 255).save("small.png")
     if "." in command:
         photo.unlink()
     done = restore(*command, "--dry-run")
