@@ -58,6 +58,8 @@ class RunSettings(BaseModel):
         kind = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and kind is not bool:
             raise ValueError(f"{str(value).lower()} is no value; expected one")
+        if kind is bool and not isinstance(value, bool):
+            raise ValueError(f"{value!r}; expected true or false")
         return value
 
     @field_validator("save_std")
@@ -226,7 +228,11 @@ def _as_settings(options: Mapping[str, Any], units: str, kind: type[RunSettings]
     """Options by name, as typed, by the names of settings, and `parameters`."""
     fields = dict(options)
     fields.pop("sigma_range", None)
-    presets = [name for name in ("fast", "best") if fields.pop(name, False)]
+    switches = {name: fields.pop(name, False) for name in ("fast", "best")}
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputError(f"{name}: {value!r}; expected true or false")
+    presets = [name for name, value in switches.items() if value]
     if len(presets) > 1:
         raise InputError("--fast and --best: expected one of them")
     if presets:

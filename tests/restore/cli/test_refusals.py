@@ -281,12 +281,21 @@ def test_disk_full(restore, photo, monkeypatch):
      ('{"size": "64"}', "size 64: expected"), ('{"samples": true}', "samples: true is no value"),
      ('{"seed": false}', "seed: false is no value"), ('{"ext": 3}', "ext: 3; expected a word"),
      ('{"fast": true, "best": true}', "--fast and --best"),
+     ('{"fast": "false"}', "fast: 'false'; expected true or false"), ('{"best": 1}', "best: 1; "),
+     ('{"simulate": "no"}', "simulate: 'no'; expected true"), ('{"save-std": 0}', "save_std: 0; "),
      ('{"scale": 2}', "scale: not for denoise, only for super-resolve"),
      ('{"samples": 0}', "samples"), ('{"batch-size": 0}', "batch_size"), ('{"tile": 1}', "tile")],
 )  # fmt: skip
 def test_bad_config(restore, tmp_path, photo, content, part):
     (tmp_path / "c.json").write_text(content)
     refused(restore("denoise", photo, "--config", "c.json"), "c.json", part)
+
+
+def test_a_parameter_of_another_kind_in_a_config_is_not_of_the_picture(restore, tmp_path, photo):
+    (tmp_path / "c.json").write_text('{"steps": "3"}')
+    done = restore("denoise", photo, "--config", "c.json")
+    refused(done, "steps is '3'; it must be a whole number")
+    assert "photo" not in done.err
 
 
 @pytest.mark.parametrize(
