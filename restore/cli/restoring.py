@@ -156,6 +156,8 @@ def _run(
     ]
     for job in jobs:
         kind.check_output(job.output)
+    if common.quality is not None:
+        _check_quality(common.quality, jobs)
     check_files(jobs, read, common.report, common.config)
     alone = len(jobs) == 1
     jobs = jobs_to_do(
@@ -175,6 +177,17 @@ def _run(
         return restored_by_workers(jobs, kind.open, settings, suffix, workers)
 
     return _run_jobs(jobs, spread, common, alone=alone)
+
+
+def _check_quality(quality: int, jobs: Sequence[Job]) -> None:
+    """Refuse a quality that no file has which is written."""
+    from restore.io.encode import FORMATS, WITH_QUALITY
+
+    suffixes = {file.suffix.lower() for job in jobs for file in job.files}
+    if not any(FORMATS.get(suffix) in WITH_QUALITY for suffix in suffixes):
+        raise InputError(
+            f"--quality {quality}: {jobs[0].output} is no JPEG; expected one, as by --ext jpg"
+        )
 
 
 def _show_plan(

@@ -30,6 +30,9 @@ FORMATS = {
 }
 """The format that each suffix stands for."""
 
+WITH_QUALITY = frozenset({"JPEG", "WEBP"})
+"""The formats of which a quality can be asked."""
+
 DEEPEST = {"PNG": 16, "JPEG": 8, "TIFF": FLOAT_BITS, "WEBP": 8, "BMP": 8, "NPY": FLOAT_BITS}
 """The most bits of each format; 32 is floating point."""
 

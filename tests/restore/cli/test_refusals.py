@@ -133,6 +133,8 @@ def test_a_result_beyond_the_memory(restore, photo, options):
      (("--suffix", "../x"), ("--suffix ../x", "expected the end")),
      (("-m", ""), ("--method", "at least 1")),
      (("--dtype", "fp64"), ("--dtype fp64", "fp16")),
+     (("--quality", 1), ("--quality 1: photo_denoise.png is no JPEG", "expected one")),
+     (("--quality", 1, "-o", "x.png", "--simulate"), ("--quality 1: x.png is no JPEG",)),
      (("--simulate", "--reference", "photo.png"), ("--reference", "--simulate"))],
 )  # fmt: skip
 def test_options_that_cannot_be_served(restore, tmp_path, photo, options, parts):
