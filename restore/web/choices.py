@@ -20,6 +20,9 @@ from restore.web.service import Service
 AUTOMATIC = "automatic"
 PRESETS = ("fast", "default", "best")
 _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
+_WHOLE = re.compile(r"\d{1,100}")
+# The largest float to which no other whole number is rounded.
+_LARGEST_EXACT = 2**53 - 1
 S = TypeVar("S", bound=RunSettings)
 
 
@@ -96,7 +99,11 @@ def whole(name: str, value: object) -> int:
     Raises:
         InputError: if it is none.
     """
+    if isinstance(value, (int, str)) and _WHOLE.fullmatch(str(value)):
+        return int(value)
     number = numeric(name, value) or 0.0
+    if number > _LARGEST_EXACT:
+        raise InputError(f"{name} {value}: rounded; expected at most {_LARGEST_EXACT}")
     if number != int(number) or number < 0:
         raise InputError(f"{name} {value}: expected a whole number from 0")
     return int(number)

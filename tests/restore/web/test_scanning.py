@@ -135,6 +135,22 @@ def test_numbers():
             numeric("x", value)
 
 
+@pytest.mark.parametrize("number", [0, 7, 2**53 + 1, 2**64 - 1, 10**99])
+def test_whole_numbers_are_taken_to_the_last_digit(number):
+    assert (whole("seed", number), whole("seed", str(number))) == (number, number)
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [(2.0**53 + 2, "rounded; expected at most 9007199254740991"), ("1e17", "rounded"),
+     ("9007199254740993.0", "rounded; expected"), (-1, "from 0"), ("-3", "from 0"), (1.5, "from 0"),
+     (True, "a number"), ("9" * 5000, "a number")],
+)  # fmt: skip
+def test_what_is_no_whole_number_is_refused(value, part):
+    with pytest.raises(InputError, match=part):
+        whole("seed", value)
+
+
 def test_a_comparison_has_the_figures_of_the_command_line(service, upload, photo, tmp_path):
     session = service.store.session("visitor")
     source, _ = open_picture(service, session, upload(photo), "compare")
