@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.cli.console import print_error, run_command
+from restore.cli.console import SOME_FAILED, print_error, run_command
 
 if TYPE_CHECKING:
     from restore.prior.checkpoints.loader import Checkpoint
@@ -121,27 +121,30 @@ def check(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all bundled.")] = None,
     json_lines: Json = False,
 ) -> None:
-    """Load models and check their hash; exit code 1 where one is damaged."""
+    """Load models and check their hash; exit code 1 where some fail, 2 where the only one does."""
 
     def body() -> int:
         from restore.errors import InputError
         from restore.prior.models import bundled_models, load_prior
 
-        failed = 0
+        failed, several = 0, not names or len(names) > 1
         for name in names or list(bundled_models()):
-            error = None
+            error: InputError | None = None
             try:
                 load_prior(name)
             except InputError as found:
-                error = str(found)
+                error = found
                 failed += 1
             if json_lines:
-                typer.echo(json.dumps({"name": name, "ok": error is None, "error": error}))
+                said = error and str(error)
+                typer.echo(json.dumps({"name": name, "ok": error is None, "error": said}))
             elif error is None:
                 typer.echo(f"{name}: whole, and it loads")
-            else:
-                print_error(error)
-        return 1 if failed else 0
+            elif several:
+                print_error(str(error))
+            if error is not None and not several:
+                raise error
+        return SOME_FAILED if failed else 0
 
     run_command(body)
 

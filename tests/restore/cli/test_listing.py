@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 from restore.prior.models import bundled_models
 
 
@@ -36,9 +38,17 @@ def test_models_check_finds_damage(restore, tmp_path):
     shutil.copytree(bundled_models()["photo"].folder, tmp_path / "m")
     weights = tmp_path / "m" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
-    done = restore("models", "check", "m", "--json")
+    done = restore("models", "check", "m", "photo", "--json")
     assert done.code == 1
-    assert done.records[0]["ok"] is False
+    assert [record["ok"] for record in done.records] == [False, True]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_models_check_of_one_that_is_bad(restore, options):
+    done = restore("models", "check", "foto", *options)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert [record["ok"] for record in done.records] == [False] * len(options)
+    assert "did you mean photo" in done.err
 
 
 def test_models_info_of_an_unknown_one(restore):
