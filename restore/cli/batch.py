@@ -52,6 +52,7 @@ def batch(
     """Restore folders with many workers.
 
     Takes any restoring verb with its options and makes the same files, several at a time. A bad
-    file is one line at the end; with --skip-existing a run goes on where another stopped.
+    file is one line at the end; what is said of the others comes as they end. With --skip-existing
+    a run goes on where another stopped.
     """
     context.with_resource(_spread(Workers(workers)))

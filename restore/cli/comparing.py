@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
+from restore.cli.console import SOME_FAILED, print_error, print_line, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
 from restore.cli.outputs import files_of_options, unnamed
 from restore.errors import InputError, expected_one_of
@@ -209,7 +209,7 @@ def _run(comparison: Comparison, sources: Sequence[Path], shown: Shown) -> bool:
             if note not in told and not (shown.quiet or shown.json_lines):
                 told.add(note)
                 with without_bar(progress):
-                    typer.echo(f"{source}: {note}")
+                    print_line(f"{source}: {note}")
 
         for row, _ in comparison.run(sources, on_step, on_note):
             failed = failed or "error" in row

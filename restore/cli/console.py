@@ -22,9 +22,15 @@ SOME_FAILED = 1
 INTERRUPTED = 130
 
 
+def print_line(text: str, *, err: bool = False) -> None:
+    """One line; what a name may hold besides letters would break it, or steer the terminal."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    typer.echo("".join(shown), err=err)
+
+
 def print_error(message: str) -> None:
     """One line on stderr, where there is one."""
-    typer.echo(" ".join(message.splitlines()), err=True)
+    print_line(" ".join(message.splitlines()), err=True)
 
 
 def run_command(body: Callable[[], int], *, debug: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from restore.cli.console import progress_bar, run_command
+from restore.cli.console import print_line, progress_bar, run_command
 from restore.cli.restoring import check_single
 
 
@@ -65,7 +65,7 @@ def interpolate(
         if as_json:
             typer.echo(json.dumps(record, allow_nan=False))
         elif not quiet:
-            typer.echo(
+            print_line(
                 f"{first}, {second} -> {target}  {frames} frames of "
                 f"{record['width']}x{record['height']}, {record['evaluations']} evaluations, "
                 f"{record['seconds']:.1f} s; A and B come back within "

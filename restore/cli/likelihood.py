@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, progress_bar, run_command
+from restore.cli.console import SOME_FAILED, print_error, print_line, progress_bar, run_command
 from restore.errors import InputError
 
 
@@ -84,7 +84,7 @@ def _print(record: dict[str, Any], as_json: bool) -> None:
     spread = "" if error is None else f" ± {error:.3f}"
     width, height = record["picture"]
     part = "" if [record["width"], record["height"]] == [width, height] else f" of {width}x{height}"
-    typer.echo(
+    print_line(
         f"{record['input']}: {record['bits_per_dim']:.3f}{spread} bits/dim  "
         f"({record['width']}x{record['height']}{part}, {record['evaluations']} evaluations, "
         f"{record['seconds']:.1f} s)"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from restore.cli.console import print_line
 from restore.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def jobs_to_do(
         missing = [file for file in job.files if not os.path.lexists(file)]
         if skipping and job.output not in missing and (config is None or not missing):
             if missing and not quiet:
-                typer.echo(
+                print_line(
                     f"{job.output}: left as it is, since {missing[0].name} is missing and no "
                     "sidecar says what made it; --overwrite makes it anew",
                     err=True,

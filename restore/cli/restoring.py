@@ -17,6 +17,7 @@ from restore.cli.batch import asked_workers
 from restore.cli.console import (
     SOME_FAILED,
     print_error,
+    print_line,
     progress_bar,
     run_command,
     without_bar,
@@ -297,8 +298,9 @@ def _run_jobs(
     *,
     alone: bool,
 ) -> int:
-    failed: list[str] = []
-    results: list[Result] = []
+    # Workers end in an order of their own; what is told at the end is in that of the inputs.
+    failed: dict[Path, str] = {}
+    results: dict[Path, Result] = {}
     visible = not (common.quiet or common.json)
     with progress_bar(visible=visible) as progress, closing(outcomes(progress)) as ended:
         overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
@@ -310,18 +312,19 @@ def _run_jobs(
                     raise outcome
                 if common.debug:
                     traceback.print_exception(outcome)
-                failed.append(str(outcome))
+                failed[job.output] = str(outcome)
             else:
-                results.append(outcome)
+                results[job.output] = outcome
                 with without_bar(progress):
                     _print_result(outcome, common)
             progress.advance(overall)
     if common.report is not None and results:
         from restore.report.page import write_report
 
-        write_report(common.report, results)
-    for message in failed:
-        print_error(message)
+        write_report(common.report, [results[j.output] for j in jobs if j.output in results])
+    for job in jobs:
+        if job.output in failed:
+            print_error(failed[job.output])
     return SOME_FAILED if failed else 0
 
 
@@ -340,10 +343,10 @@ def _print_result(result: Result, common: CommonOptions) -> None:
     if common.quiet:
         return
     for note in result.notes:
-        typer.echo(f"{record['input']}: {note}")
+        print_line(f"{record['input']}: {note}")
     fits = "consistent" if result.consistent else "NOT CONSISTENT"
     evaluations = record["evaluations"]
-    typer.echo(
+    print_line(
         f"{record['input']} -> {record['output']}  {record['width']}x{record['height']}, "
         f"{record['method']}, {evaluations} evaluation{'s' * (evaluations != 1)}, "
         f"{record['seconds']:.1f} s, "
@@ -354,4 +357,4 @@ def _print_result(result: Result, common: CommonOptions) -> None:
             title = scores.get("name", name)
             level = "equal" if scores["psnr"] is None else f"{scores['psnr']:.2f} dB"
             structure = "" if scores["ssim"] is None else f", SSIM {scores['ssim']:.4f}"
-            typer.echo(f"  {title + ':':18}PSNR {level}{structure}")
+            print_line(f"  {title + ':':18}PSNR {level}{structure}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from restore.cli.console import progress_bar, run_command
+from restore.cli.console import print_line, progress_bar, run_command
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import check_single, run_verb
 from restore.errors import InputError
@@ -106,7 +106,7 @@ def _alone(size: str | None, grid: str | None, sampler: str | None, common: Comm
     if common.json:
         typer.echo(json.dumps(record, allow_nan=False))
     elif not common.quiet:
-        typer.echo(
+        print_line(
             f"{output}  {record['pictures']} pictures, {record['sampler']}, "
             f"{record['evaluations']} evaluations each, {record['seconds']:.1f} s"
         )

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from restore.tasks.run import Result
 
 STYLE = """
+:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+h2, figcaption, td { overflow-wrap: anywhere }
+section { display: flow-root }
 figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
-img { image-rendering: pixelated; max-width: 36rem; width: 100%; display: block }
-figcaption { color: #555 } table { border-collapse: collapse }
-td, th { border-bottom: 1px solid #ddd; padding: .2rem 1rem .2rem 0; text-align: left }
-details pre { background: #f6f6f6; padding: 1rem; overflow: auto }
+figure { width: min(100%, 24rem) }
+img { image-rendering: pixelated; width: 100%; display: block }
+figcaption { opacity: .7 } table { border-collapse: collapse }
+td, th { border-bottom: 1px solid #8884; padding: .2rem 1rem .2rem 0; text-align: left }
+details pre { background: #8882; padding: 1rem; overflow: auto }
 """
 SHOWN = PICTURE_SUFFIXES - {".npy"}
 # Beside what is written of a scan, which may be a stack, in its own unit.

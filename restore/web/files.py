@@ -7,8 +7,9 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Session:
         folder.mkdir(parents=True)
         self.folder = folder.resolve()
         self.run: Run[Any] | None = None
+        self.used = time.time()
         self._folders: dict[str, list[Path]] = {}
         # By purpose and upload, the files that were made of them.
         self._taken: dict[tuple[str, Path], Path] = {}
@@ -123,6 +125,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._sessions: dict[str, Session] = {}
+        # How many pages of a name are open.
+        self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def session(self, name: str | None) -> Session:
@@ -136,7 +140,20 @@ class Store:
             key = name or ""
             if key not in self._sessions:
                 self._sessions[key] = Session(self.root / f"{PREFIX}{token_hex(16)}")
+            self._sessions[key].used = time.time()
             return self._sessions[key]
+
+    @contextmanager
+    def page(self, name: str) -> Iterator[None]:
+        """Know that a browser's page is open: what it has here is not given up."""
+        with self._lock:
+            self._open[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open[name] -= 1
+                self._open += Counter()  # without those of which there is none
 
     def close(self, name: str | None) -> None:
         """End a session: its run is cancelled, its files are deleted."""
@@ -156,8 +173,17 @@ class Store:
         return re.sub(rf"{re.escape(str(self.root))}/([^/\s]+/){{1,2}}", "", text)
 
     def sweep(self, now: float | None = None) -> None:
-        """Delete uploads that were given up."""
+        """Delete uploads that were given up, and sessions of no page: its last words came late."""
         latest = (time.time() if now is None else now) - ABANDONED_SECONDS
+        with self._lock:
+            gone = [
+                name
+                for name, session in self._sessions.items()
+                if session.used < latest and not session.busy and not self._open[name]
+            ]
+            closed = [self._sessions.pop(name) for name in gone]
+        for session in closed:
+            session.close()
         for path in self.root.iterdir():
             try:
                 recent = path.stat().st_mtime > latest

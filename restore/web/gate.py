@@ -13,15 +13,17 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from restore.web.log import log_failure
 
 API = "/gradio_api"
 FILE = f"{API}/file="
@@ -75,6 +77,7 @@ class Gate:
         hosts: names by which the server is called, against pages that point their own name here;
             None for any.
         body_bytes: of a request, at most.
+        sweep: makes room where there is none.
     """
 
     def __init__(
@@ -85,9 +88,10 @@ class Gate:
         password: str | None,
         hosts: frozenset[str] | None,
         body_bytes: int,
+        sweep: Callable[[], None] = lambda: None,
     ) -> None:
         self.app, self.root = app, root.resolve()
-        self.hosts, self.body_bytes = hosts, body_bytes
+        self.hosts, self.body_bytes, self._sweep = hosts, body_bytes, sweep
         self._password = None if password is None else password.encode()
         self._token = secrets.token_urlsafe(32)
         self._guess = asyncio.Lock()
@@ -107,11 +111,17 @@ class Gate:
                 response = await self._enter(scope, receive)
             else:
                 receive = await self._checked(scope, headers, receive)
-                await self.app(scope, receive, _guarded(send))
+                await self._served(scope, receive, send)
                 return
         except Refused as error:
             response = PlainTextResponse(str(error), error.status)
         await response(scope, receive, _guarded(send))
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, _guarded(send))
+        except Exception as error:  # answered already; the server would log what was asked for
+            log_failure(error)
 
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -128,11 +138,8 @@ class Gate:
     def _knows(self, headers: Headers) -> bool:
         if self._password is None:
             return True
-        try:
-            cookie: SimpleCookie = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        token = cookie[COOKIE].value if COOKIE in cookie else ""
+        # Browsers send those of all ports, of which some are of no form that Python's own reads.
+        token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         return hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _enter(self, scope: Scope, receive: Receive) -> Response:
@@ -144,10 +151,10 @@ class Gate:
             raise Refused(401, "expected the password first")
         body = await _body(receive, _LONGEST_PASSWORD)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0].encode()
-        async with self._guess:  # one guess at a time, whoever guesses
-            if not hmac.compare_digest(given, self._password):
+        if not hmac.compare_digest(given, self._password):
+            async with self._guess:  # one wrong guess at a time, whoever guesses
                 await asyncio.sleep(_WRONG_SECONDS)
-                return HTMLResponse(_LOGIN_PAGE % "That is not it.", 401)
+            return HTMLResponse(_LOGIN_PAGE % "That is not it.", 401)
         response = RedirectResponse("/", 303)
         response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
         return response
@@ -177,7 +184,7 @@ class Gate:
             return receive
         body = await _body(receive, self.body_bytes)
         try:
-            names = list(_paths(json.loads(body or b"{}")))
+            names = list(_paths(json.loads(body or b"{}", parse_constant=_no_constant)))
         except (ValueError, RecursionError) as error:
             raise Refused(400, "expected JSON") from error
         for name in names:
@@ -185,13 +192,20 @@ class Gate:
         return _again(body, receive)
 
     def _check_room(self) -> None:
+        most = KEPT_BODIES * self.body_bytes
+        if self._held() > most:
+            self._sweep()
+        if self._held() > most:
+            raise Refused(507, "the server holds too many files; expected another try later")
+
+    def _held(self) -> int:
+        """Bytes of all files."""
         held = 0
         for folder, _, names in os.walk(self.root):
             for name in names:
                 with contextlib.suppress(FileNotFoundError):  # deleted at this moment
                     held += Path(folder, name).stat().st_size
-        if held > KEPT_BODIES * self.body_bytes:
-            raise Refused(507, "the server holds too many files; expected another try later")
+        return held
 
     def _check_file(self, name: str) -> None:
         try:
@@ -201,6 +215,10 @@ class Gate:
             raise Refused(403, "not a file of this page") from error
         if not inside:
             raise Refused(403, "not a file of this page")
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name}, which is no JSON")
 
 
 def _paths(content: Any) -> Iterator[str]:

@@ -43,9 +43,8 @@ def open_picture(service: Service, session: Session, upload: str, verb: str) -> 
         InputError: if it is no picture, or too large.
     """
     source = session.take(upload, f"{verb}-upload")
-    shown = source.parent / "shown" / "picture.png"
-    shown.parent.mkdir(exist_ok=True)
     _check_header(service, source)
+    shown = session.fresh(f"{verb}-shown") / "picture.png"
     write_shown_picture(source, shown)
     return source, shown
 

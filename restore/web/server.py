@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import gradio as gr
 import uvicorn
@@ -103,8 +104,9 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     # Set by `launch`, which also asks the network for things; without it gradio checks no path.
     page.has_launched = True
     gate = Gate(
-        Stream(app),
+        Stream(app, service.store),
         root,
+        sweep=service.store.sweep,
         password=serving.password,
         hosts=LOOPBACK if serving.host in LOOPBACK else None,
         body_bytes=serving.limits.upload_bytes + _ENVELOPE_BYTES,
@@ -137,9 +139,19 @@ def listen(host: str, port: int | None) -> socket.socket:
     )
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn's, that ends quietly at the first signal, whatever comes after it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End what is served: pages that are open, which uvicorn would call errors."""
+        if not self.should_exit:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+            super().handle_exit(sig, frame)
+
+
+def make_server(app: ASGIApp) -> Server:
     """A server that logs no request."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
     )
 

@@ -1,4 +1,4 @@
-"""Gradio's stream of events, so that none is lost that begins as the stream ends.
+"""Gradio's streams: of events, so that none is lost, and the one that says that a page is open.
 
 A page reads what comes of its events from one stream, which the server closes after the last. A
 page that is told that its next event is queued before it reads that the stream is closed waits for
@@ -12,6 +12,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from restore.web.files import Store
+
 # Far longer than a page takes to read what was sent; the event itself begins at once.
 READ_SECONDS = 1.0
 
@@ -21,10 +23,11 @@ class Stream:
 
     Args:
         app: gradio's.
+        store: is told of the pages that are open.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, store: Store) -> None:
+        self._app, self._store = app, store
         self._closed = -READ_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,5 +44,10 @@ class Stream:
             await send(message)
 
         path = scope.get("path", "")
+        before, _, name = path.rpartition("/heartbeat/")
+        if before:
+            with self._store.page(name):
+                await self._app(scope, receive, send)
+            return
         send_as = {"data": watched, "join": held}.get(path.rpartition("/queue/")[2], send)
         await self._app(scope, receive, send_as)

@@ -30,6 +30,19 @@ def test_a_name_that_no_terminal_can_show(tmp_path, photo):
     assert (tmp_path / "\udcff_denoise.png").exists()
 
 
+def test_a_name_of_several_lines_is_told_in_one(tmp_path, photo):
+    """Nor do the letters of a name steer the terminal."""
+    odd = photo.rename(tmp_path / "new\nline\x1b[2K.png")
+    bad = tmp_path / "bad\n.png"
+    bad.write_text("none")
+    command = (*COMMAND, "denoise", str(odd), str(bad), "--sigma", "0.05")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == len(done.stderr.splitlines()) == 1
+    assert "new\\nline\\x1b[2K_denoise.png" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("terminal", ["xterm", "dumb"])
 def test_a_result_stands_on_a_line_of_its_own(tmp_path, photo, terminal):
     """On a terminal the bar is taken away before; one that cannot move its cursor gets none."""

@@ -68,6 +68,22 @@ def test_uploads_that_were_given_up_are_deleted(service, upload, photo):
     assert len(list(service.store.root.iterdir())) == 1
 
 
+def test_sessions_without_a_page_are_given_up(service, upload, photo):
+    """One that is made after its page was left, as by an event that was on its way."""
+    late = service.store.session("late").take(upload(photo), "picture")
+    with service.store.page("open"), service.store.page("open"):
+        kept = service.store.session("open").take(upload(photo, "kept.png"), "picture")
+        with service.store.page("open"):
+            pass
+        service.store.sweep()
+        assert late.exists()
+        service.store.sweep(time.time() + ABANDONED_SECONDS + 1)
+        assert [late.exists(), kept.exists()] == [False, True]
+        assert late.parent.parent not in service.store.root.iterdir()
+    service.store.sweep(time.time() + ABANDONED_SECONDS + 1)
+    assert not kept.exists()
+
+
 def test_names_of_sessions_are_no_paths(tmp_path):
     store = Store(tmp_path)
     assert store.session("../../etc").folder.parent == tmp_path

@@ -173,10 +173,41 @@ def test_the_password_opens_everything_and_nothing_else_does(root, monkeypatch):
     assert visitor.ask("/config", headers=outside)[0] == 200
 
 
+@pytest.mark.parametrize("other", ['foo={"a":1}', "theme=dark mode", "x[y]=1", "bad", "u=\xfc"])
+def test_cookies_of_others_do_not_matter(root, other):
+    visitor = Visitor(root, password="right")
+    assert visitor.ask("/enter", "POST", b"password=right")[0] == 303
+    visitor.cookie = f"{other}; {visitor.cookie}; {other}"
+    assert visitor.ask("/config")[0] == 200
+
+
+def test_a_failure_behind_is_told_without_what_was_asked(root, caplog):
+    visitor = Visitor(root)
+
+    async def failing(scope, receive, send):
+        await visitor.page(scope, receive, send)
+        raise KeyError("secret")
+
+    visitor.gate.app = failing
+    assert visitor.post("/gradio_api/queue/join", {"data": "secret"}) == 200
+    assert [r.getMessage().partition(" in ")[0] for r in caplog.records] == ["KeyError"]
+    assert "secret" not in caplog.text
+
+
+def test_room_is_made_before_an_upload_is_refused(root, monkeypatch):
+    monkeypatch.setattr(gates, "KEPT_BODIES", 1)
+    given_up = root / "0123abcd" / "large.png"
+    for sweep, status in ((given_up.unlink, 200), (lambda: None, 507)):
+        given_up.write_bytes(bytes(2000))
+        visitor = Visitor(root, sweep=sweep)
+        assert visitor.ask("/gradio_api/upload", "POST", b"x")[0] == status
+
+
 def test_requests_that_make_no_sense_are_refused(visitor, root):
     assert visitor.ask("/", headers={"host": "["})[0] == 400
     assert visitor.post("/gradio_api/queue/join", {}, origin="http://[") == 400
     assert visitor.ask("/gradio_api/queue/join", "POST", b"\xff", JSON)[0] == 400
+    assert visitor.ask("/gradio_api/queue/join", "POST", b'{"a": NaN}', JSON)[0] == 400
     deep = Visitor(root, body_bytes=10**6)
     assert deep.ask("/gradio_api/queue/join", "POST", b"[" * 10**5, JSON)[0] == 400
     (root / "loop").symlink_to(root / "loop")
@@ -196,4 +227,8 @@ def test_guesses_take_their_time(root):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gates.asyncio, "sleep", sleep)
         visitor.ask("/enter", "POST", b"password=wrong")
+        assert slept == [1.0]
+        # The right one does not wait for the wrong ones of others.
+        asyncio.run(visitor.gate._guess.acquire())
+        assert visitor.ask("/enter", "POST", b"password=right")[0] == 303
     assert slept == [1.0]

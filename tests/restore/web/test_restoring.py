@@ -95,6 +95,15 @@ def test_before_and_after_have_the_size_of_the_result(visit, photo):
     assert outcome.record["output"] == "photo_super-resolve.png"
 
 
+def test_an_upload_of_any_name_is_shown(service, upload, photo):
+    session = service.store.session("visitor")
+    for name in ("shown", "picture.png"):
+        source, shown = open_picture(service, session, upload(photo, name), "inpaint")
+        assert source.name == name
+        assert (opened(shown) == smooth(40, 30)).all()
+        assert source.read_bytes() == photo.read_bytes()
+
+
 def test_an_uploaded_mask_is_read_as_the_command_line_reads_it(service, upload, photo, tmp_path):
     session = service.store.session("visitor")
     source, shown = open_picture(service, session, upload(photo), "inpaint")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -87,9 +89,12 @@ def test_the_log_holds_nothing_of_a_request_that_fails(tmp_path):
         assert ask(server, "/gradio_api/queue/join", "POST", body)[0] == 200
         answer = ask(server, "/gradio_api/queue/data?session_hash=visitor")[1]
         assert '"success":false' in answer.replace(" ", "")
+    body = {"data": ["secret"], "fn_index": 999, "session_hash": "visitor"}
+    assert ask(server, "/gradio_api/queue/join", "POST", body)[0] == 500
     log = server.stop()
     assert "secret" not in log
-    assert [line.split(" in ")[0] for line in log.splitlines()] == ["ValueError", "Error"]
+    told = [line.split(" in ")[0] for line in log.splitlines()]
+    assert told == ["ValueError", "Error", "KeyError"]
 
 
 def test_uploads_are_limited(served):
@@ -102,6 +107,19 @@ def test_uploads_are_limited(served):
     assert ask(served, "/gradio_api/upload", "POST", body, **kind)[0] == 413
     much = bytes(6 * 2**20)
     assert ask(served, "/gradio_api/upload", "POST", much, **kind)[0] == 413
+
+
+def test_a_server_with_open_pages_ends_quietly(tmp_path):
+    server = Served(tmp_path)
+    page = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=30)
+    page.request("GET", "/gradio_api/heartbeat/visitor")
+    assert page.getresponse().status == 200
+    for _ in range(2):
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    assert server.process.wait(30) == 0
+    assert server.stop() == ""
+    page.close()
 
 
 def test_others_need_a_password():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 pytest.importorskip("gradio", reason="the extra `web` is not installed")
 
 from restore.web import stream
+from restore.web.files import ABANDONED_SECONDS, Store
 from restore.web.stream import Stream
 
 
@@ -20,7 +22,7 @@ async def gradio(scope, receive, send):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(monkeypatch, tmp_path):
     """Ask for paths after one another; returns how long each answer was held, and the answers."""
     now, holds = [0.0], []
 
@@ -31,7 +33,7 @@ def asked(monkeypatch):
     monkeypatch.setattr(stream.time, "monotonic", lambda: now[0])
 
     def ask(*paths):
-        app, answers = Stream(gradio), []
+        app, answers = Stream(gradio, Store(tmp_path)), []
 
         async def send(message):
             answers.append(message)
@@ -52,3 +54,20 @@ def test_an_event_is_told_when_the_end_of_the_stream_before_it_is_read(asked):
     holds, answers = asked("/queue/join", "/queue/data", "/queue/join", "/queue/join", "/info")
     assert holds == [0, 0, stream.READ_SECONDS, 0, 0]
     assert len(answers) == 10
+
+
+def test_a_page_is_open_while_its_heart_beats(tmp_path):
+    store = Store(tmp_path)
+    late = time.time() + ABANDONED_SECONDS + 1
+
+    async def beating(scope, receive, send):
+        folder = store.session("a").folder
+        store.sweep(late)
+        assert folder.exists()
+        raise ConnectionError
+
+    path = {"type": "http", "path": "/gradio_api/heartbeat/a"}
+    with pytest.raises(ConnectionError):
+        asyncio.run(Stream(beating, store)(path, None, None))
+    store.sweep(late)
+    assert list(store.root.iterdir()) == []
