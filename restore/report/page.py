@@ -20,7 +20,6 @@ STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
 h2, figcaption, td { overflow-wrap: anywhere }
-section { display: flow-root }
 figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
 figure { width: min(100%, 24rem) }
 img { image-rendering: pixelated; width: 100%; display: block }
