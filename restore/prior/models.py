@@ -14,12 +14,12 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
 from restore.errors import InputError, expected_one_of
 from restore.own import is_own, load_own
+from restore.prior.checkpoints.card import parsed
 from restore.prior.checkpoints.card import sha256_of as sha256_of
 
 if TYPE_CHECKING:
@@ -164,16 +164,7 @@ def open_model(folder: Path) -> Model:
             raise InputError(
                 f"{folder}: no {part}; expected a model folder with {CARD} and {WEIGHTS}"
             )
-    try:
-        card = Card.model_validate_json((folder / CARD).read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise InputError(
-            f"{folder / CARD}: {where}: {first['msg'].removeprefix('Value error, ')}; "
-            "expected a model card"
-        ) from None
-    return Model(folder, card)
+    return Model(folder, parsed(Card, folder / CARD, "a model card"))
 
 
 def load_prior(
@@ -208,7 +199,7 @@ def load_prior(
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from restore.prior.checkpoints.layout import check_weights
+    from restore.prior.checkpoints.layout import check_names, check_numbers
     from restore.prior.network_denoiser import NetworkDenoiser
     from restore.prior.networks.gated_unet import GatedUNet
     from restore.prior.preconditioning import EDMPreconditioning
@@ -231,7 +222,8 @@ def load_prior(
         state = load_file(model.weights)
     except SafetensorError as error:
         raise InputError(f"{model.weights}: {error}; expected safetensors weights") from error
-    check_weights(model.weights, network, state)
+    check_names(model.weights, network, state)
+    check_numbers(model.weights, state)
     network.load_state_dict(state)
     dtype = dtype or torch.float32
     half = dtype in (torch.float16, torch.bfloat16)

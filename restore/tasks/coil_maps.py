@@ -15,6 +15,7 @@ from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.arrays import read_array, write_array
 from restore.mri.espirit import calibration_area, espirit, folds, middle
+from restore.noise import seeded_generator
 from restore.tasks.cache import cache_folder
 
 # Fewer lines in the middle do not tell the coils apart.
@@ -78,8 +79,7 @@ def maps_along(
         noise: standard deviation per component, of the samples.
         source: the file, for what is said.
     """
-    generator = torch.Generator().manual_seed(0)
-    white = torch.randn(samples.shape[1:], dtype=samples.dtype, generator=generator)
+    white = torch.randn(samples.shape[1:], dtype=samples.dtype, generator=seeded_generator(0))
     coils = [*samples[:, None, None], white[None, None]]
     images = torch.cat([operator.adjoint(density * coil) for coil in coils])
     kspace = centred_fft(images[:, 0])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from restore.errors import InputError
 
+C = TypeVar("C", bound=BaseModel)
 SUFFIX = ".card.json"
 
 
@@ -48,14 +49,22 @@ def read_card(weights: Path) -> CheckpointCard | None:
         InputError: if it is not a card.
     """
     path = card_path(weights)
-    if not path.is_file():
-        return None
+    return parsed(CheckpointCard, path, "a checkpoint's card") if path.is_file() else None
+
+
+def parsed(kind: type[C], path: Path, expected: str) -> C:
+    """The card in a file.
+
+    Raises:
+        InputError: if it is none; says what was expected.
+    """
     try:
-        return CheckpointCard.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise InputError(f"{path}: {where}: {first['msg']}; expected a checkpoint's card") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {where}: {reason}; expected {expected}") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -27,7 +27,6 @@ MARKS = (
     r"(model\.)?dec\.\d+x\d+_in0\.qkv\.weight",
 )
 PRECONDITIONINGS = ("edm", "vp", "ve", "iddpm")
-# What the metadata of a converted file may hold beside what is read here.
 _CLASSES = {"EDMPrecond": "edm", "VPPrecond": "vp", "VEPrecond": "ve", "iDDPMPrecond": "iddpm"}
 
 

@@ -22,7 +22,7 @@ from restore.prior.checkpoints.layout import (
     Recognised,
     check_levels,
     check_names,
-    check_weights,
+    check_numbers,
     few,
 )
 from restore.prior.network_denoiser import CheckpointDenoiser
@@ -151,7 +151,7 @@ class Checkpoint:
         wanted = {name: value.dtype for name, value in network.state_dict().items()}
         # What has its dtype already becomes a parameter as it is mapped: nothing is copied.
         state = {name: weights.take(name, device, dtype) for name, dtype in wanted.items()}
-        check_weights(self.weights, network, state)
+        check_numbers(self.weights, state)
         network.load_state_dict(state, assign=True)
         network.to(device)
         denoiser = CheckpointDenoiser(
