@@ -9,7 +9,6 @@ The tables of all parts are printed at the end.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from skimage.transform import resize
 import restore
 from restore.errors import InputError
 from restore.io.arrays import read_arrays
+from restore.methods.base import fields_of
 from restore.metrics.scan import scan_scores
 from restore.prior.denoiser import Denoiser
 from restore.solve import misfit, solve
@@ -151,7 +151,7 @@ def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples:
 
 def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.Tensor:
     """The mean of the samples of a method with the verb's parameters."""
-    known = {f.name for f in dataclasses.fields(restore.methods()[name])}  # type: ignore[arg-type]
+    known = fields_of(restore.methods()[name])
     values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
     if "start" in known:
         values["start"] = scan.classical[scan.start]()

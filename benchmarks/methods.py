@@ -16,7 +16,6 @@ they come, so that a run goes on where it stopped; those of another model are me
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import statistics
@@ -35,6 +34,7 @@ from operators import LinearOperator
 from restore.io.atomic import atomic_path
 from restore.io.picture import read_picture
 from restore.methods import Method, methods
+from restore.methods.base import fields_of
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
 from restore.prior.counted import Counted
@@ -175,11 +175,11 @@ class Timed(Counted):
 
 def settings(cls: type[Method], case: Case, samples: int) -> Iterator[tuple[str, Method, int]]:
     """(name, method, samples): at each budget that it is defined for, and as published."""
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = fields_of(cls)
     started: dict[str, Any] = {"start": case.start, "sigma_max": case.level}
     if "eta" in fields and case.problem.noise_std == 0:
         started["eta"] = 1.0
-    started = started if started.keys() <= fields else {}
+    started = started if started.keys() <= fields.keys() else {}
     for budget in BUDGETS:
         try:
             yield str(budget), cls(**started).within(budget), samples

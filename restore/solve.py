@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import expected_one_of
-from restore.methods.base import Method, StepCallback
+from restore.methods.base import Method, StepCallback, fields_of, part_of_steps
 from restore.methods.registry import find_method, methods
 from restore.noise import Noise, NoiseSource
 from restore.prior.denoiser import Denoiser
@@ -92,7 +92,7 @@ def solve(
             problem.take(pictures),
             prior,
             noise=noise(seed, batch),
-            on_step=on_step and _counted(on_step, number, len(batches)),
+            on_step=on_step and part_of_steps(on_step, number, len(batches)),
         )
     return x.reshape(samples, problem.batch, *space.shape)
 
@@ -108,7 +108,7 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
     cls = find_method(method) if isinstance(method, str) else method
-    kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    kinds = {name: str(field.type) for name, field in fields_of(cls).items()}
     for name, value in hyperparameters.items():
         if name not in kinds:
             raise ValueError(
@@ -165,10 +165,7 @@ def those_that_fit(problem: Problem) -> str:
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:
-    values = {
-        field.name: getattr(method, field.name)
-        for field in dataclasses.fields(method)  # type: ignore[arg-type]
-    }
+    values = {name: getattr(method, name) for name in fields_of(method)}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
@@ -186,15 +183,6 @@ def _taken(method: Method, pictures: Tensor) -> Method:
         if value.shape[0] > 1
     }
     return dataclasses.replace(method, **rows) if rows else method  # type: ignore[type-var]
-
-
-def _counted(
-    on_step: StepCallback, number: int, batches: int
-) -> Callable[[int, int, Tensor], None]:
-    def counted(step: int, total: int, x_hat: Tensor) -> None:
-        on_step(number * total + step, batches * total, x_hat)
-
-    return counted
 
 
 class _Callable(ModuleType):

@@ -76,10 +76,24 @@ class Method(ABC):
         """
         if evaluations < 1:
             raise ValueError(f"{self.name} needs 1 evaluation or more, not {evaluations}")
-        if "steps" not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
+        if "steps" not in fields_of(self):
             return self
         changed: Any = dataclasses.replace(self, steps=evaluations)  # type: ignore[type-var]
         return changed  # type: ignore[no-any-return]
+
+
+def fields_of(method: Method | type[Method]) -> dict[str, dataclasses.Field[Any]]:
+    """The hyperparameters of a method, which is a dataclass as every method is, by name."""
+    return {field.name: field for field in dataclasses.fields(method)}  # type: ignore[arg-type]
+
+
+def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
+    """on_step for the run of one of several parts, counting from 1 to the total of all."""
+
+    def counted(step: int, total: int, x_hat: Tensor) -> None:
+        on_step(number * total + step, parts * total, x_hat)
+
+    return counted
 
 
 def denoise(prior: Denoiser, x: Tensor, sigma: float) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 
 from restore.errors import InputError, expected_one_of
-from restore.methods.base import Method
+from restore.methods.base import Method, fields_of
 from restore.methods.registry import find_method, methods, methods_of
 from restore.own import is_own
 from restore.solve import made_method
@@ -74,15 +73,25 @@ def check_parameters(
     if not settings.parameters:
         return
     name = settings.method or preset.method
-    known = {field.name for field in dataclasses.fields(find_method(name))}  # type: ignore[arg-type]
-    chosen = {**_MEASURED, **TUNED.get(name, {}), **tuned.get(name, {})}
-    chosen = {parameter: value for parameter, value in chosen.items() if parameter in known}
+    known = fields_of(find_method(name))
+    measured = {parameter: value for parameter, value in _MEASURED.items() if parameter in known}
+    chosen = measured | tuned_for(name, tuned.get(name, {}))
     if name == preset.method:
         chosen |= preset.parameters
     try:
         made_method(name, from_the_top(chosen | settings.parameters))
     except ValueError as error:
         raise InputError(f"parameters of {name}: {error}") from error
+
+
+def tuned_for(method: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with which a method serves a verb best: the verb's own over everyone's.
+
+    Those that the method does not have are left out.
+    """
+    known = fields_of(find_method(method))
+    tuned = {**TUNED.get(method, {}), **own}
+    return {name: value for name, value in tuned.items() if name in known}
 
 
 def check_samples(settings: RunSettings, sampler: str) -> None:
@@ -137,6 +146,6 @@ def from_the_top(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Every parameter of a method that a sidecar can hold, with the method's own defaults."""
-    fields = dataclasses.fields(find_method(method))  # type: ignore[arg-type]
-    values = {f.name: parameters.get(f.name, f.default) for f in fields if f.name != "start"}
-    return {name: value for name, value in values.items() if value is not None}
+    fields = fields_of(find_method(method))
+    values = {name: parameters.get(name, field.default) for name, field in fields.items()}
+    return {name: v for name, v in values.items() if name != "start" and v is not None}

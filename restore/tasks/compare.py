@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from restore.errors import FAILURES, InputError, expected_one_of
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
-from restore.methods.base import Method, StepCallback
+from restore.methods.base import Method, StepCallback, fields_of
 from restore.methods.registry import find_method
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.prior.counted import Counted
@@ -382,7 +382,7 @@ def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[st
         raise InputError(f"--set {name}: is not compared; {expected_one_of(names, name)}")
     known = []
     if name not in CLASSICAL:
-        known = [f.name for f in fields(find_method(name)) if f.name != "start"]  # type: ignore[arg-type]
+        known = [parameter for parameter in fields_of(find_method(name)) if parameter != "start"]
     for parameter in values:
         if parameter not in known:
             raise InputError(

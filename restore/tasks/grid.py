@@ -15,7 +15,7 @@ from torch import Tensor
 from restore.errors import InputError, expected_one_of
 from restore.io.files import sidecar_path
 from restore.io.picture import write_picture
-from restore.methods.base import StepCallback
+from restore.methods.base import StepCallback, part_of_steps
 from restore.noise import NoiseSource
 from restore.prior.counted import Counted
 from restore.sde.samplers.adaptive import AdaptiveODE
@@ -23,7 +23,6 @@ from restore.sde.samplers.base import Sampler
 from restore.sde.samplers.registry import find_sampler
 from restore.tasks.memory import check_room
 from restore.tasks.opened import OpenModel
-from restore.tasks.run import part_of_steps
 from restore.tasks.settings import RunSettings, parse_size
 from restore.tasks.sidecar import software, write_sidecar
 

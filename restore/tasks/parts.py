@@ -7,12 +7,11 @@ from functools import partial
 
 from torch import Tensor
 
-from restore.methods.base import Method, StepCallback
+from restore.methods.base import Method, StepCallback, part_of_steps
 from restore.noise import PlacedNoise
 from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.solve import solve
-from restore.tasks.run import part_of_steps
 from restore.tasks.task import Measurement, Part
 
 

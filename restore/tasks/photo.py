@@ -20,7 +20,7 @@ from restore.io.files import degraded_path, numbered, sidecar_path
 from restore.io.jpeg_blocks import write_jpeg_blocks
 from restore.io.levels import as_written
 from restore.io.picture import Picture, output_format, read_picture, write_picture
-from restore.methods.base import Method, StepCallback
+from restore.methods.base import Method, StepCallback, fields_of
 from restore.methods.matrix_free import LEAST_NOISE
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
@@ -35,6 +35,7 @@ from restore.tasks.choice import (
     check_parameters,
     from_the_top,
     plain_parameters,
+    tuned_for,
 )
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import as_array, write_std
@@ -44,7 +45,7 @@ from restore.tasks.parts import solve_parts
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, TUNED, Measurement, Part, Preset, Task, in_units_of
+from restore.tasks.task import START_LEVEL, Measurement, Part, Preset, Task, in_units_of
 from restore.tasks.written import mended, read_back
 
 Pixels = NDArray[np.float32]
@@ -297,10 +298,9 @@ class Restorer:
         self, method: str, measurement: Measurement, prior: Denoiser
     ) -> dict[str, Any]:
         """The parameters with which a method serves the verb best, the start among them."""
-        known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
-        chosen = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
-        chosen |= self.task.method_parameters(method, measurement, prior)
-        chosen = {name: value for name, value in chosen.items() if name in known}
+        own = self.task.method_parameters(method, measurement, prior)
+        chosen = tuned_for(method, {**self.task.tuned.get(method, {}), **own})
+        known = fields_of(find_method(method))
         if "start" in known:
             chosen["start"] = measurement.start
             if "sigma_max" in known:

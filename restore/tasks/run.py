@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from restore.errors import InputError
-from restore.methods.base import StepCallback
+from restore.methods.base import fields_of
 from restore.methods.registry import find_method
 from restore.prior.tiled import is_out_of_memory
 from restore.tasks.choice import check_samples
@@ -66,8 +63,8 @@ def choose_preset(presets: Mapping[str, Preset], sampling: Preset, settings: Run
         return sampling
     if settings.method is not None:
         return chosen if settings.method == chosen.method else sampling
-    known = {f.name for f in dataclasses.fields(find_method(chosen.method))}  # type: ignore[arg-type]
-    return chosen if set(settings.parameters) <= known else sampling
+    known = fields_of(find_method(chosen.method)).keys()
+    return chosen if settings.parameters.keys() <= known else sampling
 
 
 @contextmanager
@@ -85,12 +82,3 @@ def memory_errors(source: Path, where: str = "") -> Iterator[None]:
         raise InputError(
             f"{source}: out of memory{where}; expected more of it, or a smaller picture"
         ) from error
-
-
-def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallback:
-    """on_step for the run of one of several parts, counting from 1 to the total of all."""
-
-    def counted(step: int, total: int, x_hat: Tensor) -> None:
-        on_step(number * total + step, parts * total, x_hat)
-
-    return counted

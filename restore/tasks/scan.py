@@ -23,7 +23,7 @@ from operators import NoFastSVD
 from restore.errors import InputError
 from restore.io.dicom import slices_after
 from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
-from restore.methods.base import StepCallback
+from restore.methods.base import StepCallback, fields_of
 from restore.methods.registry import find_method
 from restore.metrics.scan import ScanScores, scan_scores
 from restore.prior.counted import Counted
@@ -39,12 +39,13 @@ from restore.tasks.choice import (
     check_method,
     check_parameters,
     plain_parameters,
+    tuned_for,
 )
 from restore.tasks.opened import OpenModel
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, TUNED, Preset
+from restore.tasks.task import START_LEVEL, Preset
 
 Images = NDArray[np.float32]
 S = TypeVar("S", bound=RunSettings)
@@ -300,9 +301,8 @@ class Scanner(Generic[S]):
 
     def parameters(self, scan: Scan, method: str) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
-        known = {f.name for f in dataclasses.fields(find_method(method))}  # type: ignore[arg-type]
-        tuned = {**TUNED.get(method, {}), **self.task.tuned.get(method, {})}
-        chosen = {name: value for name, value in tuned.items() if name in known}
+        chosen = tuned_for(method, self.task.tuned.get(method, {}))
+        known = fields_of(find_method(method))
         if "start" in known:
             chosen["start"] = scan.classical[scan.start]()
             if "sigma_max" in known:
