@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 # Takes the traceback of a failure that is one row among others, for `--debug`; otherwise silent.
 FAILURES = logging.getLogger("restore.failures")
@@ -26,6 +30,15 @@ class InputError(Exception):
     def __init__(self, message: str) -> None:
         first, *rest = message.splitlines() or [""]
         super().__init__(" ".join([first, *(line.strip() for line in rest)]))
+
+
+def first_error(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """The first thing that is wrong with values by name: its place among them, and why.
+
+    The place is a name and what lies within it ("size", "0"), or () for the values as a whole.
+    """
+    first = error.errors()[0]
+    return tuple(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
 def expected_one_of(known: Iterable[str], found: str) -> str:

@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from restore.errors import InputError
+from restore.errors import InputError, first_error
 from restore.io.json_text import parse_json
 
 Scalar = bool | int | float | str
@@ -180,9 +180,7 @@ def resolve_settings(
     try:
         settings = kind.model_validate({**values, **filed, **typed, "parameters": parameters})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0])
-        reason = first["msg"].removeprefix("Value error, ")
+        (field, *_), reason = first_error(error)
         reason = re.sub("^Input should be", "expected", reason)
         if field not in typed:
             raise InputError(f"{where}{field}: {reason}") from None

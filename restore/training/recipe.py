@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from restore.errors import InputError
+from restore.errors import InputError, first_error
 from restore.training.objectives.weightings import Weighting
 
 # No level is trained below it.
@@ -118,6 +118,5 @@ class Recipe(BaseModel):
     @staticmethod
     def refused(where: str, error: ValidationError) -> InputError:
         """The first thing that is wrong, as one line."""
-        first = error.errors()[0]
-        parts = "".join(f"{part}: " for part in first["loc"])
-        return InputError(f"{where}: {parts}{first['msg'].removeprefix('Value error, ')}")
+        place, reason = first_error(error)
+        return InputError(": ".join((where, *place, reason)))

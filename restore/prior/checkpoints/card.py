@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from restore.errors import InputError
+from restore.errors import InputError, first_error
 
 C = TypeVar("C", bound=BaseModel)
 SUFFIX = ".card.json"
@@ -61,9 +61,8 @@ def parsed(kind: type[C], path: Path, expected: str) -> C:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        reason = first["msg"].removeprefix("Value error, ")
+        place, reason = first_error(error)
+        where = ".".join(place) or "content"
         raise InputError(f"{path}: {where}: {reason}; expected {expected}") from None
 
 

@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from restore.errors import InputError
+from restore.errors import InputError, first_error
 from restore.io.json_text import parse_json
 from restore.prior.checkpoints.files import Weights
 from restore.prior.checkpoints.layout import Choices, Recognised, level_text
@@ -132,9 +132,9 @@ def _config(folder: Path) -> UNet2DConfig:
     try:
         config = UNet2DConfig.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}, found {first['input']!r}") from None
+        place, reason = first_error(error)
+        found = error.errors()[0]["input"]
+        raise InputError(f"{path}: {'.'.join(place)}: {reason}, found {found!r}") from None
     levels = {len(config.down_block_types), len(config.up_block_types)}
     if levels != {len(config.block_out_channels)}:
         raise InputError(f"{path}: the numbers of block types and of channels differ")
