@@ -1,0 +1,332 @@
+"""From k-space to the linear inverse problem of an image, with what is known of it besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, density_compensation
+from operators.fourier import centred_ifft
+from restore.errors import InputError
+from restore.io.kspace import KSpace
+from restore.io.placement import Placement
+from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
+from restore.mri.coils import combined, compress_coils, prewhiten
+from restore.mri.masks import KINDS
+from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
+from restore.problem import Problem
+from restore.tasks.coil_maps import estimated_maps, maps_along
+from restore.tasks.mri_input import (
+    CALIB_SIZE,
+    LEAST_NOISE,
+    Magnitudes,
+    Measured,
+    MriSettings,
+    chosen_mask,
+    given_maps,
+    reference_images,
+)
+from restore.tasks.scan import Scan, check_truth
+from restore.tasks.total_variation import weight_of
+
+# What a sampler starts from, and results are compared with.
+BASELINE = "cg-sense"
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class About:
+    """What the writers need besides the images.
+
+    Attributes:
+        spacing: mm of a pixel, (rows, columns, slices).
+        header: of the DICOM file that was the source.
+        placement: where the slices lie, where the file says.
+        matrix: (rows, columns) that are written, the middle of the field of view; None for all.
+    """
+
+    spacing: tuple[float, float, float] | None
+    header: Any = None
+    placement: Placement | None = None
+    matrix: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Acquisition:
+    """What was measured of an image, by which operator.
+
+    Attributes:
+        operator: A.
+        y: k-space [slices, coils, ...], in the unit of the file.
+        edge: standard deviation per component of the noise, of the edge of k-space.
+        described: A's parameters, for the sidecar.
+        notes: what the user should know.
+        truth: the true magnitudes [slices, H, W] in that unit, where they are known.
+        density: weights of the samples of a trajectory.
+    """
+
+    operator: LinearOperator
+    y: Tensor
+    edge: float
+    described: dict[str, Any]
+    notes: list[str]
+    truth: Magnitudes | None
+    density: Tensor | None = None
+
+
+def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured: Measured) -> Scan:
+    """The problem of an image scaled to about 1, with its classical reconstructions.
+
+    Args:
+        source: the file, for what is said.
+        settings: what the user chose.
+        device: where the solution runs.
+        measured: what was read of the file, or simulated.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    data = _of_fewer_coils(source, settings, measured.kspace)
+    acquire = _gridded if measured.kspace.trajectory is None else _along
+    acquired = acquire(source, settings, measured, data)
+    operator, y, density = acquired.operator, acquired.y, acquired.density
+    matrix = None if density is not None else measured.kspace.matrix
+    back = _direct(operator, y, settings, density)
+    scale = float(np.quantile(back.abs().numpy(), 0.99))
+    if not scale > 0:
+        raise InputError(f"{source}: the zero-filled image is empty, expected k-space")
+    sigma, notes = _noise(settings, measured, acquired.edge, scale)
+    operator, y = operator.to(device), (y / scale).to(device)
+    weights = None if density is None else density.to(device)
+    problem = Problem(operator, y, sigma)
+    seen = support(operator)
+
+    def image(x: Tensor) -> Tensor:
+        return cropped(_magnitude(x * seen), matrix) * scale
+
+    truth = acquired.truth
+    if settings.reference is not None:
+        truth = reference_images(settings.reference)
+    elif truth is not None:
+        truth = cropped(torch.from_numpy(truth), matrix).numpy()
+    if truth is not None:
+        size = tuple(image(operator.adjoint(y)[None]).shape[1:])
+        check_truth(truth, size, settings.reference or source)
+    classical: dict[str, Callable[[], Tensor]] = {
+        "zero-filled": lambda: _direct(operator, y, settings, weights),
+        "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),
+        "l1-wavelet": lambda: l1_wavelet(operator, y),
+        "tv": lambda: total_variation(operator, y, weight_of(problem)),
+    }
+    return Scan(
+        problem=problem,
+        classical={name: cache(estimate) for name, estimate in classical.items()},
+        start=BASELINE,
+        baseline=BASELINE,
+        image=image,
+        scale=scale,
+        operator={"name": operator.name} | acquired.described,
+        notes=[*acquired.notes, *notes],
+        truth=truth,
+        about=About(
+            measured.kspace.spacing,
+            measured.header,
+            measured.placement or measured.kspace.placement,
+            matrix,
+        ),
+        resolved={"mask": settings.mask and _absolute(settings.mask)}
+        | ({} if settings.simulate else {"sigma": sigma}),
+        sidecar={"coils": int(y.shape[1]), "acceleration": acquired.described.get("acceleration")},
+    )
+
+
+def _of_fewer_coils(source: Path, settings: MriSettings, kspace: KSpace) -> Tensor:
+    """k-space whose coils have noise of one level, of as few of them as were asked for."""
+    data = torch.from_numpy(kspace.data)
+    images = data if data.ndim == 4 else data[..., None]
+    if kspace.noise_covariance is not None:
+        try:
+            images = prewhiten(images, torch.from_numpy(kspace.noise_covariance))
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
+    if settings.coils is not None and settings.coils < data.shape[1]:
+        if settings.maps is not None:
+            raise InputError(f"--coils {settings.coils}: --maps are given, expected one of the two")
+        images = compress_coils(images, settings.coils)
+    return images.reshape(*images.shape[:2], *data.shape[2:])
+
+
+def _gridded(source: Path, settings: MriSettings, measured: Measured, full: Tensor) -> _Acquisition:
+    """Of k-space on a grid, what the mask keeps."""
+    kspace = measured.kspace
+    assert kspace.mask is not None
+    had = torch.from_numpy(kspace.mask)
+    mask, kind = chosen_mask(source, settings, had)
+    y = full * mask
+    maps, notes = _maps(source, settings, measured, y, mask)
+
+    def masked(mask: Tensor) -> LinearOperator:
+        return CartesianMRI(mask, (1, *mask.shape)) if maps is None else SenseMRI(maps, mask)
+
+    # What was taken away is known: the whole scan, combined by the same maps, is the truth.
+    truth = measured.truth
+    taken_away = bool(had.all()) and not bool(mask.all())
+    if truth is None and settings.reference is None and taken_away:
+        truth = _magnitude(_direct(masked(had), full, settings)[None])[0].numpy()
+    return _Acquisition(
+        operator=masked(mask),
+        y=y,
+        edge=kspace_noise(y, mask),
+        described={"mask": kind, "acceleration": mask.numel() / int(mask.sum())},
+        notes=[*kspace.notes, *notes],
+        truth=truth,
+    )
+
+
+def _along(source: Path, settings: MriSettings, measured: Measured, data: Tensor) -> _Acquisition:
+    """Of samples along a trajectory, with the weights of its density."""
+    kspace = measured.kspace
+    assert kspace.trajectory is not None
+    trajectory = torch.from_numpy(kspace.trajectory)
+    size = settings.size or kspace.matrix or _matrix_of(trajectory)
+    density = (
+        torch.from_numpy(kspace.density).float()
+        if kspace.density is not None
+        else density_compensation(trajectory, (1, *size))
+    )
+    if data.shape[0] > 1:
+        raise InputError(
+            f"{source}: {data.shape[0]} slices along one trajectory, expected --slice N"
+        )
+    edge = trajectory_noise(data, trajectory)
+    maps, notes = None, list[str]()
+    if settings.maps is not None:
+        given = given_maps(settings, kspace, size)
+        if given.shape[:2] != (1, 1):
+            raise InputError(
+                f"{settings.maps}: maps of {given.shape[0]} slices in {given.shape[1]} sets, "
+                "expected one set of one slice along a trajectory"
+            )
+        maps = given[0, 0]
+    elif data.shape[1] > 1:
+        plain = NonCartesianMRI(trajectory, (1, *size))
+        noise = min(_noise_levels(kspace, edge).values())
+        maps, notes = maps_along(
+            plain, data[0], density, settings.calib_size or CALIB_SIZE, noise, source
+        )
+    operator = NonCartesianMRI(trajectory, (1, *size), maps)
+    # Weights of any scale are there: with theirs the image is the one that fits best.
+    fit = operator(operator.adjoint(density * data))
+    density = density * float((fit.conj() * data).real.sum() / fit.abs().square().sum())
+    return _Acquisition(
+        operator=operator,
+        y=data,
+        edge=edge,
+        described={"mask": "trajectory", "samples": len(trajectory)},
+        notes=[*kspace.notes, *notes],
+        truth=measured.truth,
+        density=density,
+    )
+
+
+def _maps(
+    source: Path, settings: MriSettings, measured: Measured, data: Tensor, mask: Tensor
+) -> tuple[Tensor | None, list[str]]:
+    """Coil maps [slices, sets, coils, H, W], given or estimated; None for one coil without."""
+    if measured.maps is not None:
+        return measured.maps, []
+    if settings.maps is not None:
+        maps = given_maps(settings, measured.kspace, tuple(mask.shape))
+        if maps.shape[0] not in (1, data.shape[0]):
+            raise InputError(
+                f"{settings.maps}: maps of {maps.shape[0]} slices, the scan has "
+                f"{data.shape[0]}, expected as many, or one"
+            )
+        return maps.expand(data.shape[0], -1, -1, -1, -1), []
+    if data.shape[1] == 1:
+        return None, []
+    found, notes = [], []
+    for one in data:
+        levels = _noise_levels(measured.kspace, kspace_noise(one, mask))
+        noise = min(levels.values())
+        maps, said = estimated_maps(one, settings.calib_size or CALIB_SIZE, mask, noise, source)
+        found.append(maps)
+        notes += said
+    sets = max(maps.shape[0] for maps in found)
+    filled = [
+        torch.cat([maps, maps.new_zeros(sets - maps.shape[0], *maps.shape[1:])]) for maps in found
+    ]
+    return torch.stack(filled), list(dict.fromkeys(notes))
+
+
+def _noise(
+    settings: MriSettings, measured: Measured, edge: float, scale: float
+) -> tuple[float, list[str]]:
+    """σ of an image scaled to about 1, of the least of what is known, and what to say of it."""
+    if measured.noise is not None:
+        return measured.noise / scale, []
+    if isinstance(settings.sigma, float):
+        return settings.sigma, []
+    known = _noise_levels(measured.kspace, edge)
+    where = min(known, key=known.__getitem__)
+    sigma = max(known[where] / scale, LEAST_NOISE)
+    return sigma, [f"noise estimated from {where}: sigma {sigma:.4f}"]
+
+
+def _noise_levels(kspace: KSpace, edge: float) -> dict[str, float]:
+    """What is known of the noise per component: its edge, and its noise scan where there is one.
+
+    Signal makes the edge too noisy, and averages what the noise scan says: never less noise.
+    """
+    known = {"the edge of k-space": edge}
+    if kspace.noise_covariance is not None:
+        known["the noise scan"] = whitened_noise(torch.from_numpy(kspace.noise_covariance))
+    return known
+
+
+def _matrix_of(trajectory: Tensor) -> tuple[int, int]:
+    """A matrix for samples that fill a disc: as many pixels as samples, at most."""
+    side = 2 * round(max(16.0, (len(trajectory) * 4 / torch.pi) ** 0.5) / 2)
+    return min(side, 512), min(side, 512)
+
+
+def _direct(
+    operator: LinearOperator, y: Tensor, settings: MriSettings, density: Tensor | None = None
+) -> Tensor:
+    """The image without any iteration; maps that were given may have squares of any sum."""
+    if settings.maps is not None and isinstance(operator, SenseMRI):
+        return combined(centred_ifft(y), operator.coil_maps)
+    return zero_filled(operator, y, density)
+
+
+def support(operator: LinearOperator) -> Tensor:
+    """1 where any coil sees, 0 elsewhere."""
+    if isinstance(operator, SenseMRI):
+        return (operator.coil_maps.abs().sum(-3) > 0).to(operator.domain.real_dtype)
+    return torch.ones(operator.domain.shape, device=operator.device)
+
+
+def _magnitude(x: Tensor) -> Tensor:
+    """[..., sets, H, W] to [..., H, W]."""
+    magnitude: Tensor = x.abs().square().sum(-3).sqrt()
+    return magnitude
+
+
+def cropped(images: Tensor, matrix: tuple[int, int] | None) -> Tensor:
+    """The middle of images [..., H, W], of that many rows and columns; None for all of them."""
+    if matrix is None:
+        return images
+    # The middle of either is at side // 2.
+    top, left = (side // 2 - m // 2 for side, m in zip(images.shape[-2:], matrix, strict=True))
+    return images[..., top : top + matrix[0], left : left + matrix[1]]
+
+
+def _absolute(mask: str) -> str:
+    return mask if mask in KINDS else str(Path(mask).absolute())
