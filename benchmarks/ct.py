@@ -34,7 +34,8 @@ from restore.prior.denoiser import Denoiser
 from restore.solve import misfit, solve
 from restore.tasks.ct import CT
 from restore.tasks.ct_settings import CtSettings
-from restore.tasks.scan import Scan, as_images
+from restore.tasks.scan import Scan
+from restore.tasks.scanner import as_images
 from restore.tasks.task import START_LEVEL, TUNED
 
 CPU = torch.device("cpu")

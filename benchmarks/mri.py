@@ -32,7 +32,8 @@ from restore.prior.denoiser import Denoiser
 from restore.solve import misfit, solve
 from restore.tasks.mri import MRI
 from restore.tasks.mri_input import MriSettings
-from restore.tasks.scan import Scan, as_images
+from restore.tasks.scan import Scan
+from restore.tasks.scanner import as_images
 from restore.tasks.task import START_LEVEL, TUNED
 
 CPU = torch.device("cpu")

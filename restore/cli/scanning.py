@@ -28,7 +28,7 @@ def scans(
     """
 
     def kind(verb: str) -> Kind:
-        from restore.tasks.scan import Scanner
+        from restore.tasks.scanner import Scanner
 
         found = task()
 

@@ -11,7 +11,8 @@ from restore.io.files import InputFile, plan_outputs
 from restore.report.page import write_report
 from restore.tasks.ct import CT
 from restore.tasks.mri import MRI
-from restore.tasks.scan import Scanner, ScanTask
+from restore.tasks.scan import ScanTask
+from restore.tasks.scanner import Scanner
 from restore.web.choices import among, settings_of
 from restore.web.files import Session
 from restore.web.outcome import Outcome, tidy_record, tidy_sidecar, without_folders

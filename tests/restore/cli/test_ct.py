@@ -235,7 +235,7 @@ def test_memory_that_runs_out_is_one_line(
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr("restore.tasks.scan.solve", full)
+    monkeypatch.setattr("restore.tasks.scanner.solve", full)
     refused = run(sinogram, "-o", tmp_path / "out.npy")
     assert refused.exit_code == 2
     assert "scan.npy: out of memory; expected more of it" in refused.output

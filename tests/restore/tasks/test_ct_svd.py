@@ -16,7 +16,7 @@ from restore.errors import InputError
 from restore.tasks.ct import CT
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
-from restore.tasks.scan import Scanner
+from restore.tasks.scanner import Scanner
 
 
 @pytest.fixture

@@ -1,0 +1,259 @@
+"""One scan through its verb: read, measure, solve, write, certify, keep a sidecar.
+
+Any number of slices as one batch, the classical reconstructions beside the sampling methods,
+samples with the map of their standard deviation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from operators import NoFastSVD
+from restore.errors import InputError
+from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
+from restore.methods.base import StepCallback, fields_of
+from restore.methods.registry import find_method
+from restore.metrics.scan import ScanScores, scan_scores
+from restore.prior.counted import Counted
+from restore.prior.denoiser import Denoiser
+from restore.prior.per_channel import PerChannel
+from restore.prior.tiled import TiledDenoiser
+from restore.solve import solve, those_that_fit
+from restore.tasks.certificate import Certificate, IntervalCertificate, certify
+from restore.tasks.choice import (
+    averaged,
+    check_estimate,
+    check_method,
+    check_parameters,
+    plain_parameters,
+    tuned_for,
+)
+from restore.tasks.opened import OpenModel
+from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
+from restore.tasks.scan import Images, Scan, ScanTask
+from restore.tasks.settings import RunSettings
+from restore.tasks.sidecar import software, write_sidecar
+from restore.tasks.task import START_LEVEL
+
+S = TypeVar("S", bound=RunSettings)
+
+
+class Scanner(Generic[S]):
+    """One verb of scans with its settings and its loaded model, for any number of files.
+
+    Args:
+        task: the verb.
+        settings: what the user chose.
+
+    Raises:
+        InputError: if the device, the method or the model does not exist or does not fit.
+    """
+
+    def __init__(self, task: ScanTask[S], settings: S) -> None:
+        self.task = task
+        self.settings = settings
+        self.preset = choose_preset(task.presets, task.sampling, settings)
+        check_method(settings.method or self.preset.method, task.name, task.classical)
+        check_estimate(settings, task.classical)
+        check_parameters(settings, self.preset, task.tuned)
+        self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
+        self.prior, self.device = self.model.prior, self.model.device
+
+    def check(self, source: Path) -> None:
+        """Refuse a file that is not there: what a scan measures may take long to read.
+
+        Raises:
+            InputError: likewise.
+        """
+        if not source.exists():
+            raise InputError(f"{source}: no such file, expected a scan")
+
+    def restore(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        suffix: str,
+        on_step: StepCallback | None = None,
+    ) -> Result:
+        """Reconstruct one file; the arguments are those of `restore.tasks.photo.Restorer`.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+        began = time.perf_counter()
+        degraded = degraded_path(output, suffix, ".npy")
+        scan = self.task.measure(source, self.settings, self.device, degraded)
+        self.task.check_output(output, scan)
+        method = self.settings.method or self.preset.method
+        prior = Counted(self._fitted_prior(source, scan))
+        classical = method in self.task.classical
+        needs = () if classical else find_method(method).needs
+        average = averaged(self.settings, self.preset, self.task.classical)
+        count = self.settings.samples or average
+        parameters = {} if classical else self.parameters(scan, method)
+        try:
+            if "svd" in needs and scan.problem.operator.svd_or_none() is None:
+                scan = self.task.factorised(scan, on_step)
+            with memory_errors(source):
+                x = (
+                    scan.classical[method]()[None]
+                    if classical
+                    else solve(
+                        scan.problem, prior, method, seed=self.settings.seed, samples=count,
+                        batch_size=self.settings.batch_size, on_step=on_step, **parameters,
+                    )
+                )  # fmt: skip
+        except NoFastSVD as error:
+            expected = those_that_fit(scan.problem)
+            raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
+
+        # Real and imaginary part of each slice are an evaluation each.
+        parts = scan.problem.batch * (2 if x.is_complex() else 1)
+        best = x.mean(dim=0)
+        images = as_images(scan.image(x))
+        # Of samples their mean as it is written; of an average that of the complex images.
+        one = scan.image(best[None])[0]
+        image = images.mean(axis=0) if self.settings.samples else as_images(one)
+        files, spread = self._write_all(output, image, images, scan)
+        files += self.task.write_extra(output, best, scan, self.settings)
+        if self.settings.simulate:
+            files.insert(0, degraded)
+        certificate = certify(scan.problem, best, 0.0)
+        metrics, baseline = _scores(scan, image)
+        sidecar = sidecar_path(output)
+        plain = {} if classical else plain_parameters(method, parameters)
+        record: dict[str, Any] = {
+            "input": str(source),
+            "output": str(output),
+            "sidecar": str(sidecar),
+            "task": self.task.name,
+            "method": method,
+            "model": self.model.name,
+            "seed": self.settings.seed,
+            "steps": plain.get("steps", prior.calls // (count * parts)),
+            "evaluations": prior.calls,
+            "seconds": round(time.perf_counter() - began, 3),
+            "width": image.shape[-1],
+            "height": image.shape[-2],
+            "slices": image.shape[0],
+            "noise_std": scan.problem.noise_std * scan.unit,
+            "residual": certificate.residual * scan.unit,
+            "metrics": metrics and dataclasses.asdict(metrics),
+            "baseline": baseline and {"name": scan.baseline} | dataclasses.asdict(baseline),
+        }
+        details = {
+            "operator": scan.operator,
+            "parameters": plain,
+            "samples": self.settings.samples,
+            "average": None if self.settings.samples else count,
+            "start": None if classical else scan.start,
+            "scale": scan.scale,
+            "std": spread,
+            "model_sha256": self.model.sha256,
+            "device": str(self.device),
+            "dtype": self.model.dtype,
+            "certificate": certificate.as_dict() | _in_units(certificate, scan.unit),
+            "notes": scan.notes,
+            "versions": software(),
+            "config": self._config(scan)
+            | {"method": method, "parameters": plain, "average": average},
+        }
+        write_sidecar(sidecar, record | dict(scan.sidecar) | details)
+        return Result(record, scan.notes, certificate.consistent, [*files, sidecar])
+
+    def parameters(self, scan: Scan, method: str) -> dict[str, Any]:
+        """The method's parameters: the user's over the preset's over the verb's."""
+        chosen = tuned_for(method, self.task.tuned.get(method, {}))
+        known = fields_of(find_method(method))
+        if "start" in known:
+            chosen["start"] = scan.classical[scan.start]()
+            if "sigma_max" in known:
+                chosen.setdefault("sigma_max", START_LEVEL)
+        if method == self.preset.method:
+            chosen |= self.preset.parameters
+        return chosen | self.settings.parameters
+
+    def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
+        channels, height, width = scan.problem.operator.domain.shape
+        prior = self.prior
+        if prior.channels == 1 and channels > 1:
+            prior = PerChannel(prior, channels)
+        if prior.channels not in (None, channels):
+            raise InputError(
+                f"{source}: the model has {self.prior.channels} channels, the scan {channels}; "
+                f"expected a model of {channels}"
+            )
+        return TiledDenoiser(
+            prior,
+            tile_for(self.settings, height, width),
+            on_halved=lambda old, new: scan.notes.append(halved_note(old, new)),
+        )
+
+    def _write_all(
+        self, output: Path, best: Images, images: Images, scan: Scan
+    ) -> tuple[list[Path], dict[str, float] | None]:
+        """Write the best images, and what `--samples` and `--save-std` ask for."""
+        files, spread = self.task.write(output, best, scan), None
+        if output.suffix.lower() != ".png":
+            shown = output.with_suffix(".png")
+            self.task.preview(shown, best, scan)
+            files.append(shown)
+        if self.settings.samples is None:
+            return files, spread
+        for path, sample in zip(numbered(output, len(images)), images, strict=True):
+            files += self.task.write(path, sample, scan)
+        if self.settings.save_std:
+            deviation = images.std(axis=0, ddof=1) if len(images) > 1 else np.zeros_like(best)
+            white = max(float(deviation.max()), 1e-6 * scan.scale)
+            _, shown = std_paths(output)
+            kinds = dict.fromkeys((output.suffix, ".npy"))
+            for kind in (kind for kind in kinds if kind != ".png"):
+                path = output.with_name(f"{output.stem}_std{kind}")
+                files += self.task.write_deviation(path, deviation, scan)
+            self.task.preview(shown, deviation, scan, white)
+            files.append(shown)
+            spread = {"white_is": white, "mean": float(deviation.mean())}
+        return files, spread
+
+    def _config(self, scan: Scan) -> dict[str, Any]:
+        """The settings with every default resolved: what `--config` repeats the run from."""
+        settings = self.settings
+        resolved: dict[str, Any] = {
+            "device": str(self.device),
+            "dtype": self.model.dtype,
+            "model": self.model.path,
+        }
+        resolved |= scan.resolved
+        for name in type(settings).model_fields:
+            value = getattr(settings, name)
+            if isinstance(value, Path):
+                resolved.setdefault(name, value.absolute())
+        return settings.model_copy(update=resolved).model_dump(mode="json", exclude_none=True)
+
+
+def _in_units(certificate: Certificate | IntervalCertificate, unit: float) -> dict[str, float]:
+    """What of a certificate is in the unit of y."""
+    names = ("residual", "residual_max", "bound")
+    return {name: getattr(certificate, name) * unit for name in names}
+
+
+def as_images(x: Tensor) -> Images:
+    """Images as the writers take them."""
+    return x.detach().cpu().float().numpy()
+
+
+def _scores(scan: Scan, best: Images) -> tuple[ScanScores | None, ScanScores | None]:
+    """Of the best images, and of the classical reconstruction."""
+    if scan.truth is None:
+        return None, None
+    classical = as_images(scan.image(scan.classical[scan.baseline]()[None])[0])
+    return scan_scores(best, scan.truth), scan_scores(classical, scan.truth)
