@@ -35,8 +35,7 @@ from restore.solve import misfit, solve
 from restore.tasks.ct import CT
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.scan import Scan
-from restore.tasks.scanner import as_images
-from restore.tasks.task import START_LEVEL, TUNED
+from restore.tasks.task import START_LEVEL, TUNED, as_array
 
 CPU = torch.device("cpu")
 CLASSICAL = ("fbp", "sirt", "tv")
@@ -164,7 +163,7 @@ def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.T
 def _row(scan: Scan, x: torch.Tensor, truth: np.ndarray, began: float) -> Row:
     seconds = time.process_time() - began
     residual = float((scan.problem.operator(x) - scan.problem.y).square().mean().sqrt()) * scan.unit
-    scores = scan_scores(as_images(scan.image(x[None])[0]), truth)
+    scores = scan_scores(as_array(scan.image(x[None])[0]), truth)
     return {"psnr": scores.psnr, "ssim": scores.ssim, "residual": residual, "seconds": seconds}
 
 
@@ -172,7 +171,7 @@ def _tooth(path: Path, views: int, prior: Denoiser) -> Iterator[tuple[str, Row]]
     """Against SIRT of all the views."""
     whole = CT.measure(path, CtSettings(slice="0", bin=4), CPU, path)
     center = str(whole.sidecar["center"])
-    reference = as_images(whole.image(whole.classical["sirt"]()[None])[0])
+    reference = as_array(whole.image(whole.classical["sirt"]()[None])[0])
     chosen = CtSettings(slice="0", bin=4, views=views, center=center)
     scan = CT.measure(path, chosen, CPU, path)
     yield from _methods(scan, prior, reference, ("fbp", "sirt", "tv", "pnp"))
@@ -201,7 +200,7 @@ def _fan(
     scan = CT.measure(npz, chosen, CPU, npz)
     found = {name: scan.classical[name]() for name in ("fbp", "tv")}
     for name, x in (found | {"pnp": _solved(scan, prior, "pnp")}).items():
-        yield name, {"matthews": _matthews(as_images(scan.image(x[None])[0]), truth)}
+        yield name, {"matthews": _matthews(as_array(scan.image(x[None])[0]), truth)}
 
 
 def _matthews(images: np.ndarray, truth: np.ndarray) -> float:

@@ -33,8 +33,7 @@ from restore.solve import misfit, solve
 from restore.tasks.mri import MRI
 from restore.tasks.mri_input import MriSettings
 from restore.tasks.scan import Scan
-from restore.tasks.scanner import as_images
-from restore.tasks.task import START_LEVEL, TUNED
+from restore.tasks.task import START_LEVEL, TUNED, as_array
 
 CPU = torch.device("cpu")
 PATTERNS = {
@@ -113,7 +112,7 @@ def _retrospective(
 def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[str, Any]]:
     """χ² of single samples, and the share of pixels within their central 90 % interval."""
     whole = MRI.measure(poisson, MriSettings(), CPU, folder / "unused.npy")
-    magnitude = as_images(whole.image(_solved(whole, prior, "pnp", 1, {"steps": 30})))[0, 0]
+    magnitude = as_array(whole.image(_solved(whole, prior, "pnp", 1, {"steps": 30})))[0, 0]
     rows, columns = (side // REDUCED for side in magnitude.shape)
     kept = magnitude[: REDUCED * rows, : REDUCED * columns]
     small = kept.reshape(rows, REDUCED, columns, REDUCED).mean((1, 3))
@@ -123,7 +122,7 @@ def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[
     for name in CALIBRATED:
         (method, parameters) = next((m, p) for other, m, _, p in METHODS if other == name)
         x = _solved(scan, prior, method, SAMPLES, parameters)
-        images = as_images(scan.image(x))[:, 0]
+        images = as_array(scan.image(x))[:, 0]
         low, high = np.quantile(images, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         assert scan.truth is not None
         truth = scan.truth[0]
@@ -166,7 +165,7 @@ def _row(
     scan: Scan, method: str, x: Tensor, seconds: float, evaluations: int = 0
 ) -> dict[str, Any]:
     assert scan.truth is not None
-    scores = scan_scores(as_images(scan.image(x[None])[0]), scan.truth)
+    scores = scan_scores(as_array(scan.image(x[None])[0]), scan.truth)
     return {
         "method": method,
         "psnr": scores.psnr,

@@ -17,12 +17,11 @@ from restore.io.levels import as_written, to_integer
 from restore.io.picture import read_picture
 from restore.prior.models import data_folder
 from restore.tasks.baselines import bicubic, biharmonic
-from restore.tasks.deviation import as_array
 from restore.tasks.inpaint import Inpaint
 from restore.tasks.photo import Restorer
 from restore.tasks.settings import Settings
 from restore.tasks.super_resolve import SuperResolve
-from restore.tasks.task import pixels_of
+from restore.tasks.task import as_array, pixels_of
 
 SAMPLES = data_folder() / "samples"
 COLUMNS = ("before", "classical", "ours", "truth")

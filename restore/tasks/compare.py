@@ -24,14 +24,13 @@ from restore.prior.counted import Counted
 from restore.solve import made_method, misfit, solve
 from restore.tasks.choice import from_the_top
 from restore.tasks.classical import CLASSICAL, check_served
-from restore.tasks.deviation import as_array
 from restore.tasks.memory import peak_memory
 from restore.tasks.parts import solve_parts
 from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of, own_sha256
 from restore.tasks.settings import Scalar, Settings
 from restore.tasks.summary import FIGURES, summarised
-from restore.tasks.task import Task, in_units_of
+from restore.tasks.task import Task, as_array, in_units_of
 from restore.tasks.written import Written, mended, read_back
 
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.

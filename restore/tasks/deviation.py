@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from numpy import float32
-from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.io.files import std_paths
 from restore.io.picture import write_picture
-
-
-def as_array(x: Tensor) -> NDArray[float32]:
-    """[C, H, W] as the picture writer takes it."""
-    return x.detach().cpu().float().numpy()
+from restore.tasks.task import as_array
 
 
 def write_std(output: Path, x: Tensor) -> tuple[dict[str, float], list[Path]]:

@@ -38,14 +38,14 @@ from restore.tasks.choice import (
     tuned_for,
 )
 from restore.tasks.classical import CLASSICAL, check_served
-from restore.tasks.deviation import as_array, write_std
+from restore.tasks.deviation import write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
 from restore.tasks.parts import solve_parts
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL, Measurement, Part, Preset, Task, in_units_of
+from restore.tasks.task import START_LEVEL, Measurement, Part, Preset, Task, as_array, in_units_of
 from restore.tasks.written import mended, read_back
 
 Pixels = NDArray[np.float32]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from operators import NoFastSVD
 from restore.errors import InputError
@@ -39,7 +38,7 @@ from restore.tasks.run import Result, choose_preset, halved_note, memory_errors,
 from restore.tasks.scan import Images, Scan, ScanTask
 from restore.tasks.settings import RunSettings
 from restore.tasks.sidecar import software, write_sidecar
-from restore.tasks.task import START_LEVEL
+from restore.tasks.task import START_LEVEL, as_array
 
 S = TypeVar("S", bound=RunSettings)
 
@@ -119,10 +118,10 @@ class Scanner(Generic[S]):
         # Real and imaginary part of each slice are an evaluation each.
         parts = scan.problem.batch * (2 if x.is_complex() else 1)
         best = x.mean(dim=0)
-        images = as_images(scan.image(x))
+        images = as_array(scan.image(x))
         # Of samples their mean as it is written; of an average that of the complex images.
         one = scan.image(best[None])[0]
-        image = images.mean(axis=0) if self.settings.samples else as_images(one)
+        image = images.mean(axis=0) if self.settings.samples else as_array(one)
         files, spread = self._write_all(output, image, images, scan)
         files += self.task.write_extra(output, best, scan, self.settings)
         if self.settings.simulate:
@@ -246,14 +245,9 @@ def _in_units(certificate: Certificate | IntervalCertificate, unit: float) -> di
     return {name: getattr(certificate, name) * unit for name in names}
 
 
-def as_images(x: Tensor) -> Images:
-    """Images as the writers take them."""
-    return x.detach().cpu().float().numpy()
-
-
 def _scores(scan: Scan, best: Images) -> tuple[ScanScores | None, ScanScores | None]:
     """Of the best images, and of the classical reconstruction."""
     if scan.truth is None:
         return None, None
-    classical = as_images(scan.image(scan.classical[scan.baseline]()[None])[0])
+    classical = as_array(scan.image(scan.classical[scan.baseline]()[None])[0])
     return scan_scores(best, scan.truth), scan_scores(classical, scan.truth)

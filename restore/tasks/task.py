@@ -178,6 +178,12 @@ def pixels_of(picture: Picture, device: torch.device) -> Tensor:
     return torch.as_tensor(picture.pixels, dtype=torch.float32, device=device)[None]
 
 
+def as_array(x: Tensor) -> NDArray[np.float32]:
+    """A tensor as the writers of files take it."""
+    array: NDArray[np.float32] = x.detach().cpu().float().numpy()
+    return array
+
+
 def in_units_of(picture: Picture, other: Picture) -> NDArray[np.float32]:
     """The colours [C, H, W] of another picture in units of the white of `picture`.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from operators import Identity, LinearOperator
 from restore.problem import Problem
+from restore.tasks.task import as_array
 
 ITERATIONS = 200
 # scikit-image's own defaults stop two digits earlier.
@@ -111,13 +112,13 @@ def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int
     )
     stacked = odl.BroadcastOperator(measure, differences)
     data = functionals.L2NormSquared(measure.range).translated(
-        measure.range.element(scale * _array(y))
+        measure.range.element(scale * as_array(y))
     )
     dual = functionals.SeparableSum(
         0.5 / (weight * scale**2) * data, functionals.GroupL1Norm(differences.range, 2)
     )
     step = 1 / math.sqrt(2 * _DIFFERENCES)
-    x = pictures.element(_array(start).copy())
+    x = pictures.element(as_array(start).copy())
     odl.solvers.pdhg(
         x,
         functionals.IndicatorBox(pictures, 0, 1),
@@ -145,15 +146,10 @@ def _wrapped(
         def _call(self, x: Any) -> NDArray[np.float32]:
             tensor = torch.from_numpy(x.data).to(operator.device, operator.domain.dtype)
             apply = operator if self.forward else operator.adjoint
-            return scale * _array(apply(tensor))
+            return scale * as_array(apply(tensor))
 
         @property
         def adjoint(self) -> Any:
             return Wrapped(not self.forward)
 
     return Wrapped(forward=True)
-
-
-def _array(x: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = x.detach().cpu().float().numpy()
-    return array

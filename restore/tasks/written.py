@@ -15,8 +15,7 @@ from restore.io.picture import output_format, read_picture
 from restore.problem import Problem
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.classical import CLASSICAL
-from restore.tasks.deviation import as_array
-from restore.tasks.task import Measurement
+from restore.tasks.task import Measurement, as_array
 
 
 @dataclass(frozen=True, eq=False)
