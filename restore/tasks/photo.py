@@ -98,14 +98,11 @@ class Restorer:
                 self.task.degrade(read_picture(source), self.settings)
                 return
             measurement = self.case(source, source).measurement
-        preset = self._fitted_preset(measurement)
-        method = self.settings.method or preset.method
-        prior = self.fitted_prior(source, measurement)
+        _, method, prior, parameters = self._chosen(source, measurement)
         if method in CLASSICAL:
             return
         try:
-            made = made_method(method, self.parameters(measurement, prior, preset))
-            check_fit(made, measurement.problem, prior)
+            check_fit(made_method(method, parameters), measurement.problem, prior)
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
 
@@ -132,17 +129,14 @@ class Restorer:
         degraded = degraded_path(output, suffix, self.task.degraded_suffix)
         with memory_errors(source):
             case = self.case(source, degraded)
-        preset = self._fitted_preset(case.measurement)
-        method = self.settings.method or preset.method
-        prior = self.fitted_prior(source, case.measurement)
-        parameters = self.parameters(case.measurement, prior, preset)
+        preset, method, prior, parameters = self._chosen(source, case.measurement)
         average = averaged(self.settings, preset, CLASSICAL)
         count = self.settings.samples or average
         size = size_text(case.measurement.written.operator.domain.shape)
         try:
             with memory_errors(source, f" at {size}"):
                 x, evaluations = self._pictures(
-                    source, case.measurement, method, parameters, count, on_step
+                    source, case.measurement, method, prior, parameters, count, on_step
                 )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
@@ -205,6 +199,7 @@ class Restorer:
         source: Path,
         measurement: Measurement,
         method: str,
+        prior: Denoiser,
         parameters: dict[str, Any],
         count: int,
         on_step: StepCallback | None,
@@ -220,7 +215,7 @@ class Restorer:
             "on_step": on_step,
         }  # fmt: skip
         if not measurement.parts:
-            counted = Counted(self.fitted_prior(source, measurement))
+            counted = Counted(prior)
             x = solve(measurement.problem, counted, method, **run, **parameters)[:, 0]
             finished = [measurement.finish(one[None]) for one in x]
             return finished[0] if count == 1 else torch.cat(finished), counted.calls
@@ -269,6 +264,15 @@ class Restorer:
             )
         return Case(picture, measurement, truth)
 
+    def _chosen(
+        self, source: Path, measurement: Measurement
+    ) -> tuple[Preset, str, Denoiser, dict[str, Any]]:
+        """The preset for a picture, its method, the prior that fits, the method's parameters."""
+        preset = self._fitted_preset(measurement)
+        method = self.settings.method or preset.method
+        prior = self.fitted_prior(source, measurement)
+        return preset, method, prior, self._parameters(measurement, method, prior, preset)
+
     def _fitted_preset(self, measurement: Measurement) -> Preset:
         """The preset, or the verb's own for an operator without the SVD that its method needs."""
         instead, chosen = self.task.without_svd, self.preset
@@ -282,11 +286,10 @@ class Restorer:
         )
         return instead
 
-    def parameters(
-        self, measurement: Measurement, prior: Denoiser, preset: Preset
+    def _parameters(
+        self, measurement: Measurement, method: str, prior: Denoiser, preset: Preset
     ) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
-        method = self.settings.method or preset.method
         if method in CLASSICAL:
             return {}
         chosen = self.tuned_parameters(method, measurement, prior)
