@@ -179,13 +179,14 @@ def main() -> None:
     PAGE.write_text(
         f"""# JPEG artefacts
 
-Pictures of BSDS500 `val`, evenly taken from those at hand, written as JPEG with 4:2:0 and restored
-by `dejpeg`: gains over the decoded file, means over the pictures with their standard errors.
-PSNR-B counts visible block borders (Yim and Bovik 2011); SSIM is the Gaussian one of 11 taps. The
-model is named by the start of its hash. Evaluations are those of the network for one picture.
+Pictures evenly selected from those of BSDS500 `val` at hand, written as JPEG with 4:2:0 and
+restored by `dejpeg`: gains over the decoded file, means over the pictures with their standard
+errors. PSNR-B accounts for visible block borders (Yim and Bovik 2011); SSIM uses the Gaussian
+window of 11 taps. The model is named by the start of its hash. Evaluations are those of the
+network for one picture.
 
-Made by `python -m benchmarks.dejpeg PICTURES --crop 256` and its options; what is missing
-in a table has not been run.
+Made by `python -m benchmarks.dejpeg PICTURES --crop 256` and its options; what is missing from a
+table has not been run.
 
 {page(json.loads(STORE.read_text()))}
 """

@@ -119,9 +119,9 @@ def page(
     large = ", ".join(f"{value:.3f} at σ = {sigma}" for sigma, value in relative.items())
     text = f"""# Denoising
 
-`{name}` on the centre {CROP}×{CROP} of {len(names)} pictures of BSDS500 `val`, none of them trained
-on; PSNR in dB, mean over pictures, differences with their standard error. BM3D (the package `bm3d`
-4.0.3, for non-commercial use) was run once; its results are in `bm3d.json`.
+`{name}` on the centre {CROP}×{CROP} of {len(names)} pictures of BSDS500 `val`, none of them used in
+training; PSNR in dB, means over pictures, differences with their standard error. BM3D (the package
+`bm3d` 4.0.3, for non-commercial use) was run once; its results are in `bm3d.json`.
 
 {chr(10).join(lines)}
 

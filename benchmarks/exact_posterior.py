@@ -43,74 +43,77 @@ HEADER = """# Methods against the exact posterior: prior `{prior}`
 Made by `python -m benchmarks.exact_posterior --prior {prior}`; `restore compare --exact` gives any
 row of it.
 
-The prior is {text} on pictures of 8×8 (colours: 3×8×8) with correlated pixels: standard deviation
+The prior is {text}, on pictures of 8×8 (in colour 3×8×8) with correlated pixels: standard deviation
 0.2, exponential correlation of length 2 pixels. {weights}For a linear measurement with Gaussian
-noise the posterior is a closed form (`restore.GaussianMixture.posterior`). Each row is {samples}
-samples of each of {measurements} measurements; the numbers are means over the measurements:
+noise the posterior has a closed form (`restore.GaussianMixture.posterior`). Each row has {samples}
+samples for each of {measurements} measurements; the numbers are means over the measurements:
 
-- **evaluations** of the denoiser for a sample: 20, 100, and the method's published budget (not
-  where there is no SVD);
+- **evaluations** of the denoiser for a sample: 20, 100, and the method's published budget (the
+  last only where there is an SVD);
 - **mean error**: root-mean-square error of the samples' mean, in standard deviations of the prior,
   ± its standard error over the measurements;
 - **std observed**, **std null**: geometric mean of the ratio of the samples' standard deviation to
   the exact one, over the directions that the operator measures and over those that it does not.
-  1 is right, below 1 is too sure. Noiseless measured directions have none (–);
+  1 is right, below 1 is too certain. Noiseless measured directions have none (–);
 - **sliced W2**: Wasserstein-2 distance to as many exact samples over 64 random directions, in
   standard deviations of the prior;
 - **weight**: share of the samples in the first component;{weight_error}
-- **residual**: root mean square of A x - y over what is measured, over the noise where there is
-  some.
+- **residual**: root mean square of A x - y over what is measured, divided by the noise where there
+  is some.
 
-The row "exact" is the exact sampler under the same scores: the floor that {samples} samples allow.
+The row "exact" is the exact sampler with the same scores: the floor that {samples} samples allow.
 `pnp` and `reddiff` give one estimate and have no spread. A method that does not fit a problem, or
-is not defined with so few evaluations, has no row there; deepinv's and azula's methods and the
-authors' own code, on its own levels, run on the same problems through `benchmarks.peers`.
+is not defined with so few evaluations, has no row there. The methods of deepinv and azula, and the
+authors' own code with its own levels, run on the same problems through `benchmarks.peers`.
 {said}"""
 SAID = {
     "far": """
 What the table says:
 
-- Noiseless measurements are met by all but `dps`, `diffpir` and `reddiff`, which come close.
+- All methods meet noiseless measurements, except `dps`, `diffpir` and `reddiff`, which come close.
 - With noise, `pigdm`, `ccdf`, `ddrm-cg` and `diffpir` have about the right spread at 100
-  evaluations (`ilvr` is a tenth too narrow where y is noisy), and so has `snips`, a little too
-  wide as its law says; more evaluations bring `ddrm-cg` and `pigdm` closer.
-- `ddrm` (and `ddnm`, which is the same with noise) is too sure of what was measured with noise, the
-  more so the more steps it takes, and on small singular values its mean moves away. deepinv's has a
-  factor √2 less noise besides, and is surer still.
-- `scoresde` has the right spread at its published budget (2000), 0.97 to 1.03 seen and unseen, with
-  means as near as the number of samples tells; with 20 evaluations (ten levels) 0.6 to 1.1.
+  evaluations (`ilvr` is a tenth too narrow where y is noisy), and so has `snips`, slightly too wide
+  as its formula predicts; more evaluations bring `ddrm-cg` and `pigdm` closer.
+- `ddrm` (and `ddnm`, which with noise is the same) is too certain of what was measured with noise,
+  the more so the more steps it takes, and on small singular values its mean drifts away. deepinv's
+  also has √2 times less noise, and is more certain still.
+- `scoresde` has the right spread at its published budget (2000): 0.97 to 1.03 in measured and
+  unmeasured directions, with means as close as the number of samples can tell; with 20 evaluations
+  (ten levels) 0.6 to 1.1.
 - `ccdf` starts in the middle of the two components and cannot recover their weights.
 - `reddiff` and `dps` do not model the noise and fit it; `reddiff` finds one mode.
-- At their published budgets `snips` (2501) has the right spread within a few per cent, seen and
-  unseen, `daps` (1000) is up to a quarter too wide, and `dps` (1000) has the right spread in the
-  null space and a hundredth to a quarter of it where there is noise.
-- `tds` and `mcgdiff` have 16 particles: at 100 evaluations only 6 levels, far too few. With their
-  own 100 levels (1600 evaluations) `tds` has 0.95 to 1.03 of the spread, seen and unseen, and
-  `mcgdiff` 0.92 to 1.00.
-- `mmps` of azula, which uses the Jacobian of the denoiser as covariance, is the best in the table
-  per evaluation, at several times the price of one.
+- At their published budgets `snips` (2501) has the right spread within a few per cent, in measured
+  and unmeasured directions, `daps` (1000) is up to a quarter too wide, and `dps` (1000) has the
+  right spread in the null space and a hundredth to a quarter of it where there is noise.
+- `tds` and `mcgdiff` have 16 particles, so at 100 evaluations only 6 levels, far too few. With
+  their own 100 levels (1600 evaluations) `tds` has 0.95 to 1.03 of the spread, in measured and
+  unmeasured directions, and `mcgdiff` 0.92 to 1.00.
+- azula's `mmps`, which uses the Jacobian of the denoiser as covariance, is the best in the table
+  per evaluation, but each evaluation costs several times as much.
 """,
     "told": """
 What the table says, over the problems with noise:
 
-- All that replace, project or pull x towards y at each level decide between the components while x
-  is noisy, by the prior more than by y, and keep to it: the share of a component is off by 0.24 to
-  0.33 in the mean, however many steps they take (`scoresde` at 2000 and `snips` at 2501 evaluations
-  0.24 and 0.26), and the mean by 0.3 to 0.4 standard deviations of the prior. `pnp` finds one.
-- `snips` comes closer as its annealing slows, slowly: `theta` 80 in the place of 9.1 takes 0.25 to
-  0.17 at the same 2501 evaluations (60 samples, where there is an SVD).
+- All methods that replace, project or pull x towards y at each level choose between the components
+  while x is noisy, guided more by the prior than by y, and keep to that choice: the share of a
+  component is off by 0.24 to 0.33 on average, however many steps they take (`scoresde` at 2000 and
+  `snips` at 2501 evaluations 0.24 and 0.26), and the mean by 0.3 to 0.4 standard deviations of the
+  prior. `pnp` finds one component.
+- `snips` improves slowly as its annealing slows: `theta` 80 instead of 9.1 takes 0.25 to 0.17 at
+  the same 2501 evaluations (60 samples, where there is an SVD).
 - `pigdm`, whose guidance goes through the Jacobian of the denoiser, is off by 0.12 to 0.13.
-- `tds` with 16 particles and 100 levels (1600 evaluations) has the posterior: its shares are off by
-  0.02 as those of as many exact samples are, and its means by 0.06 standard deviations. `mcgdiff`
-  with as many is off by 0.18: its particles are drawn to y, and too few are left to choose from.
+- `tds` with 16 particles and 100 levels (1600 evaluations) matches the posterior: its shares are
+  off by 0.02, like those of as many exact samples, and its means by 0.06 standard deviations.
+  `mcgdiff` with as many is off by 0.18: its particles are drawn to y, and too few remain to choose
+  from.
 - `dps` at 1000 evaluations is off by 0.08, with a tenth of the spread.
 
-So the spread of samples tells what is left open within one alternative. Between alternatives that
-are far apart and that y itself tells apart, believe a particle sampler.
+So the spread of samples shows what is left open within one alternative. Between distant
+alternatives that y itself tells apart, trust a particle sampler.
 """,
 }
 WEIGHT_ERROR = """ **its error**: how far that is from the
-  posterior's share, the mean over the measurements;"""
+  posterior's share, averaged over the measurements;"""
 SPREADS = {
     "std_ratio_observed": "std observed",
     "std_ratio_null": "std null",
@@ -120,8 +123,8 @@ SPREADS = {
 TEXTS = {
     "gaussian": "one Gaussian",
     "three": "a mixture of three Gaussians",
-    "far": "a mixture of two Gaussians far apart",
-    "told": "a mixture of two Gaussians that a measurement tells apart in part",
+    "far": "a mixture of two distant Gaussians",
+    "told": "a mixture of two Gaussians that a measurement partly tells apart",
 }
 
 
@@ -169,8 +172,8 @@ def page(rows: list[dict[str, Any]], prior: str) -> str:
     weights, told = WEIGHTS[prior], prior == "told"
     shares = ", ".join(f"{weight:g}" for weight in weights)
     apart = (
-        f"and by {TOLD:g} in its row space: a measurement with noise\nleaves "
-        "the share of a component between 0 and 1, and another one for each"
+        f"and by {TOLD:g} in its row space: a noisy measurement\nleaves "
+        "the share of a component between 0 and 1, different for each measurement"
         if told
         else "so that no measurement tells them apart"
     )

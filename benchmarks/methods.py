@@ -258,62 +258,65 @@ crops of pictures of BSDS500 `val`. All methods have the same operator, measurem
 denoiser and seed.
 
 - **20**, **100**: evaluations of the denoiser for a sample. Methods that can start from an estimate
-  start from the classical one, with noise of σ = {levels} on it, and without noise in y η = 1
-  where they have it (what was put on is forgotten soonest); the rest is as published.
+  start from the classical one with noise of σ = {levels} added; without noise in y those with an η
+  take η = 1 (the added noise is then forgotten soonest). The rest is as published.
 - **published**: the method's own defaults, from the prior's largest level.
 - **evaluations**: of the denoiser for a sample × samples.
-- **PSNR**: of the mean of the samples, and its standard error over the pictures; of an estimate
-  where the method gives one. **One sample** can be 3 dB below the posterior mean, for no fault.
+- **PSNR**: of the mean of the samples (or of the one estimate that a method gives), and its
+  standard error over the pictures. **One sample** can be 3 dB below the posterior mean, for no
+  fault of its own.
 - **residual**: root mean square of A x - y of a sample.
-- **dtype**: in what the network multiplied, which moves a row by [a few thousandths of a
-  dB](precision.md). Some processors have no bfloat16.
-- **overhead**: time outside the denoiser over the time inside it; a gradient is outside. In
-  float32 the network takes twice as long, and the share is half. As it is now the rows of 20
-  evaluations behind blurs and the Hadamard transform have it: 2 to 5 % without a gradient, 6 % for
-  `ddrm-cg` behind blurs. Others were measured before
-  [random numbers](../decisions/0017-random-numbers.md) and transforms took half the time.
+- **dtype**: the precision in which the network multiplied, which moves a row by [a few thousandths
+  of a dB](precision.md). Some processors have no bfloat16.
+- **overhead**: time outside the denoiser relative to the time inside it; a gradient counts as
+  outside. In float32 the network takes twice as long, and the share is half. Only the rows of 20
+  evaluations with blurs and the Hadamard transform show the present state: 2 to 5 % without a
+  gradient, 6 % for `ddrm-cg` with blurs. Others were measured when
+  [random numbers](../decisions/0017-random-numbers.md) and transforms took twice as long.
 
 The sampler has one seed for all pictures; another one moves the mean of a row by up to 0.1 dB.
 
-What is missing has not been run. The crops of 64×64 serve what would take days at 256×256: particle
-samplers, some of 100 evaluations, the longer published budgets, and the methods of deepinv 0.5 and
-azula 0.11 (`deepinv:…`, `azula:…`) and of the authors' own code (`authors:…`), which have the same
-operator, measurement, model and number of evaluations but their own levels, and start in noise. A
-crop of 64×64 has less to go by than a picture.
+What is missing has not been run. Crops of 64×64 are used for what would take days at 256×256:
+particle samplers, some runs of 100 evaluations, the longer published budgets, and the methods of
+deepinv 0.5 and azula 0.11 (`deepinv:…`, `azula:…`) and the authors' own code (`authors:…`). These
+have the same operator, measurement, model and number of evaluations, but their own levels, and
+start from noise. A crop of 64×64 gives a method less to go by than a whole picture.
 
-- At 20 evaluations, and at 100 but for SNIPS on half of the pixels, SNIPS and DAPS are far below
-  what they need. Langevin steps of SNIPS take the start's noise off too slowly. DAPS with the
-  `spread` of its paper puts the level's own variance on what is not measured, and the next level's
-  noise on that: the closer the levels, the less of it goes. ScoreSDE would be as far below with the
-  predictor of its paper ([why it has another](../decisions/0014-the-corrector-behind-noise.md)).
-- Where the measurement is noisier than x, DDRM adds the same residual at each step. From an
-  estimate all its steps lie below σ = 0.2: behind a noisy blur 100 of them are 6 dB worse than 20.
-  Over all levels, as deepinv's run, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
-- deepinv's DDRM needs singular vectors of the null space, and so does half of the problems only.
+- 20 evaluations are far too few for SNIPS and DAPS, and so are 100, except for SNIPS on half of
+  the pixels. The Langevin steps of SNIPS remove the noise of the start too slowly. DAPS with the
+  `spread` of its paper adds the level's own variance to what is not measured, and the next
+  level's noise to that: the closer the levels, the less of it is removed. With the predictor of
+  its paper ScoreSDE would do as badly ([why it has
+  another](../decisions/0014-the-corrector-behind-noise.md)).
+- Where the measurement is noisier than x, DDRM adds the same residual at each step. Started from an
+  estimate, all its steps lie below σ = 0.2: with a noisy blur 100 of them are 6 dB worse than 20.
+  Over all levels, as deepinv's runs, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
+- deepinv's DDRM needs singular vectors of the null space, so it runs on only half of the problems.
 
-On half of the pixels, 256×256, the mean of eight samples is above biharmonic by
+On half of the pixels, 256×256, the mean of eight samples gains over biharmonic inpainting:
 
 | evaluations | DDRM | ScoreSDE | SNIPS | CCDF | `pnp`, an estimate |
 |---|---|---|---|---|---|
 | 20 | {ddrm20:+.2f} dB | {scoresde20:+.2f} | {snips20:+.2f} | {ccdf20:+.2f} | {pnp20:+.2f} |
 | 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | {ccdf100:+.2f} | {pnp100:+.2f} |
 
-Part of that is arithmetic: the mean of eight exact samples has 1 + 1/8 of the posterior mean's
-squared error, 0.5 dB less. From the two numbers, one sample and eight, the mean of infinitely many
-would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF at 100 evaluations:
-what they lack beyond averaging is the method's. What is not measured is drawn while y still has the
-noise of the level on it, and an ancestral step keeps most of that; DDRM with η = 1 draws it anew at
-each level, spreads less than the posterior does, and loses less so. It is not a matter of
-correction: four or nine Langevin steps a level change ScoreSDE by less than 0.05 dB at the same
-number of evaluations, twice as long ones cost 0.07 (96×96, four pictures, the mean of four). With
-noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the residual of directions that are noisier than x is
-then not used.
+Part of the differences is arithmetic: the mean of eight exact samples has 1 + 1/8 of the
+posterior mean's squared error, 0.5 dB less PSNR. Extrapolated from one sample and eight, the mean
+of infinitely many would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF
+at 100 evaluations; what is then still lacking is due to the method. What is not measured is drawn
+while y still carries the noise of the level, and an ancestral step keeps most of that; DDRM with
+η = 1 draws it anew at each level, spreads less than the posterior does, and so loses less. More
+correction does not help: four or nine Langevin steps a level change ScoreSDE by less than 0.05 dB
+at the same number of evaluations, steps twice as long cost 0.07 (96×96, four pictures, the mean
+of four). With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the residual of directions that are
+noisier than x is then not used.
 
-From noise of the prior's largest level, σ = 50, as **published** budgets begin, most methods
-are worse than with 20 evaluations from an estimate. That is the prior's: it has learnt patches, and
-what it makes of such noise is texture, which the measurement holds together only in part; samples
-are drawn with that texture, and Langevin steps have more of it the longer they run. `daps` with
-`spread` 1, as in its paper, triples the contrast of what is not measured; the verbs take 0.3.
+Started from noise of the prior's largest level, σ = 50, as in **published** budgets, most methods
+are worse than with 20 evaluations from an estimate. That is due to the prior: it has learnt
+patches, and turns such noise into texture that the measurement holds together only in part.
+Samples are drawn with that texture, and Langevin steps have more of it the longer they run.
+`daps` with `spread` 1, as in its paper, triples the contrast of what is not measured; the verbs
+take 0.3.
 """
 
 

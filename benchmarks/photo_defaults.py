@@ -273,12 +273,13 @@ def write_page(stored: dict[str, Any]) -> None:
     PAGE.write_text(
         f"""# What serves each verb best
 
-Centres of pictures of BSDS500 `val`, which were never trained on. Each method starts from the
-classical estimate (bicubic, a smooth filling, Wiener's) with noise of σ_max on it; `steps` are
-evaluations for one sample. Gains are means over the pictures with their standard error.
+Each table names its model, which may be an earlier one than that bundled now. The pictures are
+centres of BSDS500 `val`, never trained on. Each method starts from the classical estimate (bicubic,
+a smooth filling, Wiener's) with noise of σ_max added; `steps` are evaluations for one sample. Gains
+are means over the pictures with their standard error.
 
 A blurred centre is the valid part of the blur of the crop: what lies beyond its border is unknown,
-as in a photograph. With another border than "valid" the method takes what that says instead.
+as in a photograph. With a border other than "valid" the method assumes that border.
 
 Made by `python -m benchmarks.photo_defaults PICTURES`.
 

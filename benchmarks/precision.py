@@ -93,9 +93,8 @@ def main() -> None:
         f"""# Precision of the network
 
 Made by `python -m benchmarks.precision PICTURES` on {len(pictures)} crops of 256×256 of BSDS500
-`val` ({torch.cpu.get_capabilities()["cpu_name"]}): mean PSNR of whole commands that differ in
-`--dtype` alone, and their seconds over those with {dtypes[0]}, picture by picture (median), imports
-left out.
+`val` ({torch.cpu.get_capabilities()["cpu_name"]}): mean PSNR of whole commands that differ only in
+`--dtype`, and their time relative to {dtypes[0]} (median over the pictures, without imports).
 
 | verb | {" | ".join(columns)} |
 |---{"|---" * len(columns)}|

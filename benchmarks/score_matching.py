@@ -190,32 +190,33 @@ weights), and its score is compared with the exact one: the figures are
 
 ![Relative error of the learned score by level](score_matching.svg)
 
-The last two groups train a mixture of three Gaussians instead, whose weights, means and common
-standard deviation are learned, from wrong ones. The exact score is among what it can be, so nothing
-but the objective and the number of samples is left to err.
+The last two groups instead train a mixture of three Gaussians, whose weights, means and common
+standard deviation are learned, starting from wrong ones. It can represent the exact score, so only
+the objective and the number of samples can cause errors.
 
-What it says:
+Findings:
 
 - **All reach the exact score.** With the learned mixture 8000 updates bring denoising score
-  matching within 0.9 % of it at every level, implicit within 1.4 % and sliced within 1.9 %, and the
-  errors go on falling with the number of updates. `variance`, which looks at large levels alone, is
-  at 11 % and the slowest.
-- With the network every objective comes nearer with more updates, too. After 8000 all but two are
+  matching within 0.9 % of it at every level, implicit within 1.4 % and sliced within 1.9 %, and
+  the errors go on falling with the number of updates. `variance`, which looks only at large
+  levels, is at 11 % and the slowest.
+- With the network, too, every objective improves with more updates. After 8000 all but two are
   within 16 % at σ = 0.1, 5 % at 0.5 and 2 % from 2 on. The two are `x0` (27 % at 0.1: (D − x)/σ²
-  divides its error by σ²) and `variance` (61 % at 0.1, 20 % at 0.5). What is left is the network's
-  and the length of its training, not the objective's.
-- Small levels are the last to be learned: there a sample says least about the score, the noise of
-  the target −n/σ being 1/σ and the score itself bounded.
-- With one weighting, `v` and `edm`, which are the same output but for its sign, are best or nearly
-  so at every level. `score` is as good at small levels and three times worse at 10.
+  divides its error by σ²) and `variance` (61 % at 0.1, 20 % at 0.5). The remaining error comes
+  from the network and the length of its training, not from the objective.
+- Small levels are learned last: there a sample says least about the score, since the noise of the
+  target −n/σ is 1/σ while the score itself is bounded.
+- With the same weighting, `v` and `edm`, which are the same output but for its sign, are best or
+  nearly so at every level. `score` is as good at small levels and three times worse at 10.
 - `likelihood` with levels drawn log-uniformly is `inverse-variance` times a constant: the same
   results to a few per cent. With levels drawn log-normally the same objective has a larger
   variance, and larger errors.
-- A table of 1000 timesteps does as well as continuous time, to the second digit.
-- Implicit score matching, with its exact trace, does as well as denoising with the same output at
-  small levels, at a higher price (two backward passes more in the plane, one more for each pixel of
-  a picture), and a little worse at large ones. The random direction of sliced score matching costs
-  accuracy; taking the norm of the score exactly (`sliced-vr`) wins some of it back.
+- A table of 1000 timesteps does as well as continuous time, to two digits.
+- Implicit score matching, with its exact trace, does as well at small levels as denoising with
+  the same output, at a higher price (two more backward passes in the plane, one more for each
+  pixel of a picture), and slightly worse at large ones. The random direction of sliced score
+  matching costs accuracy; taking the norm of the score exactly (`sliced-vr`) wins some of it
+  back.
 """
 
 

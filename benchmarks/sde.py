@@ -191,10 +191,10 @@ Made by `benchmarks/sde.py`; nothing here is typed by hand.
 
 ## Orders
 
-On N(0.3, 0.7²), where everything is known, with levels even in ln σ from 10. "Solution": the error
-at the end of the probability-flow ODE, down to σ = 0.05. "Law": the error of the variance of the
-result, computed without sampling (each step is linear, so the law follows from one unit of each
-draw), down to σ = 0.5. The order is that between the two finest grids.
+On N(0.3, 0.7²), where everything is known, with levels evenly spaced in ln σ, starting at 10.
+"Solution": the error at the end of the probability-flow ODE, down to σ = 0.05. "Law": the error
+of the variance of the result, computed without sampling (each step is linear, so the law follows
+from one unit of each draw), down to σ = 0.5. The order is that between the two finest grids.
 
 ![Error against steps](sde_orders.svg)
 
@@ -203,9 +203,9 @@ draw), down to σ = 0.5. The order is that between the two finest grids.
 {chr(10).join(order_rows(curves))}
 
 Down to σ = 0 the first-order term of Euler–Maruyama in ln σ cancels for a Gaussian
-(∫ (u − s²)/(u + s²)³ du = 0 over all levels u = σ²), so that it seems to be of order 2 there; other
-laws do not do it that favour. The predictor–corrector has no order: its Langevin steps have a
-length of their own.
+(∫ (u − s²)/(u + s²)³ du = 0 over all levels u = σ²), so that it seems to be of order 2 there; for
+other laws it does not. The predictor–corrector has no order: its Langevin steps have a length of
+their own.
 
 Adaptive steps (`ode`), evaluations and error on the same problem:
 
@@ -224,17 +224,17 @@ x → z → x between the prior's smallest and largest level (mixture: 0.01 and 
 
 ## Likelihood
 
-A mixture of two Gaussians in 12 dimensions, 64 pictures of it, against its closed form; nats for
-each number.
+64 pictures from a mixture of two Gaussians in 12 dimensions, against the closed form; nats per
+number.
 
 | trace | tolerance | evaluations | error | standard error |
 |---|---|---|---|---|
 {chr(10).join(likelihood_rows())}
 
-Gaussian probes are there for comparison: off the diagonal of the Jacobian they err as Rademacher's
-do, on it besides.
+Gaussian probes are shown for comparison: their error comes from the diagonal of the Jacobian too,
+that of Rademacher's only from the rest.
 
-The bundled model `photo` on the samples, centre of 32 pixels a side, two draws, bits for each
+The bundled model `photo` on the sample pictures, centre of 32 pixels a side, two draws, bits per
 number (uncompressed: 8):
 
 | picture | bits/dim | evaluations |
