@@ -20,12 +20,11 @@ from restore.io.picture import Picture, read_picture, write_picture
 from restore.methods.base import Method, StepCallback, fields_of
 from restore.methods.registry import find_method
 from restore.metrics import coverage, haarpsi, psnr, ssim
-from restore.prior.counted import Counted
-from restore.solve import made_method, misfit, solve
+from restore.solve import made_method, misfit
 from restore.tasks.choice import from_the_top
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.memory import peak_memory
-from restore.tasks.parts import solve_parts
+from restore.tasks.parts import solve_measurement
 from restore.tasks.photo import Case, Pixels, Restorer
 from restore.tasks.record import UNREAD, Record, Row, content_of, own_sha256
 from restore.tasks.settings import Scalar, Settings
@@ -270,7 +269,7 @@ class Comparison:
         if reason is not None:
             raise InputError(f"needs {reason}")
         settings, count = self.plan.settings, self.plan.samples if cls.samples else 1
-        prior = Counted(self.restorer.fitted_prior(source, measurement))
+        prior = self.restorer.fitted_prior(source, measurement)
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
         own = self.plan.parameters.get(name, {})
         parameters = from_the_top({**parameters, **own})
@@ -281,20 +280,15 @@ class Comparison:
             made = made_method(cls, parameters | started)
             return made if budget is None else made.within(budget)
 
-        run: dict[str, Any] = {
-            "seed": settings.seed, "samples": count, "batch_size": settings.batch_size,
-            "on_step": on_step,
-        }  # fmt: skip
-        if measurement.parts:
-            x, calls = solve_parts(
-                measurement,
-                lambda part: method(part.start),
-                lambda part: self.restorer.fitted_prior(source, measurement, part),
-                **run,
-            )
-        else:
-            x = solve(measurement.problem, prior, method(measurement.start), **run)[:, 0]
-            calls = prior.calls
+        x, calls = solve_measurement(
+            measurement,
+            method,
+            lambda part: self.restorer.fitted_prior(source, measurement, part),
+            seed=settings.seed,
+            samples=count,
+            batch_size=settings.batch_size,
+            on_step=on_step,
+        )
         return measurement.finish(x), calls // count
 
     def _case(self, source: Path) -> Case:

@@ -1,4 +1,4 @@
-"""A measurement that falls apart into windows, solved window by window."""
+"""A measurement solved as a whole, or window by window where it falls apart."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from restore.solve import solve
 from restore.tasks.task import Measurement, Part
 
 
-def solve_parts(
+def solve_measurement(
     measurement: Measurement,
-    method: Callable[[Part], Method],
-    prior: Callable[[Part], Denoiser],
+    method: Callable[[Tensor], Method],
+    prior: Callable[[Part | None], Denoiser],
     *,
     seed: int,
     samples: int,
@@ -26,32 +26,45 @@ def solve_parts(
     batch_size: int | None = None,
     on_step: StepCallback | None = None,
 ) -> tuple[Tensor, int]:
-    """The samples of a measurement that has parts, and the evaluations of the denoiser for all.
+    """The samples of a measurement, and the evaluations of the denoiser for all of them.
 
-    A pixel gets the same noise whatever its window. All windows once are one evaluation of the
-    picture.
+    In windows a pixel gets the same noise whatever its window, and all windows once are one
+    evaluation of the picture.
 
     Args:
         measurement: whose `start` stays outside the windows.
-        method: of a window, which begins at the start of that.
-        prior: of a window.
+        method: one that begins at the start of the whole, or of a window.
+        prior: of the whole (None), or of a window.
         seed: of the noise.
         samples: how many.
-        mean: keep their mean alone, window by window, as one sample.
+        mean: keep the mean alone of samples in windows, window by window, as one sample.
         batch_size: samples at a time.
         on_step: called after each evaluation, counted over all windows.
 
     Returns:
         [samples or 1, C, H, W], not yet finished, and the number.
     """
+    parts = measurement.parts
+    if not parts:
+        counted = Counted(prior(None))
+        x = solve(
+            measurement.problem,
+            counted,
+            method(measurement.start),
+            seed=seed,
+            samples=samples,
+            batch_size=batch_size,
+            on_step=on_step,
+        )
+        return x[:, 0], counted.calls
     x = measurement.start.repeat(1 if mean else samples, 1, 1, 1)
-    calls, parts = 0, measurement.parts
+    calls = 0
     for number, part in enumerate(parts):
         counted = Counted(prior(part))
         solved = solve(
             part.problem,
             counted,
-            method(part),
+            method(part.start),
             seed=seed,
             samples=samples,
             batch_size=batch_size,

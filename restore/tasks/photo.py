@@ -24,11 +24,10 @@ from restore.methods.base import Method, StepCallback, fields_of
 from restore.methods.matrix_free import LEAST_NOISE
 from restore.methods.registry import find_method
 from restore.metrics import psnr, ssim
-from restore.prior.counted import Counted
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import fit_channels
 from restore.prior.tiled import TiledDenoiser
-from restore.solve import check_fit, made_method, misfit, solve
+from restore.solve import check_fit, made_method, misfit
 from restore.tasks.choice import (
     averaged,
     check_estimate,
@@ -41,7 +40,7 @@ from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.deviation import write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
-from restore.tasks.parts import solve_parts
+from restore.tasks.parts import solve_measurement
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
@@ -98,10 +97,11 @@ class Restorer:
                 self.task.degrade(read_picture(source), self.settings)
                 return
             measurement = self.case(source, source).measurement
-        _, method, prior, parameters = self._chosen(source, measurement)
+        _, method, parameters = self._chosen(source, measurement)
         if method in CLASSICAL:
             return
         try:
+            prior = self.fitted_prior(source, measurement)
             check_fit(made_method(method, parameters), measurement.problem, prior)
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
@@ -129,14 +129,14 @@ class Restorer:
         degraded = degraded_path(output, suffix, self.task.degraded_suffix)
         with memory_errors(source):
             case = self.case(source, degraded)
-        preset, method, prior, parameters = self._chosen(source, case.measurement)
+        preset, method, parameters = self._chosen(source, case.measurement)
         average = averaged(self.settings, preset, CLASSICAL)
         count = self.settings.samples or average
         size = size_text(case.measurement.written.operator.domain.shape)
         try:
             with memory_errors(source, f" at {size}"):
                 x, evaluations = self._pictures(
-                    source, case.measurement, method, prior, parameters, count, on_step
+                    source, case.measurement, method, parameters, count, on_step
                 )
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
@@ -199,7 +199,6 @@ class Restorer:
         source: Path,
         measurement: Measurement,
         method: str,
-        prior: Denoiser,
         parameters: dict[str, Any],
         count: int,
         on_step: StepCallback | None,
@@ -210,28 +209,23 @@ class Restorer:
         """
         if method in CLASSICAL:
             return CLASSICAL[method].estimate(measurement), 0
-        run: dict[str, Any] = {
-            "samples": count, "seed": self.settings.seed, "batch_size": self.settings.batch_size,
-            "on_step": on_step,
-        }  # fmt: skip
-        if not measurement.parts:
-            counted = Counted(prior)
-            x = solve(measurement.problem, counted, method, **run, **parameters)[:, 0]
-            finished = [measurement.finish(one[None]) for one in x]
-            return finished[0] if count == 1 else torch.cat(finished), counted.calls
 
-        def started(part: Part) -> Method:
-            start = {"start": part.start} if "start" in parameters else {}
-            return made_method(method, parameters | start)
+        def started(start: Tensor) -> Method:
+            given = {"start": start} if "start" in parameters else {}
+            return made_method(method, parameters | given)
 
-        x, calls = solve_parts(
+        x, calls = solve_measurement(
             measurement,
             started,
             lambda part: self.fitted_prior(source, measurement, part),
+            seed=self.settings.seed,
+            samples=count,
             mean=not self.settings.samples,
-            **run,
+            batch_size=self.settings.batch_size,
+            on_step=on_step,
         )
-        return measurement.finish(x), calls
+        finished = [measurement.finish(one[None]) for one in x]
+        return finished[0] if len(finished) == 1 else torch.cat(finished), calls
 
     def case(self, source: Path, degraded: Path, settings: Settings | None = None) -> Case:
         """Read a file and measure it; with `--simulate`, degrade it to a file before.
@@ -264,14 +258,16 @@ class Restorer:
             )
         return Case(picture, measurement, truth)
 
-    def _chosen(
-        self, source: Path, measurement: Measurement
-    ) -> tuple[Preset, str, Denoiser, dict[str, Any]]:
-        """The preset for a picture, its method, the prior that fits, the method's parameters."""
+    def _chosen(self, source: Path, measurement: Measurement) -> tuple[Preset, str, dict[str, Any]]:
+        """The preset for a picture, its method and the parameters of that.
+
+        Raises:
+            InputError: if the model cannot serve the picture.
+        """
         preset = self._fitted_preset(measurement)
         method = self.settings.method or preset.method
         prior = self.fitted_prior(source, measurement)
-        return preset, method, prior, self._parameters(measurement, method, prior, preset)
+        return preset, method, self._parameters(measurement, method, prior, preset)
 
     def _fitted_preset(self, measurement: Measurement) -> Preset:
         """The preset, or the verb's own for an operator without the SVD that its method needs."""

@@ -201,15 +201,15 @@ def test_the_seconds_are_those_of_the_method_alone(restore, photo, monkeypatch):
 
 
 def test_goes_on_where_it_stopped(restore, photo, monkeypatch):
-    from restore.tasks import compare
+    from restore.tasks import parts
 
     arguments = (photo, "-m", "ddrm", "-m", "bicubic", "-o", "done", "--json")
-    solve = compare.solve
+    solve = parts.solve
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "solve", interrupted)
+    monkeypatch.setattr(parts, "solve", interrupted)
     assert _compare(restore, photo, "-m", "bicubic", "-m", "ddrm", "-o", "done").code == 130
     kept = Path("done/rows.jsonl").read_text()
     assert [json.loads(line)["method"] for line in kept.splitlines()] == ["bicubic"]
@@ -217,7 +217,7 @@ def test_goes_on_where_it_stopped(restore, photo, monkeypatch):
     Path("done/rows.jsonl").write_text(kept + '{"input": "pho')
 
     calls = []
-    monkeypatch.setattr(compare, "solve", lambda *a, **k: calls.append(1) or solve(*a, **k))
+    monkeypatch.setattr(parts, "solve", lambda *a, **k: calls.append(1) or solve(*a, **k))
     first = _compare(restore, *arguments)
     assert first.code == 0, first.err
     assert calls == [1]

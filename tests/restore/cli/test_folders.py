@@ -88,16 +88,16 @@ def test_a_run_over_its_own_folder_leaves_its_results_out(restore, tmp_path, alb
 def test_memory_that_runs_out_on_one_picture_does_not_stop_the_rest(
     restore, tmp_path, album, monkeypatch
 ):
-    from restore.tasks import photo
+    from restore.tasks import parts
 
-    whole = photo.solve
+    whole = parts.solve
 
     def full(problem, *rest, **more):
         if problem.y.shape[1] == 1:
             raise MemoryError
         return whole(problem, *rest, **more)
 
-    monkeypatch.setattr(photo, "solve", full)
+    monkeypatch.setattr(parts, "solve", full)
     (album / "cut.png").unlink()
     done = restore(*COMMAND[:-1])
     assert done.code == 1
