@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.files import degraded_path, numbered, sidecar_path
-from restore.io.jpeg_blocks import write_jpeg_blocks
+from restore.io.files import degraded_path, sidecar_path
 from restore.io.levels import as_written
-from restore.io.picture import Picture, output_format, read_picture, write_picture
+from restore.io.picture import Picture, read_picture
 from restore.methods.base import Method, StepCallback, fields_of
 from restore.methods.matrix_free import LEAST_NOISE
 from restore.methods.registry import find_method
@@ -37,10 +35,10 @@ from restore.tasks.choice import (
     tuned_for,
 )
 from restore.tasks.classical import CLASSICAL, check_served
-from restore.tasks.deviation import write_std
 from restore.tasks.initial import size_text, started_from
 from restore.tasks.opened import OpenModel
 from restore.tasks.parts import solve_measurement
+from restore.tasks.photo_files import Writer, picture_writer, write_samples
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
 from restore.tasks.settings import Settings
 from restore.tasks.sidecar import software, write_sidecar
@@ -142,9 +140,9 @@ class Restorer:
             raise InputError(f"{source}: {error}") from error
         best = x[0] if len(x) == 1 else x.mean(dim=0)
         problem, scale = case.measurement.written, case.picture.scale
-        write = self._writer(case, source)
+        write = self._writer(source, case)
         # The output comes after what lies beside it: where it is, a run has come to its end.
-        further, spread = self._write_samples(output, x, write)
+        further, spread = write_samples(output, x, write, self.settings)
         notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
         written = read_back(output, best, problem, scale)
         if (instead := mended(method, best, case.measurement, written)) is not None:
@@ -340,46 +338,13 @@ class Restorer:
         hole, known = (None, None) if part is None else (part.hole, part.start)
         return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)
 
-    def _writer(self, case: Case, source: Path) -> Callable[[Path, Tensor], list[str]]:
-        """What writes pictures [C, H, W] as the input is stored, and returns notes for the user."""
-        picture, hole, quality = case.picture, case.measurement.hole, self.settings.quality
-        if self.settings.simulate and self.task.quality_degrades:
-            quality = None
-        if not self.task.keeps_tables:
-            picture = dataclasses.replace(picture, jpeg=None)
-        changed = None if hole is None else hole.cpu().numpy()
-
-        def write(path: Path, pixels: Tensor) -> list[str]:
-            alpha: Any = "keep"
-            if changed is not None:
-                same_tables = picture.jpeg is not None and quality is None
-                if same_tables and output_format(path) == "JPEG":
-                    return list(write_jpeg_blocks(path, as_array(pixels), source, changed))
-                if picture.alpha is not None:
-                    alpha = np.where(changed, 1.0, picture.alpha[0])
-            return list(
-                write_picture(path, as_array(pixels), picture, alpha=alpha, quality=quality)
-            )
-
-        return write
-
-    def _write_samples(
-        self, output: Path, x: Tensor, write: Callable[[Path, Tensor], list[str]]
-    ) -> tuple[list[Path], dict[str, float] | None]:
-        """Write what `--samples` and `--save-std` ask for of x [N, C, H, W].
-
-        Returns:
-            The files, and the scale of the map of the standard deviation.
-        """
-        if self.settings.samples is None:
-            return [], None
-        files = numbered(output, len(x))
-        for path, sample in zip(files, x, strict=True):
-            write(path, sample)
-        if not self.settings.save_std:
-            return files, None
-        spread, maps = write_std(output, x)
-        return [*files, *maps], spread
+    def _writer(self, source: Path, case: Case) -> Writer:
+        """What writes pictures as the input is stored, and in the quality that was asked for."""
+        degrades = self.settings.simulate and self.task.quality_degrades
+        quality = None if degrades else self.settings.quality
+        tables = case.picture.jpeg if self.task.keeps_tables else None
+        picture = dataclasses.replace(case.picture, jpeg=tables)
+        return picture_writer(source, picture, case.measurement.hole, quality)
 
     def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""
