@@ -41,6 +41,18 @@ def first_error(error: ValidationError) -> tuple[tuple[str, ...], str]:
     return tuple(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
+def reason_of(error: BaseException) -> str:
+    """What a library says of a failure, as part of a line: joined, not long, never empty."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def in_one_line(error: BaseException) -> str:
+    """A failure as a line, with its kind where the message alone may not tell."""
+    text = " ".join(str(error).split())
+    told = isinstance(error, InputError | ValueError) and text
+    return text if told else f"{type(error).__name__}: {text}"
+
+
 def expected_one_of(known: Iterable[str], found: str) -> str:
     """The end of a refusal: every known name, and the nearest where one resembles what was found.
 

@@ -12,7 +12,7 @@ import typer
 from restore.cli.comparing import parameters_of
 from restore.cli.console import SOME_FAILED, print_error, progress_bar, without_bar
 from restore.cli.figures import Shown, evaluations_of, print_table, write_csv
-from restore.errors import FAILURES, InputError
+from restore.errors import FAILURES, InputError, in_one_line
 from restore.report.columns import Column
 from restore.tasks.settings import parse_sigma
 
@@ -157,12 +157,11 @@ def _rows(
 ) -> Iterator[Row | str]:
     """A row for each method, with `error` where it failed; where it does not fit, why."""
     from restore.solve import misfit
-    from restore.tasks.compare import said
 
     for name, method in chosen.items():
         failed = {"method": name, "operator": problem.name, "noise_std": problem.noise_std}
         if isinstance(method, TypeError | ValueError):
-            yield failed | {"error": said(method)}
+            yield failed | {"error": in_one_line(method)}
             continue
         if (unfit := misfit(method, problem.repeated(1))) is not None:
             yield f"{name} needs {unfit}"
@@ -173,6 +172,6 @@ def _rows(
                 raise ArithmeticError("the samples have values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
             FAILURES.debug("%s: %s failed", problem.name, name, exc_info=error)
-            yield failed | {"error": said(error)}
+            yield failed | {"error": in_one_line(error)}
         else:
             yield row

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, reason_of
 from restore.io.atomic import atomic_path
 from restore.io.mat5 import check_mat5
 from restore.io.npy import read_npy
@@ -78,8 +78,9 @@ def read_arrays(path: Path) -> dict[str, Array]:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: {reason}, expected an array") from error
     except _UNUSABLE as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole {suffix} file of numbers") from error
+        raise InputError(
+            f"{path}: {reason_of(error)}, expected a whole {suffix} file of numbers"
+        ) from error
     numbers = {
         name: value
         for name, value in found.items()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, reason_of
 from restore.io.atomic import atomic_path
 from restore.io.placement import Placement, placed, standard_placement
 from restore.io.refusal import check_plain
@@ -83,8 +83,7 @@ def read_dicom(path: Path) -> DicomImage:
     except InputError:
         raise
     except Exception as error:  # pydicom parses an element when it is asked for
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole DICOM file") from error
+        raise InputError(f"{path}: {reason_of(error)}, expected a whole DICOM file") from error
 
 
 def _series(files: list[Path], slices: list[tuple[Path, Any, NDArray[np.float32]]]) -> DicomImage:
@@ -199,8 +198,7 @@ def _read(path: Path) -> tuple[Any, NDArray[np.float32]]:
             "JPEG 2000"
         ) from error
     except Exception as error:  # pydicom raises what its parsers raise
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole DICOM file") from error
+        raise InputError(f"{path}: {reason_of(error)}, expected a whole DICOM file") from error
     if values.ndim != 2 or not np.isfinite(values).all():
         raise InputError(f"{path}: the picture is {list(values.shape)}, expected one slice")
     del dataset.PixelData

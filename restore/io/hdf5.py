@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, reason_of
 
 # Of the values of a compressed dataset, to the bytes of the file.
 _RATIO = 1100
@@ -42,8 +42,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     except InputError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole HDF5 file") from error
+        raise InputError(f"{path}: {reason_of(error)}, expected a whole HDF5 file") from error
 
 
 def _check_heaps(path: Path) -> None:

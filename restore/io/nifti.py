@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, reason_of
 from restore.io.atomic import write_bytes
 from restore.io.placement import Placement, placed, standard_placement
 
@@ -71,8 +71,7 @@ def read_nifti(path: Path) -> NiftiVolume:
     except InputError:
         raise
     except Exception as error:  # nibabel raises what its decoders raise
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole NIfTI file") from error
+        raise InputError(f"{path}: {reason_of(error)}, expected a whole NIfTI file") from error
     values = values.reshape(*shape[:2], -1)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: values that are not finite, expected a volume")

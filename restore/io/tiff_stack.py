@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, reason_of
 from restore.io.atomic import atomic_path
 from restore.io.refusal import check_plain
 
@@ -87,5 +87,4 @@ def _pages(path: Path) -> NDArray[Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, expected a TIFF") from None
     except Exception as error:  # a decoder may raise anything on a damaged file
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{path}: {reason}, expected a whole TIFF of numbers") from error
+        raise InputError(f"{path}: {reason_of(error)}, expected a whole TIFF of numbers") from error

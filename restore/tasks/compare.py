@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import FAILURES, InputError, expected_one_of
+from restore.errors import FAILURES, InputError, expected_one_of, in_one_line
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
@@ -35,8 +35,6 @@ from restore.tasks.written import Written, mended, read_back
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
 _PICTURES = ("mask", "hints")
 _FILES = (*_PICTURES, "reference", "kernel")
-# Errors whose message says all; others are shown with their kind.
-_PLAIN = (InputError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -228,7 +226,7 @@ class Comparison:
                 raise ArithmeticError("the picture has values that are not finite")
         except (Exception, SystemExit) as error:  # whatever it is, the other methods go on
             FAILURES.debug("%s: %s failed", source, method, exc_info=error)
-            return self._row(source, method, error=said(error))
+            return self._row(source, method, error=in_one_line(error))
         seconds, used = time.perf_counter() - began, memory()
         best, problem = x.mean(dim=0), case.measurement.written
         # As deep as a PNG of the picture is: the figures are those of the file that is kept.
@@ -381,12 +379,6 @@ def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[st
             raise InputError(
                 f"--set {name}.{parameter}: unknown; {expected_one_of(known, parameter)}"
             )
-
-
-def said(error: BaseException) -> str:
-    """An error in one line, with its kind where the message alone may not tell."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, _PLAIN) and text else f"{type(error).__name__}: {text}"
 
 
 def _scores(
