@@ -55,7 +55,8 @@ def compare_pictures(
     """
     from restore.io.files import check_written, expand_inputs
     from restore.tasks.classical import serving
-    from restore.tasks.compare import Comparison, Plan, affordable
+    from restore.tasks.compare import Comparison
+    from restore.tasks.plan import Plan, affordable
     from restore.tasks.record import CONFIGURATION, ROWS
 
     task = _task(verb)

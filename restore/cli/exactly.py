@@ -56,8 +56,8 @@ def compare_exactly(
     """
     from restore.methods.registry import methods
     from restore.solve import misfit
-    from restore.tasks.compare import check_parameters
     from restore.tasks.exact import NOISES, OPERATORS, PRIORS, ExactProblem
+    from restore.tasks.plan import check_own
 
     for operator in operators:
         if operator not in OPERATORS:
@@ -75,7 +75,7 @@ def compare_exactly(
     budget = evaluations_of(nfe, own)
     chosen = {name: _method(name, steps, budget, own.get(name, {})) for name in names or methods()}
     for name, values in own.items():
-        check_parameters(name, values, names or tuple(methods()))
+        check_own(name, values, names or tuple(methods()))
 
     rows: list[Row] = []
     problems = [

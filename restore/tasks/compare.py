@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import FAILURES, InputError, expected_one_of, in_one_line
+from restore.errors import FAILURES, InputError, in_one_line
 from restore.io.atomic import atomic_path
 from restore.io.levels import as_written
 from restore.io.picture import Picture, read_picture, write_picture
-from restore.methods.base import Method, StepCallback, fields_of
+from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.solve import made_method, misfit
@@ -26,8 +26,8 @@ from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.memory import peak_memory
 from restore.tasks.parts import solve_measurement
 from restore.tasks.photo import Case, Pixels, Restorer
+from restore.tasks.plan import Plan, check_own
 from restore.tasks.record import UNREAD, Record, Row, content_of, own_sha256
-from restore.tasks.settings import Scalar, Settings
 from restore.tasks.summary import FIGURES, summarised
 from restore.tasks.task import Task, as_array, in_units_of
 from restore.tasks.written import Written, mended, read_back
@@ -35,29 +35,6 @@ from restore.tasks.written import Written, mended, read_back
 # Settings that name files, by whose content comparisons differ; the first belong to the pictures.
 _PICTURES = ("mask", "hints")
 _FILES = (*_PICTURES, "reference", "kernel")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is compared.
-
-    Attributes:
-        names: methods and classical methods, in order.
-        settings: of the task; `simulate` where the inputs are clean.
-        nfe: evaluations of the network for a sample, at most; None for each method's own number.
-            A method whose `parameters` have steps takes those.
-        samples: for each method that draws them.
-        crop: side of the centre crop of clean inputs, and of a mask or hints that have the size of
-            an input; None for the whole picture.
-        parameters: of single methods, by name: over the tuned ones of the task.
-    """
-
-    names: tuple[str, ...]
-    settings: Settings
-    nfe: int | None = 100
-    samples: int = 1
-    crop: int | None = None
-    parameters: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
 
 
 class Comparison:
@@ -83,7 +60,7 @@ class Comparison:
         for name in plan.names:
             check_served(name, task.name)
         for name, values in plan.parameters.items():
-            check_parameters(name, values, plan.names)
+            check_own(name, values, plan.names)
         self.restorer = Restorer(task, plan.settings)
         self._record = Record(folder, self.configuration, overwrite=overwrite)
 
@@ -336,49 +313,6 @@ class Comparison:
         if "error" not in values:
             row |= dict.fromkeys(FIGURES)
         return row | values
-
-
-def affordable(
-    names: Sequence[str], nfe: int | None, settled: Collection[str]
-) -> tuple[tuple[str, ...], list[str]]:
-    """The methods that are defined with so many evaluations, and a line on each that is not.
-
-    Those that are settled, of which the user has set a parameter, stay.
-    """
-    kept: list[str] = []
-    reasons: list[str] = []
-    for name in names:
-        try:
-            if nfe is not None and name not in CLASSICAL and name not in settled:
-                find_method(name)().within(nfe)
-        except ValueError as error:
-            reasons.append(str(error))
-        else:
-            kept.append(name)
-    return tuple(kept), reasons
-
-
-def check_parameters(name: str, values: Mapping[str, Scalar], names: Sequence[str]) -> None:
-    """Refuse parameters of a method that is not compared or does not have them.
-
-    Args:
-        name: of the method, as it was asked for.
-        values: by parameter.
-        names: of the methods that are compared.
-
-    Raises:
-        InputError: likewise.
-    """
-    if name not in names:
-        raise InputError(f"--set {name}: is not compared; {expected_one_of(names, name)}")
-    known = []
-    if name not in CLASSICAL:
-        known = [parameter for parameter in fields_of(find_method(name)) if parameter != "start"]
-    for parameter in values:
-        if parameter not in known:
-            raise InputError(
-                f"--set {name}.{parameter}: unknown; {expected_one_of(known, parameter)}"
-            )
 
 
 def _scores(

@@ -12,7 +12,8 @@ from restore.io.picture import read_picture
 from restore.methods.base import part_of_steps
 from restore.report.comparison import inputs_of, write_comparison
 from restore.tasks.classical import serving
-from restore.tasks.compare import Comparison, Plan
+from restore.tasks.compare import Comparison
+from restore.tasks.plan import Plan
 from restore.tasks.registry import TASKS
 from restore.tasks.settings import Settings, resolve_settings
 from restore.tasks.sidecar import software

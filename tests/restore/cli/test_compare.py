@@ -89,7 +89,8 @@ def test_a_jpeg_is_mended_as_by_the_verb(restore, photo, monkeypatch):
 
 def test_the_truth_is_in_the_units_of_a_float_picture(restore, tmp_path):
     """White of the one is 1, of the other 2: the same values, read as they are."""
-    from restore.tasks.compare import Comparison, Plan
+    from restore.tasks.compare import Comparison
+    from restore.tasks.plan import Plan
     from restore.tasks.registry import TASKS
     from restore.tasks.settings import Settings
 
