@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from operators import NoFastSVD
 from restore.errors import InputError
@@ -93,27 +94,10 @@ class Scanner(Generic[S]):
         method = self.settings.method or self.preset.method
         prior = Counted(self._fitted_prior(source, scan))
         classical = method in self.task.classical
-        needs = () if classical else find_method(method).needs
         average = averaged(self.settings, self.preset, self.task.classical)
         count = self.settings.samples or average
-        parameters = {} if classical else self.parameters(scan, method)
-        try:
-            if "svd" in needs and scan.problem.operator.svd_or_none() is None:
-                scan = self.task.factorised(scan, on_step)
-            with memory_errors(source):
-                x = (
-                    scan.classical[method]()[None]
-                    if classical
-                    else solve(
-                        scan.problem, prior, method, seed=self.settings.seed, samples=count,
-                        batch_size=self.settings.batch_size, on_step=on_step, **parameters,
-                    )
-                )  # fmt: skip
-        except NoFastSVD as error:
-            expected = those_that_fit(scan.problem)
-            raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
-        except ValueError as error:
-            raise InputError(f"{source}: {error}") from error
+        parameters = {} if classical else self._parameters(scan, method)
+        scan, x = self._solved(source, scan, prior, method, parameters, count, on_step)
 
         # Real and imaginary part of each slice are an evaluation each.
         parts = scan.problem.batch * (2 if x.is_complex() else 1)
@@ -169,7 +153,35 @@ class Scanner(Generic[S]):
         write_sidecar(sidecar, record | dict(scan.sidecar) | details)
         return Result(record, scan.notes, certificate.consistent, [*files, sidecar])
 
-    def parameters(self, scan: Scan, method: str) -> dict[str, Any]:
+    def _solved(
+        self,
+        source: Path,
+        scan: Scan,
+        prior: Denoiser,
+        method: str,
+        parameters: dict[str, Any],
+        count: int,
+        on_step: StepCallback | None,
+    ) -> tuple[Scan, Tensor]:
+        """The scan, with its SVD where the method needs it, and samples [N, B, *domain.shape]."""
+        try:
+            if method in self.task.classical:
+                with memory_errors(source):
+                    return scan, scan.classical[method]()[None]
+            if "svd" in find_method(method).needs and scan.problem.operator.svd_or_none() is None:
+                scan = self.task.factorised(scan, on_step)
+            with memory_errors(source):
+                return scan, solve(
+                    scan.problem, prior, method, seed=self.settings.seed, samples=count,
+                    batch_size=self.settings.batch_size, on_step=on_step, **parameters,
+                )  # fmt: skip
+        except NoFastSVD as error:
+            expected = those_that_fit(scan.problem)
+            raise InputError(f"{source}: --method {method}: {error}; {expected}") from error
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
+
+    def _parameters(self, scan: Scan, method: str) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         chosen = tuned_for(method, self.task.tuned.get(method, {}))
         known = fields_of(find_method(method))
