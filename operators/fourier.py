@@ -41,6 +41,7 @@ class Fourier(LinearOperator):
     """
 
     _real_matrix: ClassVar[bool] = False
+    _isometry = _coisometry = 1.0
 
     def __init__(
         self,
@@ -52,14 +53,6 @@ class Fourier(LinearOperator):
         space = complex_space("Fourier", shape, dtype)
         super().__init__(space, space)
         self._one = torch.ones((), dtype=space.real_dtype, device=device)
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
-
-    @property
-    def _coisometry(self) -> float | None:
-        return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
         return centred_fft(x)

@@ -21,6 +21,8 @@ class Identity(LinearOperator):
         device: Device of the singular values.
     """
 
+    _isometry = _coisometry = 1.0
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -31,14 +33,6 @@ class Identity(LinearOperator):
         space = Space(shape, dtype)
         super().__init__(space, space)
         self._one = torch.ones((), dtype=space.real_dtype, device=device)
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
-
-    @property
-    def _coisometry(self) -> float | None:
-        return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
         return x.clone()  # so that writing to the one leaves the other as it is

@@ -94,6 +94,8 @@ class ParitySynthesis(LinearOperator):
         device: Device of the matrices.
     """
 
+    _isometry = 1.0
+
     def __init__(
         self,
         codomain: Space,
@@ -108,10 +110,6 @@ class ParitySynthesis(LinearOperator):
             tuple(half.to(device=device, dtype=real).contiguous() for half in axis)
             for axis in (rows, columns)
         )
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
         for (even, odd), dim in ((self._rows, ROWS), (self._columns, COLUMNS)):

@@ -256,6 +256,7 @@ class LineSamples(LinearOperator):
     """
 
     _real_matrix: ClassVar[bool] = False
+    _isometry = 1.0
 
     def __init__(self, codomain: Space, kept: Tensor, axis: int) -> None:
         coils, height, width = codomain.shape
@@ -263,10 +264,6 @@ class LineSamples(LinearOperator):
         super().__init__(Space(shape, codomain.dtype), codomain)
         self._kept = kept
         self._axis = axis - 2
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
         lines = centred_fft(x, (-3 - self._axis,))

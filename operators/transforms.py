@@ -71,16 +71,10 @@ def _sylvester(order: int, like: Tensor) -> Tensor:
 class _Orthogonal(LinearOperator):
     """An orthogonal transform of the height and width, from coefficients to a picture."""
 
+    _isometry = _coisometry = 1.0
+
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         super().__init__(Space(shape, dtype), Space(shape, dtype))
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
-
-    @property
-    def _coisometry(self) -> float | None:
-        return 1.0
 
 
 class HartleySynthesis(_Orthogonal):

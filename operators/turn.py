@@ -37,6 +37,8 @@ class Turn(LinearOperator):
         ValueError: If the orientation is another number.
     """
 
+    _isometry = _coisometry = 1.0
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -52,14 +54,6 @@ class Turn(LinearOperator):
         size = (width, height) if self._exchanged else (height, width)
         super().__init__(Space(shape, dtype), Space((channels, *size), dtype))
         self._identity = Identity(shape, dtype=dtype, device=device)
-
-    @property
-    def _isometry(self) -> float | None:
-        return 1.0
-
-    @property
-    def _coisometry(self) -> float | None:
-        return 1.0
 
     def _apply(self, x: Tensor) -> Tensor:
         x = x.flip(self._reversed)
