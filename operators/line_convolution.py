@@ -7,13 +7,11 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.convolution import border_index
-from operators.separable import Separable
+from operators.separable import Separable, has_parities
 from operators.space import Space
 from operators.svd import ThinSVD
 
 ROWS, COLUMNS = -2, -1
-# Of a matrix that commutes with reflection but for rounding in double precision, over its largest.
-_ASYMMETRY = 3e-13
 # Rows of a matrix that are multiplied at once: each block of them has few columns that are not 0.
 _BLOCK = 64
 
@@ -132,8 +130,7 @@ def _parity_svd(
     In float64 on the CPU; None if it does not commute.
     """
     matrix = matrix.double().cpu()
-    asymmetry = float((matrix - matrix.flip(0, 1)).abs().max())
-    if min(matrix.shape) == 1 or asymmetry > _ASYMMETRY * float(matrix.abs().max()):
+    if not has_parities(matrix):
         return None
     us, singular_values, vs = [], [], []
     for parity, half in enumerate(_split(matrix, ROWS)):

@@ -11,6 +11,9 @@ from operators.base import LinearOperator
 from operators.space import ShapeError, Space, picture_shape, shape_text
 from operators.svd import ThinSVD, default_rcond
 
+# Of a matrix that commutes with reflection but for rounding in double precision, over its largest.
+_ASYMMETRY = 3e-13
+
 
 class Separable(LinearOperator):
     """Y = L X Rᵀ for each channel: `[C, H, W]` to `[C, h, w]`.
@@ -119,6 +122,12 @@ def _two_sided(left: Tensor, x: Tensor, right: Tensor) -> Tensor:
     return left @ (x @ right)
 
 
+def has_parities(matrix: Tensor) -> bool:
+    """Whether a float64 matrix commutes with reflection of the line, and has more than one row."""
+    asymmetry = float((matrix - matrix.flip(0, 1)).abs().max())
+    return min(matrix.shape) > 1 and asymmetry <= _ASYMMETRY * float(matrix.abs().max())
+
+
 def _small_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return U, s, V in float64 on the CPU.
 
@@ -126,8 +135,7 @@ def _small_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     splits into one for the even and one for the odd lines: a quarter of the operations.
     """
     matrix = matrix.double().cpu()
-    asymmetry = float((matrix - matrix.flip(0, 1)).abs().max())
-    if min(matrix.shape) == 1 or asymmetry > 3e-13 * float(matrix.abs().max()):
+    if not has_parities(matrix):
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
         return u, s, vh.mT
     parts = []
