@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,14 +31,13 @@ class JpegProblem(QuantisedProblem):
             picture.
     """
 
-    stored: Jpeg | None = None
+    stored: Jpeg = field(kw_only=True)
     turn: Turn | None = None
     foreign: int = 0
 
     @property
     def sampled(self) -> LinearOperator:
         """A; of a large picture its lower right corner as stored, with MCUs of every kind."""
-        assert self.stored is not None
         rows, columns = (
             (first := max(0, size - _CORNER) // unit * unit, size - first)
             for size, unit in zip(self.stored.domain.shape[1:], self.stored.mcu, strict=True)
@@ -49,7 +48,6 @@ class JpegProblem(QuantisedProblem):
 
     def bands(self, x: Tensor) -> Iterator[tuple[QuantisedProblem, Tensor, Tensor]]:
         """As `QuantisedProblem`, in bands of whole MCUs as the file stores them."""
-        assert self.stored is not None
         height, width = self.stored.domain.shape[1:]
         unit = self.stored.mcu[0]
         most = max(1, _BAND // (unit * width)) * unit
@@ -80,7 +78,6 @@ class JpegProblem(QuantisedProblem):
                 that of an area at a border (see `Jpeg.by_mcus`).
             pictures: each [B, *domain.shape]; of one measurement any number B.
         """
-        assert self.stored is not None
 
         def changed(operator: Jpeg, y: Tensor, *parts: Tensor) -> Tensor:
             whole = isinstance(operator, JpegMcu)
