@@ -22,6 +22,7 @@ from skimage.transform import radon
 
 from operators import ParallelBeamCT
 from operators.cg import conjugate_gradient
+from operators.circulant import near_inverse
 
 CASES = tuple((size, batch) for size in (128, 256, 512, 1024) for batch in (1, 16))
 VIEWS = 180
@@ -95,7 +96,7 @@ def iterations(views: int, share: float, with_filter: bool) -> int:
         applied.append(1)
         return A.normal(x) + rho * x
 
-    near = A._near_inverse(rho) if with_filter else None
+    near = near_inverse(A, rho) if with_filter else None
     conjugate_gradient(shifted, b, (-3, -2, -1), name="CG", tolerance=1e-3, precondition=near)
     return len(applied)
 

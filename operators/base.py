@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from operators.cg import conjugate_gradient
-from operators.circulant import inverse_filter, normal_spectrum
-from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, shape_text
-from operators.svd import INSTEAD, NoFastSVD, ThinSVD, per_image
+from operators import matrix_free
+from operators.space import COMPLEX_TYPES, REAL_TYPES, ShapeError, Space, refusal, shape_text
+from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from operators.separable import Separable
-
-_POWER_ITERATIONS = 30
 
 Part = TypeVar("Part")
 
@@ -135,16 +130,8 @@ class LinearOperator(abc.ABC):
         return f"the codomain is {self.codomain}"
 
     def _check(self, x: Tensor, space: Space, role: str, expected: str) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{self.name}: {role} is a {type(x).__name__}; it must be a Tensor")
-        if x.shape[-space.ndim :] != space.shape:
-            raise ShapeError(f"{self.name}: {role} is {shape_text(x.shape)}; {expected}")
-        if x.dtype != space.dtype:
-            either = x.dtype in REAL_TYPES and x.is_complex() == space.dtype.is_complex
-            raise TypeError(
-                f"{self.name}: {role} is {x.dtype}; the operator is {space.dtype} (convert it: "
-                f".to({space.dtype}){f', or operator.to(dtype={x.dtype})' if either else ''})"
-            )
+        if not space.holds(x):
+            raise refusal(x, space, f"{self.name}: {role}", expected)
         batch, own = self.batch_shape, x.shape[: -space.ndim]
         own = own[max(0, len(own) - len(batch)) :]
         if len(own) < len(batch) or any(
@@ -228,12 +215,6 @@ class LinearOperator(abc.ABC):
         """Whether AᴴA is nearly a blur of a picture of one channel, which helps to invert it."""
         return False
 
-    def _near_inverse(self, rho: float | Tensor) -> Callable[[Tensor], Tensor] | None:
-        """A filter near (AᴴA + ρI)⁻¹, where AᴴA is nearly a blur; its spectrum is kept."""
-        if not self._nearly_a_blur:
-            return None
-        return inverse_filter(self._once("_spectrum", lambda: normal_spectrum(self)), rho)
-
     def _once(self, name: str, make: Callable[[], Part]) -> Part:
         """What `make` returns, made at the first call; of two threads at once, the first one's."""
         if name not in self.__dict__:
@@ -242,9 +223,8 @@ class LinearOperator(abc.ABC):
         kept: Part = self.__dict__[name]
         return kept
 
-    def _with_channels(self, channels: int) -> LinearOperator | None:
+    def _with_channels(self, channels: int) -> LinearOperator | None:  # noqa: ARG002
         """The same operator on another number of channels, where all channels are treated alike."""
-        del channels
         return None
 
     # --- SVD and inverses ----------------------------------------------------------------------
@@ -309,16 +289,7 @@ class LinearOperator(abc.ABC):
         svd = self.svd_or_none()
         if svd is not None:
             return svd.solve_normal(b, rho)
-        shift = per_image(rho, self.domain.ndim)
-        return conjugate_gradient(
-            lambda x: self.normal(x) + shift * x,
-            b,
-            self.domain.axes,
-            name=f"solve_normal of {self.name}",
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            precondition=None if b.is_complex() else self._near_inverse(rho),
-        )
+        return matrix_free.solve_normal(self, b, rho, tolerance, max_iterations)
 
     def pinv(
         self,
@@ -347,15 +318,7 @@ class LinearOperator(abc.ABC):
         svd = self.svd_or_none()
         if svd is not None:
             return svd.pinv(y, rcond)
-        shift = 0.0 if rcond is None else (rcond * self.norm()).square()
-        return conjugate_gradient(
-            lambda x: self.normal(x) + shift * x,
-            self.adjoint(y),
-            self.domain.axes,
-            name=f"pinv of {self.name}",
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-        )
+        return matrix_free.pinv(self, y, rcond, tolerance, max_iterations)
 
     def norm(self) -> Tensor:
         """Return ‖A‖ = max(s), one per image `[*batch_shape, 1, ...]`, without reading it back.
@@ -371,16 +334,7 @@ class LinearOperator(abc.ABC):
 
     def power_norm(self) -> Tensor:
         """Return ‖A‖ by 30 power iterations even where there is an SVD: nothing is factorised."""
-        index = torch.arange(self.domain.numel, device=self.device, dtype=self.domain.real_dtype)
-        x = (1 + torch.sin(index * index.sqrt())).reshape(self.domain.shape).to(self.domain.dtype)
-        x = x.expand(*self.batch_shape, *self.domain.shape)
-        size = torch.linalg.vector_norm(x, dim=self.domain.axes, keepdim=True)
-        for _ in range(_POWER_ITERATIONS):
-            x = self.normal(x / size)
-            size = torch.linalg.vector_norm(x, dim=self.domain.axes, keepdim=True)
-            size = size.clamp_min(torch.finfo(size.dtype).tiny)
-        root: Tensor = size.sqrt()
-        return root
+        return matrix_free.power_norm(self)
 
     # --- moving --------------------------------------------------------------------------------
 
@@ -403,13 +357,10 @@ class LinearOperator(abc.ABC):
 
         return self._mapped(move, dtype, {})
 
-    def _map_tensors(self, fn: Callable[[Tensor], Tensor]) -> Self:
-        """Return the operator, and the SVD that it keeps, with fn applied to every tensor."""
-        return self._mapped(fn, None, {})
-
     def _mapped(
         self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
     ) -> Self:
+        """The operator and the SVD that it keeps, with fn applied to every tensor: see `mapped`."""
         new = object.__new__(type(self))
         memo[id(self)] = new
         for key, value in self.__dict__.items():

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 _LEAST = 1e-2
 
 
+def near_inverse(
+    operator: LinearOperator, rho: float | Tensor
+) -> Callable[[Tensor], Tensor] | None:
+    """Return a filter near (AᴴA + ρI)⁻¹ where AᴴA is nearly a blur; its spectrum is kept."""
+    if not operator._nearly_a_blur:
+        return None
+    return inverse_filter(operator._once("_spectrum", lambda: normal_spectrum(operator)), rho)
+
+
 def normal_spectrum(operator: LinearOperator) -> Tensor:
     """Return the half spectrum of AᴴA around the middle, `[*batch, 1, 2H, W + 1]`, above 0.
 

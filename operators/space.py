@@ -69,8 +69,36 @@ class Space:
         """Type of the real part, in which buffers and singular values are kept."""
         return REAL_TYPES[self.dtype]
 
+    def holds(self, x: object) -> bool:
+        """Whether x is an array `[*batch, *shape]` of the type."""
+        return (
+            isinstance(x, torch.Tensor)
+            and x.shape[-self.ndim :] == self.shape
+            and x.dtype == self.dtype
+        )
+
     def __str__(self) -> str:
         return shape_text(self.shape)
+
+
+def refusal(x: object, space: Space, what: str, expected: str) -> Exception:
+    """Return the error that says why x is no array of a space.
+
+    Args:
+        x: What a space does not hold.
+        space: The space.
+        what: The operator and the role of x.
+        expected: What the shape should have been.
+    """
+    if not isinstance(x, torch.Tensor):
+        return TypeError(f"{what} is a {type(x).__name__}; it must be a Tensor")
+    if x.shape[-space.ndim :] != space.shape:
+        return ShapeError(f"{what} is {shape_text(x.shape)}; {expected}")
+    either = x.dtype in REAL_TYPES and x.is_complex() == space.dtype.is_complex
+    return TypeError(
+        f"{what} is {x.dtype}; the operator is {space.dtype} (convert it: "
+        f".to({space.dtype}){f', or operator.to(dtype={x.dtype})' if either else ''})"
+    )
 
 
 def picture_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:

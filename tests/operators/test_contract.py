@@ -301,7 +301,7 @@ def test_storage_is_linear_in_the_number_of_pixels(one_case: Any) -> None:
         stored.append(t)
         return t
 
-    A._map_tensors(note)
+    A._mapped(note, None, {})
     pixels = max(A.domain.numel, A.codomain.numel) // 3
     limit = max(2, max(A.batch_shape, default=1)) * 3 * max(pixels, 23 * 27) + one_case.constant
     assert max(t.untyped_storage().nbytes() // t.element_size() for t in stored) <= limit

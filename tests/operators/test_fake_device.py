@@ -36,7 +36,7 @@ def test_runs_on_a_pretended_accelerator(
     monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        B = A._map_tensors(faked)
+        B = A._mapped(faked, None, {})
         x = torch.empty((2, *A.domain.shape), dtype=A.domain.dtype, device="cuda")
         y = torch.empty((2, *A.codomain.shape), dtype=A.domain.dtype, device="cuda")
         results = [B(x), B.adjoint(y), B.normal(x), B.norm()]

@@ -131,7 +131,7 @@ def test_it_runs_on_a_pretended_accelerator() -> None:
     A = scan("square", torch.float32)
     solved = A.with_svd(ray_factors(A).svd(A))
     with FakeTensorMode(allow_non_fake_inputs=True):
-        B = solved._map_tensors(lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"))
+        B = solved._mapped(lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"), None, {})
         x = torch.empty((2, *A.domain.shape), device="cuda")
         svd = B.svd()
         c = svd.vt(x)

@@ -332,8 +332,8 @@ class TestOnAFakeAccelerator:
         with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
             # Fake tensors allow it.
             patch.setattr(Tensor, "cpu", refuse)
-            moved = operator._map_tensors(
-                lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda")
+            moved = operator._mapped(
+                lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"), None, {}
             )
             y = torch.empty(2, *operator.codomain.shape, device="cuda")
             return DDRM(steps=3)(Problem(moved, y, noise_std), prior, noise=torch.randn_like)

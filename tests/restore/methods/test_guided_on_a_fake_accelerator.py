@@ -61,8 +61,8 @@ def _run(method: Method, problem: Problem, prior: Denoiser) -> Tensor:
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
         patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
         patch.setattr(cg, "ACCELERATOR_ITERATIONS", 3)
-        moved = problem.operator._map_tensors(
-            lambda t: torch.empty(t.shape, dtype=t.dtype, device=device)
+        moved = problem.operator._mapped(
+            lambda t: torch.empty(t.shape, dtype=t.dtype, device=device), None, {}
         )
         y = torch.empty(problem.y.shape, dtype=problem.y.dtype, device=device)
         return method(Problem(moved, y, problem.noise_std), prior, noise=torch.randn_like)

@@ -361,8 +361,8 @@ class TestOnAFakeAccelerator:
         with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
             patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
             patch.setattr(cg, "ACCELERATOR_ITERATIONS", 5)
-            moved = problem.operator._map_tensors(
-                lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda")
+            moved = problem.operator._mapped(
+                lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"), None, {}
             )
             y = torch.empty(problem.y.shape, device="cuda")
             return method(Problem(moved, y, problem.noise_std), prior, noise=torch.randn_like)

@@ -404,7 +404,7 @@ def test_the_loop_does_not_wait_for_the_device(method, name, noise_std, monkeypa
         if method == "ilvr-resize":
             run = ILVR(steps=3, phi="resize", guide=move(run.guide))
         y = torch.empty(2, *operator.codomain.shape, dtype=operator.domain.dtype, device="cuda")
-        problem = Problem(operator._map_tensors(move), y, noise_std)
+        problem = Problem(operator._mapped(move, None, {}), y, noise_std)
         x = run(problem, Half(), noise=torch.randn_like)
     assert x.device.type == "cuda"
     assert x.shape == (2, *SHAPE)
