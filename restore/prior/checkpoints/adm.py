@@ -129,7 +129,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         network = ADM(config)
     facts = {
         "published as": published.name if published else "an architecture not published",
-        "levels": f"{level_text(widths, attention)} (* with attention), {blocks} blocks each",
+        "levels": level_text(widths, attention, blocks),
         "attention": f"{heads} heads" if heads else f"heads of {head_channels} channels",
         "variance": "learned, dropped" if out_channels > channels else "fixed",
         "schedule": f"{schedule}, {timesteps} timesteps",

@@ -51,8 +51,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         classes=0,
         label=said.label(0),
         facts={
-            "levels": f"{level_text(widths, attention)} (* with attention), "
-            f"{config.blocks} blocks each",
+            "levels": level_text(widths, attention, config.blocks),
             "schedule": f"linear, {timesteps} timesteps",
         },
         assumed=said.assumed,

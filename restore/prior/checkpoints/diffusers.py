@@ -100,8 +100,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         classes=classes,
         label=said.label(classes),
         facts={
-            "levels": f"{level_text(config.block_out_channels, attention)} (* with attention), "
-            f"{config.layers_per_block} blocks each",
+            "levels": level_text(config.block_out_channels, attention, config.layers_per_block),
             "embedding": config.time_embedding_type,
             "schedule": told,
         },

@@ -60,8 +60,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         facts={
             "network": f"{'SongUNet' if config.song else 'DhariwalUNet'}, trained at "
             f"{config.resolution}x{config.resolution}",
-            "levels": f"{level_text(config.widths, config.attention)} (* with attention), "
-            f"{config.blocks} blocks each",
+            "levels": level_text(config.widths, config.attention, config.blocks),
             "embedding": "fourier" if config.fourier else "positional",
             "preconditioning": kind,
         },

@@ -222,6 +222,7 @@ def count(names: Iterable[str], pattern: str) -> int:
     return len({found.group(1) for name in names if (found := re.match(pattern, name))})
 
 
-def level_text(widths: Sequence[int], attention: Sequence[bool]) -> str:
-    """Widths of the levels, those with attention marked."""
-    return " ".join(f"{w}{'*' if a else ''}" for w, a in zip(widths, attention, strict=True))
+def level_text(widths: Sequence[int], attention: Sequence[bool], blocks: int) -> str:
+    """Widths of the levels, those with attention marked, and their blocks."""
+    levels = " ".join(f"{w}{'*' if a else ''}" for w, a in zip(widths, attention, strict=True))
+    return f"{levels} (* with attention), {blocks} blocks each"

@@ -170,8 +170,7 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         classes=0,
         label=said.label(0),
         facts={
-            "levels": f"{level_text(config.widths, config.attention)} (* with attention), "
-            f"{config.blocks} blocks each",
+            "levels": level_text(config.widths, config.attention, config.blocks),
             "embedding": config.embedding,
             "with": ", ".join(extras) or "nothing more",
             "SDE": told,
