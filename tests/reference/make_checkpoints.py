@@ -16,6 +16,9 @@ at run time:
 - all parameters are random (the originals start with zeros), rounded to half precision, so that
   the files are small.
 
+What a network adds up over its levels needs three of them to be seen. Where norms have 32 groups
+some level has 64 channels: a group of one channel takes the shift by the time away again.
+
 For each network: an input and the raw output at some time, and D(x, σ) at five noise levels as the
 original code computes it (its own schedule, its own estimate of the clean picture), in its own
 units.
@@ -50,7 +53,11 @@ LEVELS = (0.02, 0.3, 2.0, 10.0, 40.0)
 
 
 def randomised(network: nn.Module, seed: int) -> nn.Module:
-    """The network with nothing zero, in values of half precision."""
+    """The network with nothing zero, in values of half precision.
+
+    Of a large one only the signs are random, which git compresses to a ninth.
+    """
+    large = sum(p.numel() for p in network.parameters()) > 500_000
     generator = torch.Generator().manual_seed(seed)
     norms = {
         id(p)
@@ -60,7 +67,8 @@ def randomised(network: nn.Module, seed: int) -> nn.Module:
     }
     for value in network.parameters():
         fan = value[0].numel() if value.ndim > 1 else 100
-        noise = torch.randn(value.shape, generator=generator) / fan**0.5
+        noise = torch.randn(value.shape, generator=generator)
+        noise = (noise.sign() if large else noise) / fan**0.5
         value.data = (noise + (1 if id(value) in norms else 0)).half().float()
     return network.eval().requires_grad_(False)
 
@@ -109,13 +117,13 @@ def make_adm(clone: Path) -> None:
             out_channels=6, num_head_channels=16, use_scale_shift_norm=True, resblock_updown=True,
             use_new_attention_order=True, num_classes=5,
         ),
-        "adm_convolutions.pt": dict(out_channels=3, num_heads=4),
+        "adm_convolutions.pt": dict(out_channels=3, num_heads=4, channel_mult=(1, 2)),
         "adm_without_resampling_weights.pt": dict(
             out_channels=3, num_head_channels=16, use_scale_shift_norm=True, conv_resample=False
         ),
     }  # fmt: skip
     for seed, (name, extra) in enumerate(variants.items()):
-        network = randomised(UNetModel(**common, **extra), seed)
+        network = randomised(UNetModel(**(common | extra)), seed)
         torch.save(halves(network.state_dict()), FOLDER / name)
         learned = extra["out_channels"] == 6
         diffusion = create_gaussian_diffusion(
@@ -150,7 +158,7 @@ def make_ddpm(clone: Path) -> None:
 
     config = SimpleNamespace(
         model=SimpleNamespace(
-            ch=32, out_ch=3, ch_mult=[1, 1], num_res_blocks=1, attn_resolutions=[SIZE // 2],
+            ch=32, out_ch=3, ch_mult=[1, 2], num_res_blocks=1, attn_resolutions=[SIZE // 2],
             dropout=0.0, in_channels=3, resamp_with_conv=True, type="simple",
         ),
         data=SimpleNamespace(image_size=SIZE),
@@ -215,11 +223,13 @@ def make_ncsnpp(clone: Path) -> None:
             "ve", True,
         ),
         "ncsnpp_timesteps.pth": (positional | dict(progressive_input="residual"), "ve", False),
-        "ncsnpp_vp.pth": (vp | dict(progressive_input="residual"), "vp", True),
+        "ncsnpp_vp.pth": (
+            vp | dict(progressive_input="residual", ch_mult=(1, 2, 2)), "vp", True,
+        ),
         "ddpmpp_vp.pth": (vp | dict(fir=False), "vp", True),
         "ddpmpp_subvp.pth": (vp | dict(fir=False), "subvp", True),
         "ddpm_score_sde.pth": (
-            vp | dict(nf=32, ch_mult=(1, 1), resblock_type="ddpm", skip_rescale=False, fir=False),
+            vp | dict(nf=32, resblock_type="ddpm", skip_rescale=False, fir=False),
             "vp", False,
         ),
     }  # fmt: skip
@@ -310,14 +320,15 @@ def make_edm(clone: Path) -> None:
         model_type="DhariwalUNet", img_resolution=SIZE, img_channels=3, model_channels=16,
         channel_mult=[1, 2], num_blocks=1, attn_resolutions=[SIZE // 2],
     )  # fmt: skip
+    deep = fourier | dict(channel_mult=[1, 2, 2])
     variants: dict[str, tuple[str, dict[str, Any]]] = {
         "edm_ddpmpp.safetensors": ("EDMPrecond", song | dict(augment_dim=9)),
         "edm_ncsnpp.safetensors": ("EDMPrecond", song | fourier | dict(label_dim=4)),
         "edm_skip.safetensors": (
             "EDMPrecond",
-            song | fourier | dict(encoder_type="skip", decoder_type="skip"),
+            song | deep | dict(encoder_type="skip", decoder_type="skip"),
         ),
-        "edm_ve.safetensors": ("VEPrecond", song | fourier),
+        "edm_ve.safetensors": ("VEPrecond", song | deep),
         "edm_vp.safetensors": ("VPPrecond", song),
         "edm_iddpm.safetensors": ("iDDPMPrecond", dhariwal | dict(label_dim=4)),
     }
@@ -391,9 +402,10 @@ def make_diffusers(library: Path) -> None:
         ),
         "diffusers_ncsnpp": (
             dict(
-                block_out_channels=(32, 32), time_embedding_type="fourier", norm_num_groups=4,
-                down_block_types=("SkipDownBlock2D", "AttnSkipDownBlock2D"),
-                up_block_types=("AttnSkipUpBlock2D", "SkipUpBlock2D"), norm_eps=1e-6,
+                block_out_channels=(32, 32, 32), time_embedding_type="fourier", norm_num_groups=4,
+                down_block_types=("SkipDownBlock2D", "SkipDownBlock2D", "AttnSkipDownBlock2D"),
+                up_block_types=("AttnSkipUpBlock2D", "SkipUpBlock2D", "SkipUpBlock2D"),
+                norm_eps=1e-6,
                 mid_block_scale_factor=1.41421356237, center_input_sample=True,
                 attention_head_dim=None,
             ),
