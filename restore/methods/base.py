@@ -179,26 +179,26 @@ def ddim(x: Tensor, x_hat: Tensor, sigma: float, lower: float, eta: float, noise
     return x_next.add_(noise(x_hat), alpha=fresh) if fresh > 0 else x_next
 
 
-def check_unit(method: Method, *names: str) -> None:
+def check_unit(owner: object, *names: str) -> None:
     """Refuse hyperparameters that are not within 0 and 1.
 
     Raises:
         ValueError: naming the first one.
     """
     for name in names:
-        value = getattr(method, name)
+        value = getattr(owner, name)
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; it must be within 0 and 1")
 
 
-def check_positive(method: Method, *names: str) -> None:
+def check_positive(owner: object, *names: str) -> None:
     """Refuse hyperparameters that are not above 0 and finite.
 
     Raises:
         ValueError: naming the first one.
     """
     for name in names:
-        value = getattr(method, name)
+        value = getattr(owner, name)
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; it must be above 0, and finite")
 

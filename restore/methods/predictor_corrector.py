@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from restore.methods.base import StepCallback, descend
+from restore.methods.base import StepCallback, check_positive, descend
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 
@@ -64,8 +64,7 @@ class PredictorCorrector:
                 raise ValueError(f"{name} is {value!r}; it is one of {', '.join(known)}")
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are 'none'; one of them has to be there")
-        if not 0 < self.snr < math.inf:
-            raise ValueError(f"snr is {self.snr}; it must be above 0 and finite")
+        check_positive(self, "snr")
         if self.corrector_steps < 1:
             raise ValueError(f"corrector_steps is {self.corrector_steps}; it must be at least 1")
 

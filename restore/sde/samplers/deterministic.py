@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from restore.methods.base import StepCallback, ddim, descend
+from restore.methods.base import StepCallback, check_unit, ddim, descend
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.sde.samplers.base import SteppedSampler
@@ -38,8 +38,7 @@ class DDIM(SteppedSampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta is {self.eta}; it must be within 0 and 1")
+        check_unit(self, "eta")
 
     def descend(
         self,
