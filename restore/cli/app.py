@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from io import TextIOWrapper
@@ -22,30 +23,33 @@ from restore.cli.mri import mri
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
 from restore.cli.sample import sample
+from restore.cli.sections import Sectioned
 from restore.cli.serve import serve
 from restore.cli.train import train
 
 app = typer.Typer(
     name="restore",
-    help="Restore pictures with a diffusion prior: what was measured is kept, what is missing is "
-    "drawn from what pictures look like. Works offline, on a CPU or a GPU.",
+    help="Restore pictures, MRI and CT with a diffusion prior: what was measured is kept, what is "
+    "missing is filled in by a model of what pictures look like. Offline, on a CPU or a GPU.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Rich doubles the time that help takes.
     rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
 )
+command = functools.partial(app.command, cls=Sectioned)
 
 SHRINK = (
-    "How the small picture was made: the filter of its resize, or a blur of the large picture "
-    "(KERNEL as in `restore deblur`, in pixels of the result) before a bicubic one."
+    "How the small picture was made: by which filter, or by which blur of the large picture "
+    "(KERNEL as in `restore deblur`, in pixels of the result) before a bicubic shrink."
 )
 
 
 def _examples(*lines: str) -> str:
-    return "Examples:\n\n" + "\n\n".join(f"  {line}" for line in lines)
+    """The end of a help text; after the backspace nothing is wrapped: a command stays one line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore inpaint scratched.png --mask scratched_mask.png",
         "restore inpaint scratched.png --mask scratched_mask.png --samples 4 --save-std -o out/",
@@ -58,20 +62,20 @@ def inpaint(
     mask: Annotated[
         Path | None,
         typer.Option(
-            help="White where the picture is to be filled (grey above 50 % counts); without it, "
-            "the transparent part of the picture."
+            help="White (or grey above 50 %) is filled. [default: the transparent part of the "
+            "picture]"
         ),
     ] = None,
     common: CommonOptions,
 ) -> None:
     """Fill a hole in a picture.
 
-    Every pixel outside the hole stays as it is, bit for bit.
+    Every pixel outside the hole keeps its value, bit for bit.
     """
     run_verb("inpaint", inputs, common, lambda: {"mask": mask})
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore super-resolve small.png --scale 4",
         "restore super-resolve small.png --size 640x480 --fast -o large.png",
@@ -82,10 +86,11 @@ def super_resolve(
     inputs: Inputs,
     *,
     scale: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="How many times larger (default 4).")
+        str | None, typer.Option(metavar="NUMBER", help="How many times larger. [default: 4]")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the result.")
+        str | None,
+        typer.Option(metavar="WIDTHxHEIGHT", help="Size of the result, instead of --scale."),
     ] = None,
     kernel: Annotated[
         str | None, typer.Option(metavar="bicubic|box|bilinear|lanczos|KERNEL", help=SHRINK)
@@ -109,7 +114,7 @@ def super_resolve(
     run_verb("super-resolve", inputs, common, own)
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore denoise noisy.png --sigma 25 --sigma-range 0-255",
         "restore denoise noisy.png --samples 8 --save-std -o out/",
@@ -119,13 +124,13 @@ def super_resolve(
 def denoise(inputs: Inputs, *, common: CommonOptions) -> None:
     """Remove noise.
 
-    The result is the posterior mean; --samples draws from the posterior instead. The noise level is
-    estimated and printed where --sigma does not give it.
+    The result is the posterior mean; --samples draws from the posterior instead. Without --sigma
+    the noise level is estimated and printed.
     """
     run_verb("denoise", inputs, common, dict)
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore colorize grey.png",
         "restore colorize grey.png --hints strokes.png -o coloured.png",
@@ -138,7 +143,7 @@ def colorize(
     hints: Annotated[
         Path | None,
         typer.Option(
-            help="Coloured strokes on transparent ground, of the picture's size; only their hue "
+            help="Coloured strokes on a transparent ground, of the picture's size; only their hue "
             "and saturation count."
         ),
     ] = None,
@@ -146,15 +151,14 @@ def colorize(
 ) -> None:
     """Colour a grey picture.
 
-    The luma stays as it is, within one grey level of 255; of a colour picture it is the luma that
-    is coloured. Say with --hints what colour things are: the bundled model knows small patches of
-    photographs, which do not tell a green shirt from a red one, so that without hints the result
-    stays close to grey.
+    The luma is kept to within 1/255; a colour picture is first reduced to its luma. Say with
+    --hints what colour things are: the bundled model knows small patches of photographs, which do
+    not tell a green shirt from a red one, so without hints the result stays close to grey.
     """
     run_verb("colorize", inputs, common, lambda: {"hints": hints})
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore deblur blurred.png --kernel motion:15,30",
         "restore deblur blurred.png --kernel motion:15,30 --sigma 0.01 --fast -o sharp.png",
@@ -184,13 +188,13 @@ def deblur(
 ) -> None:
     """Undo a known blur.
 
-    The result is a picture that, blurred again, is the input up to its noise. The noise level is
-    estimated and printed where --sigma does not give it.
+    The result is a picture that, blurred again, is the input up to its noise. Without --sigma the
+    noise level is estimated and printed.
     """
     run_verb("deblur", inputs, common, lambda: {"kernel": kernel, "border": border})
 
 
-@app.command(
+@command(
     epilog=_examples(
         "restore dejpeg photo.jpg",
         "restore dejpeg photo.png --simulate --quality 20 -o restored.png",
@@ -198,63 +202,61 @@ def deblur(
 )
 @with_common_options
 def dejpeg(inputs: Inputs, *, common: CommonOptions) -> None:
-    """Take away what JPEG did to a picture.
+    """Remove JPEG artefacts from a picture.
 
-    Reads the quantisation tables and coefficients of the file itself: each says within half a step
-    what was in the picture, and there the result stays. Of a picture that was saved several times
-    the last tables count, and what was lost before stays lost. Greyscale, YCbCr and RGB,
-    baseline and progressive; the output is a PNG. With --simulate the picture is first written as
-    a JPEG of --quality (10).
+    Reads the quantisation tables and coefficients of the file itself. Each coefficient says to half
+    a step what was in the picture, and the result stays within these intervals. If a picture was
+    saved several times, the last tables count, and what was lost earlier stays lost. Greyscale,
+    YCbCr and RGB, baseline and progressive; the output is a PNG. With --simulate the picture is
+    first written as a JPEG of --quality (10).
     """
     run_verb("dejpeg", inputs, common, dict)
 
 
-app.command(
+command(
     epilog=_examples(
         "restore mri brain.npy --acceleration 4",
         "restore mri brain.npy --acceleration 4 --samples 8 --save-std -o out/brain.nii",
     )
 )(mri)
-app.command(
+command(
     epilog=_examples(
         "restore ct scan.npy --angles 0:180:90",
         "restore ct slice.dcm --simulate --views 45 -o slice_ct.dcm",
     )
 )(ct)
-app.command(
+command(
     epilog=_examples(
         "restore sample --guide photo.png -o drawn.png",
         "restore sample --grid 4x4 --sampler dpm-solver --steps 20 -o grid.png",
     )
 )(sample)
-app.command(
+command(
     epilog=_examples(
         "restore interpolate one.png other.png --frames 9 -o strip.png",
         "restore interpolate one.png other.png --size 64x64 -o way.gif",
     )
 )(interpolate)
-app.command(
+command(
     epilog=_examples(
         "restore likelihood photo.png", "restore likelihood *.png --crop 32 --draws 8 --json"
     )
 )(likelihood)
-app.command(
+command(
     epilog=_examples(
         "restore compare photo.png --task super-resolve --scale 4 -m ddrm -m pigdm -m bicubic",
         "restore compare --exact -m ddrm -m ddrm-cg --operator blur --sigma 0.05",
     )
 )(compare)
-app.command(
+command(
     epilog=_examples(
         "restore train pictures/ -o my-model --steps 20000",
         "restore train pictures/ -o my-model --channels 1 --batch-size 8",
     )
 )(train)
-app.command(epilog=_examples("restore serve", "restore serve --host 0.0.0.0 --max-upload 20"))(
-    serve
-)
-app.command(epilog=_examples("restore methods", "restore methods --json"))(methods)
-app.command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
+command(epilog=_examples("restore serve", "restore serve --host 0.0.0.0 --max-upload 20"))(serve)
+command(epilog=_examples("restore methods", "restore methods --json"))(methods)
+command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
 RESTORING = (inpaint, super_resolve, denoise, colorize, deblur, dejpeg, mri, ct)
 many = typer.Typer(callback=batch, no_args_is_help=True, rich_markup_mode=None)
 many.registered_commands += [c for c in app.registered_commands if c.callback in RESTORING]

@@ -45,14 +45,14 @@ def batch(
         int | None,
         typer.Option(
             min=1,
-            help="Processes. [default: one for each card, or for each core with 2 GB of memory]",
+            help="Processes. [default: one for each GPU, or for each core with 2 GB of memory]",
         ),
     ] = None,
 ) -> None:
-    """Restore folders with many workers.
+    """Restore folders with several workers.
 
-    Takes any restoring verb with its options and makes the same files, several at a time. A bad
-    file is one line at the end; what is said of the others comes as they end. With --skip-existing
-    a run goes on where another stopped.
+    Takes any restoring verb with its options and makes the same files, several at a time. Results
+    are reported as they finish, and files that failed are listed at the end. With --skip-existing
+    an interrupted run continues where it stopped.
     """
     context.with_resource(_spread(Workers(workers)))

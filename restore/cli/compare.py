@@ -16,40 +16,45 @@ def compare(
         list[Path] | None,
         typer.Argument(help="Clean pictures, or folders of them.", metavar="INPUT"),
     ] = None,
-    task: Annotated[str | None, typer.Option(metavar="VERB", help="What is compared.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="VERB", help="The verb whose methods are compared.")
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
             "-m",
             "--method",
             metavar="NAME",
-            help="A method or classical method; again for each. [default: all that fit]",
+            help="A method or a classical method; repeat for more. [default: all that fit]",
         ),
     ] = None,
     nfe: Annotated[
         str | None,
         typer.Option(
             metavar="N|own",
-            help="Evaluations of the network for a sample, at most; `own` for each method's own "
+            help="At most so many network evaluations a sample; `own` for each method's own "
             "number. [default: 100]",
         ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="Samples of each method. [default: 1]")
+        int | None, typer.Option(min=1, help="Samples by each method. [default: 1]")
     ] = None,
     crop: Annotated[
-        int | None, typer.Option(min=1, help="Only the centre of each picture, of this side.")
+        int | None,
+        typer.Option(min=1, help="Use only the centre of each picture, a square of this side."),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Use only the first so many pictures.")
+    ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="The input is measured, and this is the true picture.")
+        Path | None, typer.Option(help="The true picture; the input is then a measurement.")
     ] = None,
     simulate: Annotated[
         bool | None,
         typer.Option(
             "--simulate/--measured",
-            help="Whether the inputs are clean, to be degraded and scored, or measured already. "
-            "[default: simulate, unless there is a --reference]",
+            help="Whether the inputs are clean, to be degraded and scored, or measurements. "
+            "[default: --simulate, unless there is a --reference]",
         ),
     ] = None,
     output: Annotated[
@@ -57,77 +62,93 @@ def compare(
         typer.Option(
             "-o",
             "--output",
-            help="Folder for the pictures and figures; an interrupted comparison goes on there.",
+            help="Folder for pictures and figures; an interrupted comparison continues there.",
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="One self-contained page with all pictures."),
+        typer.Option(
+            metavar="FILE.html", help="Write one self-contained page of all pictures and figures."
+        ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="The rows.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the rows as a table.")
+    ] = None,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line on stdout.")
+        bool, typer.Option("--json", help="One JSON object a line on stdout.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option("-n", "--model", help="Bundled name or path.")
+        str | None, typer.Option("-n", "--model", help="A bundled model, or the path of another.")
     ] = None,
     sigma: Annotated[
         list[str] | None,
-        typer.Option(help="Noise of the measurement. With --exact, again for several."),
+        typer.Option(help="Noise of the measurement. With --exact: repeat for several."),
     ] = None,
     sigma_range: Annotated[
-        str, typer.Option(metavar="[0-1|0-255]", help="Units of --sigma.")
+        str, typer.Option(metavar="0-1|0-255", help="Scale of --sigma.")
     ] = "0-1",
-    mask: Annotated[Path | None, typer.Option(help="Of inpaint.")] = None,
-    scale: Annotated[str | None, typer.Option(metavar="NUMBER", help="Of super-resolve.")] = None,
-    kernel: Annotated[str | None, typer.Option(help="Of super-resolve and deblur.")] = None,
-    border: Annotated[str | None, typer.Option(help="Of deblur.")] = None,
-    hints: Annotated[Path | None, typer.Option(help="Of colorize.")] = None,
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of dejpeg.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask of inpaint.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Scale of super-resolve.")
+    ] = None,
+    kernel: Annotated[str | None, typer.Option(help="Kernel of super-resolve and deblur.")] = None,
+    border: Annotated[str | None, typer.Option(help="Border of deblur.")] = None,
+    hints: Annotated[Path | None, typer.Option(help="Hints of colorize.")] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="JPEG quality of dejpeg.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A parameter of one method."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the random numbers. [default: 0]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Samples drawn at the same time.")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="auto|fp32|fp16|bf16", help="[default: auto]")
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Folders at any depth.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in --output.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Take folders with all that lies below them.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew in --output.")] = False,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="No pictures: the methods' samples against the exact posterior of a mixture.",
+            help="Without pictures: compare samples with the exact posterior of a mixture.",
         ),
     ] = False,
     operator: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --exact: mask, downsample, blur, hadamard, colorize, masked-blur; again for "
-            "several. [default: all]"
+            help="With --exact: mask, downsample, blur, hadamard, colorize or masked-blur; repeat "
+            "for several. [default: all]"
         ),
     ] = None,
     prior: Annotated[
         str | None,
-        typer.Option(metavar="far|three|told|gaussian", help="With --exact. [default: far]"),
+        typer.Option(
+            metavar="far|three|told|gaussian", help="With --exact: the mixture. [default: far]"
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="With --exact: steps of each method.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Compare methods on the same problems, with the same model, seed and budget.
 
-    Clean pictures are degraded by the verb's options, restored by every method, and scored: PSNR of
-    the mean of the samples and of one of them, SSIM, HaarPSI, how well A x fits y, the share of
-    true pixels within the 90 % interval of the samples (--samples), evaluations of the network,
-    seconds and peak memory.
+    Clean pictures are degraded as the verb's options say, restored by every method, and scored:
+    PSNR of the samples' mean and of one sample, SSIM, HaarPSI, how well A x fits y, the share of
+    true pixels within the samples' 90 % interval (with --samples), network evaluations, seconds and
+    peak memory.
     """
 
     def body() -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.cli.options import CommonOptions, with_common_options
+from restore.cli.options import CommonOptions
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import refuse_pictures, scans, size_of
+from restore.cli.scanning import refuse_pictures, scans, size_of, with_scan_options
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -34,34 +34,37 @@ def _is_series(folder: Path) -> bool:
     return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
 
 
-@with_common_options
+@with_scan_options(sigma="in line integrals", formats="npy|tif|nii|dcm|png")
 def ct(
     inputs: Scans,
     *,
     flat: Annotated[
-        Path | None, typer.Option(help="Counts without an object: the input is counts too.")
+        Path | None, typer.Option(help="Counts without an object; the input is then counts too.")
     ] = None,
     dark: Annotated[Path | None, typer.Option(help="Counts without rays.")] = None,
     angles: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|START:STOP:N",
-            help="Angle of each view; N of them, without STOP. [default: the file's]",
+            help="Angle of each view: N of them, STOP excluded. [default: the file's]",
         ),
     ] = None,
     angle_unit: Annotated[
-        str | None, typer.Option(metavar="deg|rad", help="Of the angles. [default: deg]")
+        str | None, typer.Option(metavar="deg|rad", help="Unit of --angles. [default: deg]")
     ] = None,
     geometry: Annotated[
-        str | None, typer.Option(metavar="parallel|fan", help="[default: fan with --dso, --dsd]")
+        str | None,
+        typer.Option(
+            metavar="parallel|fan", help="[default: fan with --dso and --dsd, else parallel]"
+        ),
     ] = None,
-    dso: Annotated[float | None, typer.Option(help="From the source to the axis, mm.")] = None,
-    dsd: Annotated[float | None, typer.Option(help="From the source to the detector, mm.")] = None,
+    dso: Annotated[float | None, typer.Option(help="Distance from source to axis, mm.")] = None,
+    dsd: Annotated[float | None, typer.Option(help="Distance from source to detector, mm.")] = None,
     detector: Annotated[
         str | None,
         typer.Option(
             metavar="flat|curved",
-            help="Of a fan: a line, or an arc about the source. [default: flat]",
+            help="Shape of a fan's detector: a line, or an arc about the source. [default: flat]",
         ),
     ] = None,
     det_spacing: Annotated[
@@ -72,39 +75,43 @@ def ct(
         str | None,
         typer.Option(
             metavar="N|try:START:STOP:STEP",
-            help="Detector index of the axis, the first cell's centre being 0, or a contact sheet "
-            "of candidates. [default: found from the scan]",
+            help="Detector index of the axis (0: centre of the first cell), or a contact sheet of "
+            "candidates. [default: found from the scan]",
         ),
     ] = None,
     photons: Annotated[
         float | None,
         typer.Option(
-            help="Photons of a ray, before --bin, that meets nothing: rays are weighted by noise."
+            help="Photons of an unattenuated ray, before --bin; rays are weighted by their noise."
         ),
     ] = None,
     slice_: Annotated[
-        str | None, typer.Option("--slice", metavar="N|A:B|all", help="[default: all]")
+        str | None,
+        typer.Option("--slice", metavar="N|A:B|all", help="Which slices. [default: all]"),
     ] = None,
     views: Annotated[
         int | None,
-        typer.Option(min=1, help="Use this many of the views; with --simulate, how many (90)."),
+        typer.Option(min=1, help="Use only so many views; with --simulate, make so many (90)."),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(metavar="N|WIDTHxHEIGHT", help="Of the image. [default: detector cells]"),
+        typer.Option(
+            metavar="N|WIDTHxHEIGHT",
+            help="Size of the image. [default: as many pixels as detector cells]",
+        ),
     ] = None,
     pixel_size: Annotated[
         float | None,
         typer.Option(help="Side of a pixel, mm. [default: a detector cell at the axis]"),
     ] = None,
     bin_: Annotated[
-        int | None, typer.Option("--bin", min=1, help="Average so many detector cells to one.")
+        int | None, typer.Option("--bin", min=1, help="Average so many detector cells into one.")
     ] = None,
     rings: Annotated[
         bool, typer.Option("--rings", help="Remove rings (stripes of the sinogram).")
     ] = False,
     key: Annotated[
-        str | None, typer.Option(help="Name of the array where the file holds several.")
+        str | None, typer.Option(help="Name of the array, if the file holds several.")
     ] = None,
     mu_water: Annotated[
         float | None,

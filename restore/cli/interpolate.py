@@ -14,9 +14,11 @@ from restore.cli.restoring import check_single
 
 def interpolate(
     first: Annotated[Path, typer.Argument(metavar="A", help="A picture.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another of the same size.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same size.")],
     *,
-    frames: Annotated[int, typer.Option(min=2, max=999, help="A and B among them.")] = 9,
+    frames: Annotated[
+        int, typer.Option(min=2, max=999, help="Number of frames, A and B included.")
+    ] = 9,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -25,18 +27,22 @@ def interpolate(
             help="A strip of the frames, or an animation (.gif). [default: A_B_interpolate.png]",
         ),
     ] = None,
-    model: Annotated[str, typer.Option("-n", "--model", help="Bundled name or path.")] = "photo",
+    model: Annotated[
+        str, typer.Option("-n", "--model", help="A bundled model, or the path of another.")
+    ] = "photo",
     size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Resize both to this.")
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Resize both pictures to this.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=1e-9, max=0.1, help="Of the solver: the error of a step.")
+        float, typer.Option(min=1e-9, max=0.1, help="Error of a step of the solver.")
     ] = 1e-4,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
     dtype: Annotated[str, typer.Option(metavar="auto|fp32|fp16|bf16")] = "fp32",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object on stdout.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Draw the way from one picture to another.

@@ -15,27 +15,31 @@ from restore.errors import InputError
 def likelihood(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pictures.")],
     *,
-    model: Annotated[str, typer.Option("-n", "--model", help="Bundled name or path.")] = "photo",
+    model: Annotated[
+        str, typer.Option("-n", "--model", help="A bundled model, or the path of another.")
+    ] = "photo",
     crop: Annotated[
-        int, typer.Option(min=0, help="Only the centre of so many pixels a side; 0 for all.")
+        int, typer.Option(min=0, help="Use only the centre, a square of this side; 0 for all.")
     ] = 64,
     draws: Annotated[
-        int, typer.Option(min=1, help="Draws of noise and probe; their spread is the error.")
+        int, typer.Option(min=1, help="Draws of noise and probes; their spread gives the error.")
     ] = 4,
     trace: Annotated[
         str,
-        typer.Option(metavar="rademacher|gaussian|exact", help="Probes, or the exact trace."),
+        typer.Option(
+            metavar="rademacher|gaussian|exact", help="Probes of the trace, or the exact trace."
+        ),
     ] = "rademacher",
     tolerance: Annotated[
-        float, typer.Option(min=1e-9, max=0.1, help="Of the solver: the error of a step.")
+        float, typer.Option(min=1e-9, max=0.1, help="Error of a step of the solver.")
     ] = 1e-3,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Say how probable a model finds pictures, in bits for each number of them.
+    """Say how likely a model finds pictures, in bits per dimension.
 
     The less, the more probable. Pictures unlike the model's own tend to need more bits, but smooth
     ones need few whatever they show: compare pictures of one kind only.

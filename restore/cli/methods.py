@@ -11,7 +11,7 @@ from restore.cli.console import run_command
 
 
 def methods(
-    json_lines: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the restoration methods.
 

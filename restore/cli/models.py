@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, describe, add and check models.", rich_markup_mode=None)
 
-Json = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Name = Annotated[str, typer.Argument(help="A bundled model's name, or the path of a model.")]
 
 
@@ -50,7 +50,7 @@ def list_models(json_lines: Json = False) -> None:
 
 @app.command("info")
 def info(name: Name, json_lines: Json = False) -> None:
-    """Say what a model is: data, licence, recipe, figures; or what a checkpoint's file is."""
+    """Describe a model (data, licence, recipe, figures) or a checkpoint's file."""
 
     def body() -> int:
         from restore.prior.models import Model, find_model
@@ -121,7 +121,10 @@ def check(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all bundled.")] = None,
     json_lines: Json = False,
 ) -> None:
-    """Load models and check their hash; exit code 1 where some fail, 2 where the only one does."""
+    """Load models and check their hashes.
+
+    Exit code 1 if some fail, 2 if the only one does.
+    """
 
     def body() -> int:
         from restore.errors import InputError

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.cli.options import CommonOptions, with_common_options
+from restore.cli.options import CommonOptions
 from restore.cli.restoring import run_verb
-from restore.cli.scanning import refuse_pictures, scans, size_of
+from restore.cli.scanning import refuse_pictures, scans, size_of, with_scan_options
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
@@ -33,39 +33,42 @@ def _is_series(folder: Path) -> bool:
     return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
 
 
-@with_common_options
+@with_scan_options(
+    sigma="in shares of the image's 99th percentile", formats="npy|h5|nii|dcm|png|cfl"
+)
 def mri(
     inputs: Scans,
     *,
     maps: Annotated[
-        Path | None, typer.Option(help="Coil maps; without, ESPIRiT estimates them.")
+        Path | None, typer.Option(help="Coil maps. [default: estimated by ESPIRiT]")
     ] = None,
     calib: Annotated[
         str | None, typer.Option(metavar="espirit", help="How coil maps are estimated.")
     ] = None,
     calib_size: Annotated[
         int | None,
-        typer.Option(min=4, help="Side of the middle that maps are estimated from. [default: 24]"),
+        typer.Option(min=4, help="Side of the centre from which maps are estimated. [default: 24]"),
     ] = None,
     mask: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|equispaced|random|gaussian1d|poisson|radial",
-            help="Which samples are used; without, those that are not zero.",
+            help="Which samples are used. [default: those that are not zero]",
         ),
     ] = None,
     acceleration: Annotated[
-        float | None, typer.Option(help="Of a mask that is made. [default: 4]")
+        float | None, typer.Option(help="Of a mask that is drawn here. [default: 4]")
     ] = None,
     center_fraction: Annotated[
         float | None,
-        typer.Option(help="Share of the middle that a made mask keeps. [default: 0.08]"),
+        typer.Option(help="Share that a mask drawn here keeps around the centre. [default: 0.08]"),
     ] = None,
     slice_: Annotated[
-        str | None, typer.Option("--slice", metavar="N|A:B|all", help="[default: all]")
+        str | None,
+        typer.Option("--slice", metavar="N|A:B|all", help="Which slices. [default: all]"),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Name of the array where the file holds several.")
+        str | None, typer.Option(help="Name of the array, if the file holds several.")
     ] = None,
     dc: Annotated[
         str | None,
@@ -76,17 +79,17 @@ def mri(
         typer.Option(help="Where each sample was taken, in cycles per pixel (±0.5)."),
     ] = None,
     dcf: Annotated[
-        Path | None, typer.Option(help="Density weights of the trajectory's samples.")
+        Path | None, typer.Option(help="Density weights of the samples along --traj.")
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="N|WIDTHxHEIGHT", help="Of the image, with --traj. [default: what fits]"
+            metavar="N|WIDTHxHEIGHT", help="Size of the image, with --traj. [default: what fits]"
         ),
     ] = None,
     coils: Annotated[
         int | None,
-        typer.Option(min=1, help="Compress to this many coils; with --simulate, how many."),
+        typer.Option(min=1, help="Compress to so many coils; with --simulate, make so many."),
     ] = None,
     save_complex: Annotated[
         bool, typer.Option("--save-complex", help="Also write NAME_complex.npy.")
@@ -96,7 +99,7 @@ def mri(
     """Reconstruct MRI from k-space.
 
     Reads fastMRI's and ISMRMRD's HDF5, BART's pair, and arrays [slices, coils, rows, columns].
-    A mask that is made takes samples of a whole scan away, and the result is scored against it.
+    A mask drawn here removes samples from a full scan, and the result is scored against that scan.
     Writes .npy (the default), .h5, .nii, .dcm, .png or .cfl, with a picture to look at.
     """
 

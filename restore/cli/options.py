@@ -6,12 +6,13 @@ the order is command line, then `--config`, then the verb's default.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -20,171 +21,152 @@ Inputs = Annotated[
 ]
 
 
+# The sections of the help.
+_METHOD = functools.partial(typer.Option, rich_help_panel="Method")
+_SAMPLES = functools.partial(typer.Option, rich_help_panel="Samples")
+_FILES = functools.partial(typer.Option, rich_help_panel="Files")
+_CHECKS = functools.partial(typer.Option, rich_help_panel="Checks and reports")
+_MACHINE = functools.partial(typer.Option, rich_help_panel="Machine")
+
+
 @dataclass(frozen=True)
 class CommonOptions:
     """The common options of the restoring verbs, as given."""
 
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File (with a suffix, one input) or folder.",
-        ),
-    ] = None
-    method: Annotated[
-        str | None,
-        typer.Option("-m", "--method", help="See `restore methods`."),
-    ] = None
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--model",
-            help="Bundled name or path; see `restore models list`.",
-        ),
-    ] = None
-    steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps.")] = None
-    eta: Annotated[
-        float | None,
-        typer.Option(help="Share of fresh noise a step, 0 to 1."),
-    ] = None
-    particles: Annotated[
-        int | None, typer.Option(min=1, help="Weighted runs behind one sample of `tds`, `mcgdiff`.")
-    ] = None
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Another parameter of the method.",
-        ),
-    ] = None
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer evaluations.")] = False
-    best: Annotated[bool, typer.Option("--best", help="More evaluations.")] = False
     sigma: Annotated[
         str | None,
         typer.Option(
-            help="Noise of the input: a standard deviation, or `auto` to estimate it; of mri a "
-            "share of the image's 99th percentile, of ct in line integrals.",
+            metavar="NUMBER|auto",
+            help="Noise of the input, a standard deviation; `auto` estimates it, the default of "
+            "denoise and deblur. [default of the others: rounding]",
         ),
     ] = None
     sigma_range: Annotated[
+        str | None, typer.Option(metavar="0-1|0-255", help="Scale of --sigma. [default: 0-1]")
+    ] = None
+    method: Annotated[
         str | None,
-        typer.Option(
-            metavar="[0-1|0-255]",
-            help="Units of --sigma, of pictures. [default: 0-1]",
+        _METHOD("-m", "--method", metavar="NAME", help="Listed by `restore methods`."),
+    ] = None
+    model: Annotated[
+        str | None,
+        _METHOD(
+            "-n",
+            "--model",
+            metavar="NAME|PATH",
+            help="A bundled model (`restore models list`), or the path of another.",
         ),
     ] = None
-    seed: Annotated[int | None, typer.Option(min=0, help="[default: 0]")] = None
+    fast: Annotated[bool, _METHOD("--fast", help="Quicker, with fewer network evaluations.")] = (
+        False
+    )
+    best: Annotated[bool, _METHOD("--best", help="Better, with more network evaluations.")] = False
+    steps: Annotated[int | None, _METHOD(min=1, help="Sampling steps.")] = None
+    eta: Annotated[
+        float | None, _METHOD(help="Share of the noise drawn afresh at each step, 0 to 1.")
+    ] = None
+    particles: Annotated[
+        int | None, _METHOD(min=1, help="Particles for each sample of `tds` and `mcgdiff`.")
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        _METHOD("--set", metavar="NAME=VALUE", help="Any other parameter of the method."),
+    ] = None
+    init: Annotated[
+        Path | None,
+        _METHOD(
+            help="A picture of the result's size to start from, instead of the classical estimate.",
+        ),
+    ] = None
+    seed: Annotated[int | None, _METHOD(min=0, help="Of the random numbers. [default: 0]")] = None
     samples: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Write this many samples NAME_0, NAME_1, … and their mean.",
-        ),
+        _SAMPLES(min=1, help="Write so many samples, NAME_0, NAME_1, …, and their mean."),
     ] = None
     average: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Samples whose mean is the one picture written without --samples.",
-        ),
+        int | None, _SAMPLES(min=1, help="Write only the mean of so many samples.")
     ] = None
     save_std: Annotated[
         bool,
-        typer.Option(
+        _SAMPLES(
             "--save-std",
-            help="With --samples: write the standard deviation as NAME_std.png and .npy. "
-            "It is the method's: that of DDRM is 0.4 to 1 of the true posterior's.",
+            help="With --samples: also write their standard deviation, NAME_std.png and .npy. "
+            "It depends on the method: DDRM's is 0.4 to 1 times the true posterior's.",
         ),
     ] = False
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None
-    device: Annotated[
+    batch_size: Annotated[int | None, _SAMPLES(min=1, help="Samples drawn at the same time.")] = (
+        None
+    )
+    output: Annotated[
+        Path | None,
+        _FILES(
+            "-o",
+            "--output",
+            help="A file, if it has a suffix and there is one input; else a folder. "
+            "[default: beside the input]",
+        ),
+    ] = None
+    ext: Annotated[
         str | None,
-        typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]"),
+        _FILES(metavar="auto|png|jpg|tif|npy", help="Format of the output. [default: auto]"),
+    ] = None
+    suffix: Annotated[
+        str | None, _FILES(help="What is added to the input's name. [default: _VERB]")
+    ] = None
+    quality: Annotated[
+        int | None,
+        _FILES(
+            min=1,
+            max=100,
+            help="Quality of a JPEG output. [default: the input's own tables, else 95]",
+        ),
+    ] = None
+    recursive: Annotated[
+        bool, _FILES("--recursive", help="Take folders with all that lies below them.")
+    ] = False
+    overwrite: Annotated[bool, _FILES("--overwrite", help="Replace existing outputs.")] = False
+    skip_existing: Annotated[
+        bool, _FILES("--skip-existing", help="Skip inputs whose output exists.")
+    ] = False
+    config: Annotated[
+        Path | None,
+        _FILES(help="Read options from a sidecar, which repeats its run, or from other JSON."),
+    ] = None
+    reference: Annotated[
+        Path | None, _CHECKS(help="The true picture, against which the result is scored.")
+    ] = None
+    simulate: Annotated[
+        bool,
+        _CHECKS(
+            "--simulate",
+            help="The input is clean: degrade it, write NAME_degraded, restore that, score it.",
+        ),
+    ] = False
+    report: Annotated[
+        Path | None,
+        _CHECKS(metavar="FILE.html", help="Write one self-contained page of pictures and figures."),
+    ] = None
+    dry_run: Annotated[
+        bool, _CHECKS("--dry-run", help="Check everything and say what would be done.")
+    ] = False
+    json: Annotated[bool, _CHECKS("--json", help="One JSON object a line on stdout.")] = False
+    quiet: Annotated[bool, _CHECKS("--quiet", help="Print errors only.")] = False
+    debug: Annotated[bool, _CHECKS("--debug", help="Show the traceback of an error.")] = False
+    device: Annotated[
+        str | None, _MACHINE(metavar="auto|cpu|cuda|cuda:N|mps", help="[default: auto]")
     ] = None
     dtype: Annotated[
         str | None,
-        typer.Option(
+        _MACHINE(
             metavar="auto|fp32|fp16|bf16",
-            help="Precision of the network; auto is bf16 on processors that multiply in it, "
-            "else fp32. [default: auto]",
+            help="Precision of the network. [default: auto, bf16 where the processor multiplies "
+            "in it]",
         ),
     ] = None
     tile: Annotated[
         int | None,
-        typer.Option(
-            min=64,
-            help="Denoise in blended tiles of this side, to bound memory.",
-        ),
+        _MACHINE(min=64, help="Denoise in blended tiles of this side, to bound memory."),
     ] = None
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="Options from a file: a sidecar (repeats its run) or JSON of option names.",
-        ),
-    ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, or fail.")] = (
-        False
-    )
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace outputs that exist."),
-    ] = False
-    skip_existing: Annotated[
-        bool,
-        typer.Option("--skip-existing", help="Leave inputs whose output exists."),
-    ] = False
-    recursive: Annotated[bool, typer.Option("--recursive", help="Folders at any depth.")] = False
-    suffix: Annotated[
-        str | None,
-        typer.Option(help="End of the output's name. [default: _VERB]"),
-    ] = None
-    ext: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|png|jpg|tif|npy",
-            help="Kind of output. [default: auto]",
-        ),
-    ] = None
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            help="Of a JPEG output; of the simulated one with `dejpeg --simulate`. "
-            "[default: the input's own tables, else 95]",
-        ),
-    ] = None
-    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line on stdout.")] = False
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="One self-contained page with pictures and figures.",
-        ),
-    ] = None
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="The true picture: scores the result."),
-    ] = None
-    init: Annotated[
-        Path | None,
-        typer.Option(
-            help="A picture of the result's size, from which the method starts instead of the "
-            "classical estimate.",
-        ),
-    ] = None
-    simulate: Annotated[
-        bool,
-        typer.Option(
-            "--simulate",
-            help="The input is clean: degrade it, write NAME_degraded, restore, score.",
-        ),
-    ] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
     def given(self) -> dict[str, Any]:
         """What was given on the command line, by option name."""
@@ -192,9 +174,23 @@ class CommonOptions:
         return {name: value for name, value in values.items() if value not in (None, False, [])}
 
 
-def with_common_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the common options: it takes its own and `common`."""
+def with_common_options(
+    verb: Callable[..., None], changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[..., None]:
+    """Give a verb the common options: it takes its own and `common`.
+
+    Args:
+        verb: the command.
+        changes: what typer is told otherwise of an option of this verb, by the option's name, such
+            as another ``help``.
+    """
     hints = get_type_hints(CommonOptions, include_extras=True)
+    for name, change in (changes or {}).items():
+        kind, option = get_args(hints[name])
+        option = copy.copy(option)
+        for key, value in change.items():
+            setattr(option, key, value)
+        hints[name] = Annotated[kind, option]
     shared = [
         inspect.Parameter(
             f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name]

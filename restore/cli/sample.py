@@ -25,18 +25,20 @@ def sample(
     *,
     guide: Annotated[
         Path | None,
-        typer.Option(help="A picture, whose low frequencies the result shares."),
+        typer.Option(help="A picture whose low frequencies the result shares."),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
             metavar="WIDTHxHEIGHT",
-            help="Size of the result. [default: the guide's, or 64x64 for each of a grid]",
+            help="Size of the result. [default: the guide's, or 64x64 for each picture of a grid]",
         ),
     ] = None,
     grid: Annotated[
         str | None,
-        typer.Option(metavar="COLUMNSxROWS", help="Without a guide: so many pictures, one file."),
+        typer.Option(
+            metavar="COLUMNSxROWS", help="Without a guide: so many pictures, in one file."
+        ),
     ] = None,
     sampler: Annotated[
         str | None,
@@ -48,11 +50,11 @@ def sample(
     ] = None,
     common: CommonOptions,
 ) -> None:
-    """Draw a picture that shares the low frequencies of a guide, or pictures of the model alone.
+    """Draw pictures from the model, along a guide or alone.
 
-    The guide says what the result looks like when it is shrunk by a factor (--set factor=8) and
-    enlarged again, and the model draws the rest, another one for each --seed. With --grid instead
-    of a guide the model draws all of it. Not a restoration: nothing is measured.
+    The result has the low frequencies of the guide: both look the same when shrunk by a factor
+    (--set factor=8). The model draws the rest, differently for each --seed. With --grid instead of
+    a guide the model draws everything. This is no restoration: nothing is measured.
     """
     if guide is None:
         run_command(lambda: _alone(size, grid, sampler, common), debug=common.debug)

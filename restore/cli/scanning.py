@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.cli.options import CommonOptions
+from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import Kind
 from restore.errors import InputError
 
 if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
+
+
+def with_scan_options(
+    *, sigma: str, formats: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb of scans the common options that scans have; the others are not in its help.
+
+    Args:
+        sigma: the units of `--sigma`.
+        formats: what `--ext` takes, the default first.
+    """
+    changes: dict[str, dict[str, Any]] = {
+        "sigma": {"help": f"Noise of the input, a standard deviation {sigma}. [default: auto]"},
+        "ext": {"metavar": formats, "help": f"[default: {formats.partition('|')[0]}]"},
+        "reference": {"help": "The true image, against which the result is scored."},
+        **{name: {"hidden": True} for name in ("init", "quality", "sigma_range")},
+    }
+    return functools.partial(with_common_options, changes=changes)
 
 
 def scans(

@@ -16,7 +16,7 @@ MEGABYTE = 2**20
 def serve(
     host: Annotated[
         str,
-        typer.Option(help="Address to listen at. Beyond this machine a password is asked for."),
+        typer.Option(help="Address to listen at. Beyond this machine a password is required."),
     ] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="[default: the first free one from 7860]")
@@ -26,24 +26,24 @@ def serve(
         typer.Option(
             envvar="RESTORE_PASSWORD",
             show_envvar=True,
-            help="What visitors are asked for; asked for here where it is needed and not given.",
+            help="What visitors must enter; prompted for if required and not given.",
         ),
     ] = None,
     max_upload: Annotated[
-        float, typer.Option(min=0.001, max=1e6, help="Of one file, in megabytes.", metavar="MB")
+        float, typer.Option(min=0.001, max=1e6, help="Largest file, in megabytes.", metavar="MB")
     ] = 50.0,
     max_megapixels: Annotated[
         float,
         typer.Option(
-            min=0.001, max=1e6, help="Of a result, times its samples, in millions of pixels."
+            min=0.001, max=1e6, help="Largest result, its samples counted, in millions of pixels."
         ),
     ] = 25.0,
     max_waiting: Annotated[
-        int, typer.Option(min=0, max=32, help="Runs that wait behind the one that is done.")
+        int, typer.Option(min=0, max=32, help="Most runs that may wait in the queue.")
     ] = 16,
     model: Annotated[
         list[str] | None,
-        typer.Option("-n", "--model", help="A model of one's own that is offered; again for each."),
+        typer.Option("-n", "--model", help="Offer this model too; repeat for more."),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where the network runs.")
@@ -51,14 +51,15 @@ def serve(
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Log errors in full; they may name the files of visitors."),
+        typer.Option("--debug", help="Log errors in full; they may name visitors' files."),
     ] = False,
 ) -> None:
     """Restore in a browser.
 
-    Serves a page on this machine alone, with the engine of the other verbs: the same mask, seed and
-    settings give the same files. It opens no connection to anywhere, one run is done at a time,
-    and what visitors upload and get is deleted when they leave. Ctrl-C ends it.
+    Serves a page, to this machine alone unless --host says otherwise, with the engine of the other
+    verbs: the same mask, seed and settings give the same files. It connects to nowhere, runs one
+    restoration at a time, and deletes what visitors upload and make when they leave. Ctrl-C ends
+    it.
     """
 
     def body() -> int:

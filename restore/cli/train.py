@@ -14,46 +14,53 @@ if TYPE_CHECKING:
 
 
 def train(
-    folder: Annotated[Path, typer.Argument(help="Pictures to learn from, at any depth.")],
+    folder: Annotated[Path, typer.Argument(help="Pictures to learn from, in it or below it.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Run folder; a run in it is resumed.")
+        Path, typer.Option("-o", "--output", help="Folder of the run; a run in it is resumed.")
     ] = Path("model"),
     recipe_file: Annotated[
-        Path | None, typer.Option("--recipe", help="recipe.json of a run, or one's own.")
+        Path | None, typer.Option("--recipe", help="A recipe.json, of a run or your own.")
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Length of the run; more than before goes on with a finished one."
+            min=1, help="Length of the run; a larger one than before continues a finished run."
         ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    channels: Annotated[int | None, typer.Option(min=1, max=3, help="1 or 3.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
-    domain: Annotated[str, typer.Option(help="What the pictures are of.")] = "photo",
-    training_data: Annotated[
-        str | None, typer.Option(help="Where the pictures came from, for the card.")
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in each step.")] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=3, help="1 (grey) or 3 (colour).")
     ] = None,
-    licence: Annotated[str, typer.Option(help="Licence of weights and pictures.")] = "not stated",
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random numbers.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
+    domain: Annotated[str, typer.Option(help="What the pictures show, for the card.")] = "photo",
+    training_data: Annotated[
+        str | None, typer.Option(help="Where the pictures come from, for the card.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option(help="Licence of weights and pictures, for the card.")
+    ] = "not stated",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="fp32|bf16", help="bf16: faster where the processor multiplies in it."
+            metavar="fp32|bf16",
+            help="Precision; bf16 is faster where the processor multiplies in it.",
         ),
     ] = None,
     checkpoint_seconds: Annotated[
-        float, typer.Option(min=0, help="At most so long is lost when the run is interrupted.")
+        float,
+        typer.Option(
+            min=0, help="Seconds between checkpoints, the most that an interruption loses."
+        ),
     ] = 60.0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a model on a folder of pictures.
 
-    The recipe is that of the bundled models. The run can be stopped at any moment and goes on when
-    the same command is given again. The output folder is then a model: restore denoise PICTURE -n
-    FOLDER.
+    The recipe is that of the bundled models. The run can be stopped at any moment; the same command
+    continues it. The output folder is then a model: restore denoise PICTURE -n FOLDER.
     """
 
     def body() -> int:
