@@ -16,6 +16,7 @@ from operators.space import ShapeError, Space, shape_text
 
 # What the type of the numbers can hold.
 _ACCURACY = {torch.complex64: 1e-6, torch.complex128: 1e-13}
+_DENSITY_ITERATIONS = 20
 
 
 class NonCartesianMRI(LinearOperator):
@@ -148,19 +149,16 @@ def _plan(trajectory: Tensor, dtype: torch.dtype, size: tuple[int, int], *, adjo
     return plan
 
 
-def density_compensation(
-    trajectory: Tensor, shape: tuple[int, ...], iterations: int = 20
-) -> Tensor:
+def density_compensation(trajectory: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return weights w `[samples]` with which Aᴴ(w·y) is an image without blur.
 
-    w ← w / (G w), where G_ij = sinc²(H Δk₁) sinc²(W Δk₂) says how much of sample j sample i sees:
-    the transform of a triangle over twice the field of view, so it is never negative; scaled so
-    that Aᴴ diag(w) A keeps the size of a smooth image.
+    w ← w / (G w), twenty times, where G_ij = sinc²(H Δk₁) sinc²(W Δk₂) says how much of sample j
+    sample i sees: the transform of a triangle over twice the field of view, so it is never
+    negative; scaled so that Aᴴ diag(w) A keeps the size of a smooth image.
 
     Args:
         trajectory: `[samples, 2]` in cycles per pixel.
         shape: Of the image, `(1, H, W)`.
-        iterations: How often.
 
     Source: Pipe, Menon, "Sampling density compensation in MRI: rationale and an iterative
     numerical solution", 1999.
@@ -170,7 +168,7 @@ def density_compensation(
     A = NonCartesianMRI(trajectory, (1, 2 * height, 2 * width), device=device)
     triangle = _triangle(2 * height, device)[:, None] * _triangle(2 * width, device)
     weights = torch.ones(1, trajectory.shape[0], dtype=torch.complex64, device=device)
-    for _ in range(iterations):
+    for _ in range(_DENSITY_ITERATIONS):
         weights = weights / A(triangle * A.adjoint(weights)).abs().clamp_min(1e-12)
     density: Tensor = weights[0].abs()
     # A smooth image is to keep its size.

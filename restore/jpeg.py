@@ -93,16 +93,13 @@ class JpegProblem(QuantisedProblem):
         return restored if self.turn is None else self.turn.adjoint(restored)
 
 
-def jpeg_operator(
-    file: JpegFile, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
-) -> Jpeg:
+def jpeg_operator(file: JpegFile, *, device: str | torch.device = "cpu") -> Jpeg:
     """The operator of a file, for its picture as stored."""
     return Jpeg(
         file.shape,
         file.factors if len(file.factors) == 3 else "4:4:4",
         torch.from_numpy(file.tables),
         colour="rgb" if file.colour == "rgb" else "ycc",
-        dtype=dtype,
         device=device,
     )
 

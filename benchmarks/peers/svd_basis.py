@@ -9,6 +9,8 @@ from operators import LinearOperator
 
 # How far from orthonormal the completed basis may be, in single precision.
 _TOLERANCE = 1e-3
+# Singular values below this share of the largest are taken as 0.
+_RCOND = 1e-6
 
 
 class Basis:
@@ -24,15 +26,14 @@ class Basis:
 
     Args:
         operator: a real operator with one SVD for the whole batch.
-        rcond: singular values below rcond · max(s) are taken as 0.
 
     Raises:
         ValueError: if the operator is complex or differs from picture to picture, or its basis
             cannot be completed so.
     """
 
-    def __init__(self, operator: LinearOperator, rcond: float = 1e-6) -> None:
-        svd = operator.svd().truncated(rcond)
+    def __init__(self, operator: LinearOperator) -> None:
+        svd = operator.svd().truncated(_RCOND)
         if operator.domain.dtype.is_complex or svd.right.domain.dtype.is_complex:
             raise ValueError(f"{operator.name} is complex; the authors' code is for real numbers")
         if svd.singular_values.shape != svd.spectral_shape:

@@ -23,7 +23,6 @@ def fan_fbp(
     source_detector: float,
     curved: bool = False,
     window: str = "ramp",
-    cutoff: float = 1.0,
 ) -> Tensor:
     """Return the image `[*batch, H, W]` of line integrals `[*batch, views, detectors]`.
 
@@ -47,10 +46,9 @@ def fan_fbp(
         source_detector: Distance from the source to the detector.
         curved: Whether the detector is an arc.
         window: One of `FILTERS`.
-        cutoff: Highest frequency, as a share of the detector's.
 
     Raises:
-        ValueError: For an unknown filter, a cut-off outside (0, 1], an image that reaches the
+        ValueError: For an unknown filter, an image that reaches the
             source, or angles that are not one for each view.
 
     Source: Kak, Slaney, "Principles of computerized tomographic imaging", 1988, section 3.4.
@@ -72,7 +70,7 @@ def fan_fbp(
         weights = weights * source_origin
     scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
     detectors = scaled.shape[-1]
-    lines = filtered_lines(scaled, window, cutoff, step if curved else 0.0)
+    lines = filtered_lines(scaled, window, step if curved else 0.0)
     lines = lines / (step if curved else step * source_origin)
 
     x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size

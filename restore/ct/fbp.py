@@ -12,7 +12,7 @@ from restore.ct.redundancy import Arc, centred, ray_weights
 FILTERS = ("ramp", "shepp-logan", "cosine", "hann")
 
 
-def _response(size: int, window: str, cutoff: float, step: float = 0.0) -> Tensor:
+def _response(size: int, window: str, step: float) -> Tensor:
     """The ramp of a detector with cells of width 1, from its samples in space, so DC is right.
 
     On an arc with cells of the angle `step`, the sample n is multiplied by (n step/sin(n step))².
@@ -23,36 +23,33 @@ def _response(size: int, window: str, cutoff: float, step: float = 0.0) -> Tenso
     kernel = kernel * torch.where(n.abs() * step < 3, torch.sinc(n * step / math.pi), 1.0) ** -2
     kernel[0] = 0.25
     ramp = torch.fft.rfft(kernel).real
-    share = torch.fft.rfftfreq(size, dtype=torch.float64) / (0.5 * cutoff)
+    share = torch.fft.rfftfreq(size, dtype=torch.float64) / 0.5
     windows = {
         "ramp": torch.ones_like(share),
         "shepp-logan": torch.sinc(share / 2),
         "cosine": (math.pi / 2 * share).cos(),
         "hann": (1 + (math.pi * share).cos()) / 2,
     }
-    if window not in windows or not 0 < cutoff <= 1:
-        raise ValueError(
-            f"fbp: the filter is one of {', '.join(FILTERS)} with a cut-off in (0, 1], "
-            f"not {window} with {cutoff}"
-        )
-    return torch.where(share <= 1, ramp * windows[window], 0.0)
+    if window not in windows:
+        raise ValueError(f"fbp: the filter is one of {', '.join(FILTERS)}, not {window}")
+    response: Tensor = ramp * windows[window]
+    return response
 
 
-def filtered_lines(sinogram: Tensor, window: str, cutoff: float, step: float = 0.0) -> Tensor:
+def filtered_lines(sinogram: Tensor, window: str, step: float = 0.0) -> Tensor:
     """Return the filtered views `[..., detectors + 2]`, with an empty cell on each side.
 
     Args:
         sinogram: `[..., detectors]`, cells of width 1.
         window: One of `FILTERS`.
-        cutoff: Highest frequency, as a share of the detector's.
         step: Angle between the cells of an arc about the source; 0 for a flat detector.
 
     Raises:
-        ValueError: For an unknown filter, or a cut-off outside (0, 1].
+        ValueError: For an unknown filter.
     """
     detectors = sinogram.shape[-1]
     padded = 2 ** math.ceil(math.log2(2 * detectors))
-    response = _response(padded, window, cutoff, step).to(sinogram)
+    response = _response(padded, window, step).to(sinogram)
     filtered = torch.fft.irfft(torch.fft.rfft(sinogram, padded) * response, padded)
     return torch.nn.functional.pad(filtered[..., :detectors], (1, 1))
 
@@ -66,7 +63,6 @@ def parallel_fbp(
     center: float | None = None,
     *,
     window: str = "ramp",
-    cutoff: float = 1.0,
 ) -> Tensor:
     """Return the image `[*batch, H, W]` of line integrals `[*batch, views, detectors]`.
 
@@ -81,10 +77,9 @@ def parallel_fbp(
         pixel_size: Side of a pixel.
         center: Detector index of the axis (the middle).
         window: One of `FILTERS`.
-        cutoff: Highest frequency, as a share of the detector's.
 
     Raises:
-        ValueError: For an unknown filter, or a cut-off outside (0, 1].
+        ValueError: For an unknown filter.
 
     Source: Kak, Slaney, "Principles of computerized tomographic imaging", 1988, chapter 3.
     """
@@ -97,7 +92,7 @@ def parallel_fbp(
     weights = ray_weights(arc, turn, turn.new_zeros(detectors), detectors, middle)
     weights = weights * max(1.0, math.pi / arc.length) / detector_spacing
     scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
-    filtered, detectors = filtered_lines(scaled, window, cutoff), scaled.shape[-1]
+    filtered, detectors = filtered_lines(scaled, window), scaled.shape[-1]
     height, width = size
 
     x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size

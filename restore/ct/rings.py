@@ -5,8 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
+# Cells of the moving average, odd; wider than a stripe.
+_WIDTH = 9
 
-def without_stripes(sinogram: Tensor, width: int = 9) -> Tensor:
+
+def without_stripes(sinogram: Tensor) -> Tensor:
     """Return line integrals [..., views, detectors] without stripes along the views.
 
     What a cell differs from the moving average of its neighbours, in the median over the views, is
@@ -15,18 +18,12 @@ def without_stripes(sinogram: Tensor, width: int = 9) -> Tensor:
 
     Args:
         sinogram: line integrals.
-        width: cells of the moving average, odd; wider than a stripe.
-
-    Raises:
-        ValueError: if the width is not odd.
 
     Source: Boin, Haibel, "Compensation of ring artefacts in synchrotron tomographic images", Optics
     Express 2006, with the median instead of the sum over the views.
     """
-    if width < 1 or width % 2 == 0:
-        raise ValueError(f"rings: the width of the average is odd, not {width}")
-    half = width // 2
+    half = _WIDTH // 2
     lines = sinogram.reshape(-1, 1, sinogram.shape[-1])
-    average = avg_pool1d(pad(lines, (half, half), mode="replicate"), width, 1)
+    average = avg_pool1d(pad(lines, (half, half), mode="replicate"), _WIDTH, 1)
     stripe = (lines - average).reshape(sinogram.shape).median(-2, keepdim=True).values
     return sinogram - stripe

@@ -79,7 +79,7 @@ def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KS
     return _checked(path, kspace)
 
 
-def read_coil_maps(path: Path, key: str | None = None) -> Complex:
+def read_coil_maps(path: Path) -> Complex:
     """Coil maps [sets, coils, rows, columns], or [slices, sets, coils, rows, columns].
 
     Raises:
@@ -96,10 +96,10 @@ def read_coil_maps(path: Path, key: str | None = None) -> Complex:
         from restore.io.hdf5 import open_hdf5, read_dataset
 
         with open_hdf5(path) as file:
-            names = [key] if key else [name for name in file if name in ("maps", "sens_maps")]
+            names = [name for name in file if name in ("maps", "sens_maps")]
             maps = read_dataset(path, file, (names or ["maps"])[0])
     else:
-        maps = read_array(path, key)
+        maps = read_array(path)
     maps = maps[None] if maps.ndim == 3 else maps
     if maps.ndim not in (4, 5):
         raise InputError(

@@ -35,9 +35,7 @@ class Trajectory(NamedTuple):
     matrix: tuple[int, int] | None
 
 
-def read_trajectory(
-    path: Path, key: str | None = None, size: tuple[int, int] | None = None
-) -> Trajectory:
+def read_trajectory(path: Path, size: tuple[int, int] | None = None) -> Trajectory:
     """Read a trajectory: `[..., 2]` or complex kx + i ky in cycles per pixel, or BART's.
 
     x runs along the columns. BART's has cycles per field of view, and its first coordinate runs
@@ -45,7 +43,6 @@ def read_trajectory(
 
     Args:
         path: an array, or BART's pair.
-        key: name of the array where the file holds several.
         size: (rows, columns) of the image.
 
     Raises:
@@ -63,7 +60,7 @@ def read_trajectory(
         size = size or (max(side, 2), max(side, 2))
         array = array / np.asarray(size)
     else:
-        array = _array(path, key, _PLACES)
+        array = _array(path, None, _PLACES)
         if np.iscomplexobj(array):
             array = np.stack([array.imag, array.real], -1)
         elif array.ndim < 2 or 2 not in (array.shape[-1], array.shape[0]):
@@ -110,13 +107,13 @@ def read_samples(path: Path, trajectory: Trajectory, key: str | None = None) -> 
     return np.ascontiguousarray(coils, dtype=np.complex64)
 
 
-def read_density(path: Path, trajectory: Trajectory, key: str | None = None) -> NDArray[np.float64]:
+def read_density(path: Path, trajectory: Trajectory) -> NDArray[np.float64]:
     """Read the weights [samples] that even a trajectory out.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
-    array = read_bart(path) if is_bart(path) else _array(path, key, _WEIGHTS)
+    array = read_bart(path) if is_bart(path) else _array(path, None, _WEIGHTS)
     weights = np.squeeze(np.abs(array))
     if weights.shape != trajectory.shape:
         raise InputError(

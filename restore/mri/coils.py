@@ -83,17 +83,15 @@ def combined(images: Tensor, maps: Tensor) -> Tensor:
     return torch.einsum("...hwst,...thw->...shw", inverse, back)
 
 
-def simulated_coils(
-    count: int, shape: tuple[int, int], device: torch.device | str = "cpu"
-) -> Tensor:
+def simulated_coils(count: int, shape: tuple[int, int]) -> Tensor:
     """Return smooth sensitivities [count, H, W], complex64, of coils on a ring around the image.
 
     Each falls off with the distance from its coil and turns its phase with the angle; the sum of
     squares over the coils is 1 everywhere.
     """
     height, width = shape
-    y = torch.linspace(-1, 1, height, device=device)[:, None]
-    x = torch.linspace(-1, 1, width, device=device)[None, :]
+    y = torch.linspace(-1, 1, height)[:, None]
+    x = torch.linspace(-1, 1, width)[None, :]
     maps = []
     for coil in range(count):
         angle = 2 * math.pi * coil / count

@@ -14,6 +14,8 @@ from restore.mri.coils import strongest_coils
 # Pixels whose eigenvectors are found at once.
 _PIECE = 2**14
 _SMALLEST, _LARGEST = 3, 6
+# Eigenvalue from which a pixel has a map.
+_CROP = 0.95
 # What is left of the space of patches under noise no longer reaches 1 where the object is dim.
 _NOISY_CROP = 0.9
 
@@ -37,7 +39,7 @@ def espirit(
     calib_size: int | tuple[int, int] = 24,
     kernel: int | None = None,
     threshold: float = 0.02,
-    crop: float = 0.95,
+    crop: float = _CROP,
     sets: int = 1,
     noise: float = 0.0,
 ) -> CoilMaps:
@@ -114,10 +116,10 @@ def _kernel(center: Tensor) -> int:
     return _SMALLEST
 
 
-def folds(maps: CoilMaps, crop: float = 0.95, share: float = 0.02) -> bool:
-    """Whether a second set of maps has something to say in `share` of the pixels of the first."""
-    first, second = maps.eigenvalues[0] > crop, maps.eigenvalues[1] > crop
-    return int((first & second).sum()) > share * int(first.sum())
+def folds(maps: CoilMaps) -> bool:
+    """Whether a second set of maps has something to say in 2 % of the pixels of the first."""
+    first, second = maps.eigenvalues[0] > _CROP, maps.eigenvalues[1] > _CROP
+    return int((first & second).sum()) > 0.02 * int(first.sum())
 
 
 def calibration_side(mask: Tensor) -> int:

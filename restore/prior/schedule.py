@@ -131,14 +131,12 @@ def quad(levels: Sequence[float], steps: int) -> list[float]:
     return [float(levels[t]) for t in times] + [0.0]
 
 
-def linear_beta_levels(
-    timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
-) -> list[float]:
+def linear_beta_levels(timesteps: int = 1000) -> list[float]:
     """σ of each timestep of the DDPM schedule (Ho et al., NeurIPS 2020), for pictures in [0, 1].
 
     σ_t = ½ √((1 - ᾱ_t) / ᾱ_t), half of the level in the network's [-1, 1].
     """
-    return [level / 2 for level in vp_levels(linear_betas(timesteps, beta_start, beta_end))]
+    return [level / 2 for level in vp_levels(linear_betas(timesteps))]
 
 
 def vp_levels(betas: Sequence[float]) -> tuple[float, ...]:
@@ -156,13 +154,13 @@ def linear_betas(timesteps: int = 1000, start: float = 1e-4, end: float = 0.02) 
     return [start + step * t for t in range(timesteps)]
 
 
-def cosine_betas(timesteps: int = 1000, largest: float = 0.999) -> list[float]:
-    """β of Nichol and Dhariwal (ICML 2021): ᾱ(t) = cos²(π/2 · (t + 0.008) / 1.008)."""
+def cosine_betas(timesteps: int = 1000) -> list[float]:
+    """β ≤ 0.999 of Nichol and Dhariwal (ICML 2021): ᾱ(t) = cos²(π/2 · (t + 0.008) / 1.008)."""
 
     def kept(t: int) -> float:
         return math.cos((t / timesteps + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    return [min(1 - kept(t + 1) / kept(t), largest) for t in range(timesteps)]
+    return [min(1 - kept(t + 1) / kept(t), 0.999) for t in range(timesteps)]
 
 
 @dataclass(frozen=True)

@@ -150,10 +150,10 @@ class ExactProblem:
         """The problem with every measurement repeated, the repetitions one after the other."""
         return self._problem(self.y.repeat_interleave(samples, 0))
 
-    def exact(self, samples: int, seed: int = 0) -> ExactRow:
+    def exact(self, samples: int) -> ExactRow:
         """The scores of exact samples: the floor that their number allows."""
         draws = [
-            posterior.sample(samples, seeded_generator(100 + i + 1000 * seed))
+            posterior.sample(samples, seeded_generator(100 + i))
             for i, posterior in enumerate(self.posteriors)
         ]
         return self.score("exact", torch.cat(draws), 0)

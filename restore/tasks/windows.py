@@ -31,14 +31,13 @@ class Window(NamedTuple):
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
 
-def windows_around(hole: NDArray[np.bool_], margin: int = MARGIN) -> list[Window]:
-    """Disjoint windows that hold every hole with `margin` pixels around it.
+def windows_around(hole: NDArray[np.bool_]) -> list[Window]:
+    """Disjoint windows that hold every hole with 64 pixels around it.
 
-    Holes whose surroundings meet share a window.
+    Fewer where the picture ends. Holes whose surroundings meet share a window.
 
     Args:
         hole: [H, W], true where pixels are missing.
-        margin: pixels, rounded up to a multiple of 32; less where the picture ends.
     """
     from scipy.ndimage import binary_dilation, find_objects, label
 
@@ -46,7 +45,7 @@ def windows_around(hole: NDArray[np.bool_], margin: int = MARGIN) -> list[Window
     grid = np.zeros((math.ceil(height / CELL), math.ceil(width / CELL)), np.bool_)
     rows, columns = np.nonzero(hole)
     grid[rows // CELL, columns // CELL] = True
-    reach = 2 * math.ceil(margin / CELL) + 1
+    reach = 2 * math.ceil(MARGIN / CELL) + 1
     grown = binary_dilation(grid, np.ones((reach, reach)))
     boxes = [
         (place[0].start, place[0].stop, place[1].start, place[1].stop)

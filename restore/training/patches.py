@@ -20,6 +20,8 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", "
 CACHE_BYTES = 4 * 2**30
 HELD_OUT_EVERY = 40
 HELD_OUT_CROP = 192
+# Held-out pictures that are looked at.
+_VALIDATED = 16
 
 
 class Patches:
@@ -68,10 +70,10 @@ class Patches:
             return patches
         return patches * torch.stack([_cosine(self._recipe.patch, g) for g in generators])
 
-    def validation(self, limit: int = 16) -> list[Tensor]:
+    def validation(self) -> list[Tensor]:
         """Centre crops [1, C, h, w] of the held-out pictures."""
         crops = []
-        for path in self.held_out[:limit]:
+        for path in self.held_out[:_VALIDATED]:
             pixels = self._picture(path)
             if pixels is None:
                 continue

@@ -61,7 +61,7 @@ def test_a_turn_whose_axis_is_near_an_end_of_the_detector(
 
 @pytest.mark.parametrize("window", FILTERS)
 def test_filters(window: str) -> None:
-    assert error(FULL, False, window=window, cutoff=0.9) < 0.05
+    assert error(FULL, False, window=window) < 0.05
 
 
 def test_less_than_a_short_scan_is_worse_but_bounded() -> None:
