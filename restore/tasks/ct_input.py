@@ -91,15 +91,15 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
         values = without_stripes(values)
         notes.append("rings: stripes of the sinogram are taken out")
     views, detectors = values.shape[1:]
-    turn = math.pi if fan is None else 2 * math.pi
     if found.angles is None:
         if settings.angle_unit is not None:
             raise InputError(
                 f"{source}: --angle-unit {settings.angle_unit} of a scan without angles, expected "
                 "--angles too"
             )
-        notes.append(f"no angles: {views} views are taken as even over {math.degrees(turn):g}°")
-        angles = torch.arange(views, dtype=torch.float64) * turn / views
+        degrees = math.degrees(_turn(fan))
+        notes.append(f"no angles: {views} views are taken as even over {degrees:g}°")
+        angles = _even_angles(views, fan)
     else:
         angles = torch.from_numpy(found.angles)
     center, tried, said = _center(settings, values, angles, fan)
@@ -123,18 +123,9 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
     pixel = settings.pixel_size or spacing * at_axis
     geometry = Geometry(
         angles, cells, spacing, settings.size or (cells, cells), pixel,
-        (center + 0.5) / settings.bin - 0.5, fan, settings.detector == "curved",
+        _after_binning(center, settings.bin), fan, settings.detector == "curved",
     )  # fmt: skip
-    if geometry.widest >= math.pi / 2:
-        raise InputError(
-            f"{source}: the detector reaches {math.degrees(geometry.widest):.4g}° from the central "
-            "ray, expected a smaller --det-spacing or a larger --dsd"
-        )
-    if fan is not None and fan[0] <= geometry.radius:
-        raise InputError(
-            f"{source}: the image reaches {geometry.radius:.4g} from the axis and the source is at "
-            f"{fan[0]:g}, expected a smaller --size or --pixel-size"
-        )
+    _refuse_reach(source, geometry)
     if settings.views is not None:
         if settings.views > views:
             raise InputError(
@@ -144,7 +135,9 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
         kept = even_views(views, settings.views)
         geometry, values = geometry.with_views(kept), values[:, kept]
     about = Attenuation(_nothing(), None if known is None else (pixel,) * 3)
-    shown = {c: replace(geometry, center=(c + 0.5) / settings.bin - 0.5).fbp(values) for c in tried}
+    shown = {
+        c: replace(geometry, center=_after_binning(c, settings.bin)).fbp(values) for c in tried
+    }
     return Lines(
         values.contiguous(), geometry, center, about, angles=settings.angles, tried=shown,
         notes=notes,
@@ -157,6 +150,26 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
+    image, pixel = _image(source, settings)
+    truth = torch.from_numpy(image.values)
+    geometry = _covering(source, settings, (truth.shape[1], truth.shape[2]), pixel)
+    values = geometry.operator()(truth[:, None])[:, 0]
+    generator = seeded_generator(settings.seed)
+    if settings.photons is not None:
+        values = poisson_sinogram(values, settings.photons, generator)
+    elif isinstance(settings.sigma, float):
+        values = values + settings.sigma * torch.randn(values.shape, generator=generator)
+    write_array(degraded, values.numpy() if len(values) > 1 else values[0].numpy())
+    lines = Lines(
+        values, geometry, geometry.center, replace(image, values=_nothing()),
+        exact=settings.photons is None and not settings.sigma, angles=settings.angles,
+        notes=[*image.notes],
+    )  # fmt: skip
+    return replace(lines, truth=(lines.per_pixel * truth).numpy())
+
+
+def _image(source: Path, settings: CtSettings) -> tuple[Attenuation, float]:
+    """The slices to project, of the size that was asked for, and the side of their pixels."""
     image = read_attenuation(source, settings.mu_water, settings.key)
     chosen = list(slices_of(settings.slice, len(image.values), source))
     truth = torch.from_numpy(image.values[chosen])
@@ -184,45 +197,60 @@ def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines
         spacing = (pixel, pixel, pixel)
     if not bool((truth > 0).any()):
         raise InputError(f"{source}: nothing above 0 in it, expected an image of attenuation")
-    rows, columns = truth.shape[1:]
+    return replace(image, values=truth.numpy(), spacing=spacing, placement=placement), pixel
+
+
+def _covering(source: Path, settings: CtSettings, size: tuple[int, int], pixel: float) -> Geometry:
+    """The geometry that was asked for, with a detector that sees the whole image."""
     fan = _fan(source, settings, None, None)
-    radius = math.hypot(rows, columns) / 2 * pixel
-    wide, det_spacing = radius, settings.det_spacing or pixel
+    radius = math.hypot(*size) / 2 * pixel
+    wide, spacing = radius, settings.det_spacing or pixel
     if fan is not None:
         if fan[0] <= radius:
             raise InputError(
                 f"{source}: --dso {fan[0]:g}: the image reaches {radius:.4g} mm from the axis, "
                 "expected a source outside it"
             )
-        det_spacing = settings.det_spacing or pixel * fan[1] / fan[0]
+        spacing = settings.det_spacing or pixel * fan[1] / fan[0]
         angle = math.asin(radius / fan[0])
         wide = (angle if settings.detector == "curved" else math.tan(angle)) * fan[1]
-    detectors = max(2, math.ceil(2 * wide / det_spacing))
+    detectors = max(2, math.ceil(2 * wide / spacing))
     if settings.angles is not None:
         angles = torch.from_numpy(parse_angles(settings.angles, settings.angle_unit))
     else:
-        views = settings.views or SIMULATED_VIEWS
-        turn = math.pi if fan is None else 2 * math.pi
-        angles = torch.arange(views, dtype=torch.float64) * turn / views
+        angles = _even_angles(settings.views or SIMULATED_VIEWS, fan)
     center = _number(settings.center, (detectors - 1) / 2)
-    geometry = Geometry(
-        angles, detectors, det_spacing, (rows, columns), pixel, center, fan,
-        settings.detector == "curved",
-    )  # fmt: skip
-    values = geometry.operator()(truth[:, None])[:, 0]
-    generator = seeded_generator(settings.seed)
-    if settings.photons is not None:
-        values = poisson_sinogram(values, settings.photons, generator)
-    elif isinstance(settings.sigma, float):
-        values = values + settings.sigma * torch.randn(values.shape, generator=generator)
-    write_array(degraded, values.numpy() if len(values) > 1 else values[0].numpy())
-    lines = Lines(
-        values, geometry, center,
-        replace(image, spacing=spacing, placement=placement, values=_nothing()),
-        exact=settings.photons is None and not settings.sigma, angles=settings.angles,
-        notes=[*image.notes],
-    )  # fmt: skip
-    return replace(lines, truth=(lines.per_pixel * truth).numpy())
+    return Geometry(
+        angles, detectors, spacing, size, pixel, center, fan, settings.detector == "curved"
+    )
+
+
+def _turn(fan: tuple[float, float] | None) -> float:
+    """The angle over which views see everything."""
+    return math.pi if fan is None else 2 * math.pi
+
+
+def _even_angles(views: int, fan: tuple[float, float] | None) -> Tensor:
+    return torch.arange(views, dtype=torch.float64) * _turn(fan) / views
+
+
+def _after_binning(center: float, cells: int) -> float:
+    """The axis on a detector of which so many cells are one."""
+    return (center + 0.5) / cells - 0.5
+
+
+def _refuse_reach(source: Path, geometry: Geometry) -> None:
+    """Refuse a fan that is too wide, or an image that reaches its source."""
+    if geometry.widest >= math.pi / 2:
+        raise InputError(
+            f"{source}: the detector reaches {math.degrees(geometry.widest):.4g}° from the central "
+            "ray, expected a smaller --det-spacing or a larger --dsd"
+        )
+    if geometry.fan is not None and geometry.fan[0] <= geometry.radius:
+        raise InputError(
+            f"{source}: the image reaches {geometry.radius:.4g} from the axis and the source is at "
+            f"{geometry.fan[0]:g}, expected a smaller --size or --pixel-size"
+        )
 
 
 def refuse_unused(source: Path, settings: CtSettings) -> None:
