@@ -86,22 +86,8 @@ def describe(weights: Weights, said: Choices) -> Recognised:
     published = _PUBLISHED.get(key)
     usual = published or _Published("", 0, 0, False, "linear")
     why = "" if published else "not in the file; the usual one"
-    head_channels = said.get("head_channels", usual.head_channels)
-    heads = said.get("heads", usual.heads if not said.given.get("head_channels") else 0)
-    if said.given.get("heads"):
-        head_channels = 0
-    widest = [w for w, a in zip(widths, attention, strict=True) if a] + [widths[-1]]
-    if not heads and not head_channels:
-        raise InputError(
-            f"{weights.path}: the attention heads of this architecture are not in the file; "
-            f"candidates: head_channels=64, heads=4, heads=1; say which with "
-            f"`restore models add FILE --set heads=…`"
-        )
-    if any(w % (head_channels or heads) for w in widest):
-        raise InputError(
-            f"{weights.path}: {head_channels or heads} does not divide the widths {widest} of the "
-            f"attention; expected another head_channels or heads"
-        )
+    attended = [w for w, a in zip(widths, attention, strict=True) if a] + [widths[-1]]
+    heads, head_channels = _heads(weights, said, usual, attended)
     scale_shift = (
         state["middle_block.0.emb_layers.1.weight"].shape[0]
         == 2 * state["middle_block.0.out_layers.3.weight"].shape[0]
@@ -149,6 +135,32 @@ def describe(weights: Weights, said: Choices) -> Recognised:
         facts=facts,
         assumed=said.assumed,
     )
+
+
+def _heads(
+    weights: Weights, said: Choices, usual: _Published, widths: list[int]
+) -> tuple[int, int]:
+    """Number of the attention's heads, or the channels of one, for levels of these widths.
+
+    Raises:
+        InputError: if neither is known, or it does not divide a width.
+    """
+    head_channels = said.get("head_channels", usual.head_channels)
+    heads = said.get("heads", usual.heads if not said.given.get("head_channels") else 0)
+    if said.given.get("heads"):
+        head_channels = 0
+    if not heads and not head_channels:
+        raise InputError(
+            f"{weights.path}: the attention heads of this architecture are not in the file; "
+            f"candidates: head_channels=64, heads=4, heads=1; say which with "
+            f"`restore models add FILE --set heads=…`"
+        )
+    if any(w % (head_channels or heads) for w in widths):
+        raise InputError(
+            f"{weights.path}: {head_channels or heads} does not divide the widths {widths} of the "
+            f"attention; expected another head_channels or heads"
+        )
+    return heads, head_channels
 
 
 def _levels(schedule: str, timesteps: int) -> tuple[float, ...]:
