@@ -77,7 +77,6 @@ def compare_exactly(
     for name, values in own.items():
         check_own(name, values, names or tuple(methods()))
 
-    rows: list[Row] = []
     problems = [
         ExactProblem(name, noise, prior) for name in operators or OPERATORS for noise in noises
     ]
@@ -97,15 +96,37 @@ def compare_exactly(
             f"--method {', '.join(missing)}: fits none of these problems; expected one of "
             f"{', '.join(fit)}"
         )
+    rows = _compared(problems, chosen, samples or SAMPLES, seed, shown, named=bool(names))
+    if shown.csv is not None:
+        write_csv(shown.csv, rows)
+    if not (shown.json_lines or shown.quiet):
+        good = [row for row in rows if "error" not in row]
+        # Where y does not tell the components apart the posterior's share is that of "exact".
+        columns = {key: COLUMNS[key] for key in COLUMNS if key != "weight_error" or prior == "told"}
+        print_table(good, ("operator", "noise_std", "method"), columns)
+    return SOME_FAILED if any("error" in row for row in rows) else 0
+
+
+def _compared(
+    problems: Sequence[ExactProblem],
+    chosen: Mapping[str, Method | TypeError | ValueError],
+    samples: int,
+    seed: int,
+    shown: Shown,
+    *,
+    named: bool,
+) -> list[Row]:
+    """Every row, told of as it is made; of methods that were `named` also why one does not fit."""
+    rows: list[Row] = []
     with progress_bar(visible=not (shown.quiet or shown.json_lines)) as progress:
         bar = progress.add_task("methods", total=len(problems) * len(chosen), note="")
         for problem in problems:
             name, noise_std = problem.name, problem.noise_std
-            rows.append(problem.exact(samples or SAMPLES).as_dict())
-            for row in _rows(problem, chosen, samples or SAMPLES, seed):
+            rows.append(problem.exact(samples).as_dict())
+            for row in _rows(problem, chosen, samples, seed):
                 progress.update(bar, advance=1, note=f"{name} {noise_std:g}")
                 if isinstance(row, str):
-                    if names and not shown.quiet:
+                    if named and not shown.quiet:
                         with without_bar(progress):
                             print_error(f"{name}, noise {noise_std:g}: {row}")
                     continue
@@ -116,14 +137,7 @@ def compare_exactly(
                     failed = f"{name}, noise {noise_std:g}: {row['method']}: {row['error']}"
                     with without_bar(progress):
                         print_error(failed)
-    if shown.csv is not None:
-        write_csv(shown.csv, rows)
-    if not (shown.json_lines or shown.quiet):
-        good = [row for row in rows if "error" not in row]
-        # Where y does not tell the components apart the posterior's share is that of "exact".
-        columns = {key: COLUMNS[key] for key in COLUMNS if key != "weight_error" or prior == "told"}
-        print_table(good, ("operator", "noise_std", "method"), columns)
-    return SOME_FAILED if any("error" in row for row in rows) else 0
+    return rows
 
 
 def _method(
