@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -229,19 +229,6 @@ class Case:
     def draw(self, shape: tuple[int, ...], seed: int = 0) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(shape, generator=generator, dtype=self.dtype).to(self.device)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Use one thread: the pictures are so small that a second one only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _type_of(name: str, dtype: torch.dtype) -> torch.dtype:
-    return COMPLEX.get(dtype, dtype) if name in MRI else dtype
 
 
 def _cases(
