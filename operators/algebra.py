@@ -35,7 +35,10 @@ def _bracketed(operator: LinearOperator) -> str:
 
 
 class Adjoint(LinearOperator):
-    """Aᴴ as an operator; its SVD is that of A with U and V exchanged."""
+    """Aᴴ as an operator; its SVD is that of A with U and V exchanged.
+
+    There is none where A's leaves columns of U with s = 0 out (`ThinSVD`): V is to have them all.
+    """
 
     _real_matrix: ClassVar[bool] = False
 
@@ -87,6 +90,13 @@ class Adjoint(LinearOperator):
 
     def _factorise(self) -> ThinSVD:
         svd = self.operator.svd()
+        unseen = (svd.singular_values == 0).to(self.domain.dtype)
+        length, kept = (torch.linalg.vector_norm(c) for c in (unseen, svd.u(unseen)))
+        if bool(kept < 0.99 * length):
+            raise NoFastSVD(
+                f"{self.name}: no SVD, since that of {self.operator.name} has no directions of y "
+                f"where s = 0. {INSTEAD}"
+            )
         return ThinSVD(svd.right, svd.singular_values, svd.left)
 
 

@@ -79,6 +79,8 @@ def check_svd(
 ) -> float:
     """Check the SVD: A = U s Vᴴ, Aᴴ = V s Uᴴ, VᴴV = I, UᴴU = I, s ≥ 0, and the two adjoints.
 
+    UᴴU = I is asked for where s > 0: a direction that is not observed has no image in y.
+
     Args:
         operator: A, with a fast SVD.
         batch: Batch dimensions of the random arrays (those of the operator, or two images).
@@ -97,11 +99,12 @@ def check_svd(
     x, y = draw(operator.domain), draw(operator.codomain)
     c = draw(Space(svd.spectral_shape, operator.domain.dtype))
     s = svd.singular_values
+    observed = c * (s > 0)
     errors = {
         "A = U s V^H": _error(operator(x), svd.u(s * svd.vt(x))),
         "A^H = V s U^H": _error(operator.adjoint(y), svd.v(s * svd.ut(y))),
         "V^H V = I": _error(svd.vt(svd.v(c)), c),
-        "U^H U = I": _error(svd.ut(svd.u(c)), c),
+        "U^H U = I": _error(svd.ut(svd.u(observed)), observed),
         "<V c, x> = <c, V^H x>": check_adjoint(svd.right, seed=seed, tolerance=tolerance),
         "<U c, y> = <c, U^H y>": check_adjoint(svd.left, seed=seed, tolerance=tolerance),
         "s >= 0": float(s.min() < 0),

@@ -47,9 +47,10 @@ def unexpanded(x: Tensor) -> Tensor:
 class ThinSVD:
     r"""A = U diag(s) Vᴴ with U and V applied as fast transforms.
 
-    U and V have orthonormal columns; there are as many as elements of the spectral shape, at
-    most as many as the smaller side of A. A component with s = 0 is not observed. So
-    `x + V(c − Vᴴx)` replaces the spectral part of x and leaves the rest as it is.
+    V has orthonormal columns, and U has where s > 0 (elsewhere they may be 0); there are as many as
+    elements of the spectral shape, at most as many as the smaller side of A. A component with s = 0
+    is not observed. So `x + V(c − Vᴴx)` replaces the spectral part of x and leaves the rest as it
+    is.
 
     Attributes:
         left: U, from the spectral space to the codomain.

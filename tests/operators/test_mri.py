@@ -100,6 +100,21 @@ def test_a_mask_that_keeps_all_has_an_svd_whatever_its_shape(shape):
     check_svd(SenseMRI(draw(1, 3, 8, 6), torch.ones(shape), dtype=torch.complex128))
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_where_no_coil_sees_the_svd_holds_and_the_adjoint_has_none(dtype):
+    maps = draw(1, *SHAPE, dtype=dtype)
+    maps[..., :4] = 0
+    A = SenseMRI(maps, torch.ones(1, SHAPE[1]), dtype=dtype)
+    check_svd(A)
+    with pytest.raises(NoFastSVD, match="no directions of y where s = 0"):
+        A.H.svd()
+    # U and its zeros in the place of V would lose all of b that no picture makes.
+    b = draw(1, *SHAPE, seed=3, dtype=dtype)
+    x = A.H.solve_normal(b, 0.5)
+    assert torch.allclose(A.H.normal(x) + 0.5 * x, b, atol=1e-4)
+    assert SenseMRI(draw(1, *SHAPE), torch.ones(1, SHAPE[1]), dtype=torch.complex128).H.svd()
+
+
 def test_masks_of_lines_that_differ_from_image_to_image():
     masks = torch.stack([some(1, SHAPE[1], seed=seed) for seed in (1, 5)])[:, None]
     A = SenseMRI(draw(1, 3, *SHAPE)[None].expand(2, -1, -1, -1, -1), masks, dtype=torch.complex128)
