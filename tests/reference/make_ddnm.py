@@ -25,7 +25,6 @@ It runs in double precision; the vectors are stored in single precision.
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from clones import open_clone
 from ddnm_cases import CASES, DRAWS, KEPT, STEPS, Case, operator
 from ddrm_cases import SHAPE, alphas_bar, epsilon, mask
 from torch import Tensor
@@ -47,17 +47,9 @@ BETAS = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
 
 def load(clone: Path) -> tuple[Any, Any]:
     """Import the sampler and the operators of the clone."""
-    for name in ("torchvision", "torchvision.utils", "tqdm", "cv2"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["torchvision"].utils = sys.modules["torchvision.utils"]  # type: ignore[attr-defined]
-    sys.modules["tqdm"].tqdm = lambda iterable: iterable  # type: ignore[attr-defined]
-    sys.path.insert(0, str(clone))
+    open_clone(clone, "cv2")
     from functions import svd_ddnm, svd_operators  # type: ignore[import-not-found]
 
-    move = torch.Tensor.to
-    torch.Tensor.to = (  # type: ignore[method-assign]
-        lambda self, *args, **kwargs: self if args == ("cuda",) else move(self, *args, **kwargs)
-    )
     return svd_ddnm, svd_operators
 
 

@@ -27,12 +27,12 @@ It runs in double precision; the vectors are stored in single precision.
 from __future__ import annotations
 
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from clones import open_clone
 from ddrm_cases import (
     BLUR_LINE,
     CASES,
@@ -52,17 +52,9 @@ BETAS = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
 
 def load(clone: Path) -> tuple[Any, Any]:
     """Import the sampler and the operators of the clone."""
-    for name in ("torchvision", "torchvision.utils", "tqdm"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["torchvision"].utils = sys.modules["torchvision.utils"]  # type: ignore[attr-defined]
-    sys.modules["tqdm"].tqdm = lambda iterable: iterable  # type: ignore[attr-defined]
-    sys.path.insert(0, str(clone))
+    open_clone(clone)
     from functions import denoising, svd_replacement  # type: ignore[import-not-found]
 
-    move = torch.Tensor.to
-    torch.Tensor.to = (  # type: ignore[method-assign]
-        lambda self, *args, **kwargs: self if args == ("cuda",) else move(self, *args, **kwargs)
-    )
     return denoising, svd_replacement
 
 

@@ -15,12 +15,12 @@ way would be a step apart. The vectors are stored in single precision.
 from __future__ import annotations
 
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from clones import open_clone
 from ddrm_cases import alphas_bar, epsilon
 from ddrm_jpeg_cases import CASES, KEPT, SHAPE, STEPS, TIMESTEPS, Case
 from torch import Tensor
@@ -28,17 +28,9 @@ from torch import Tensor
 
 def load(clone: Path) -> tuple[Any, Any]:
     """Import the sampler and the codec of the clone."""
-    for name in ("torchvision", "torchvision.utils", "tqdm"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["torchvision"].utils = sys.modules["torchvision.utils"]  # type: ignore[attr-defined]
-    sys.modules["tqdm"].tqdm = lambda iterable: iterable  # type: ignore[attr-defined]
-    sys.path.insert(0, str(clone))
+    open_clone(clone)
     from functions import denoising, jpeg_torch  # type: ignore[import-not-found]
 
-    move = torch.Tensor.to
-    torch.Tensor.to = (  # type: ignore[method-assign]
-        lambda self, *args, **kwargs: self if args == ("cuda",) else move(self, *args, **kwargs)
-    )
     return denoising, jpeg_torch
 
 
