@@ -53,6 +53,17 @@ def check_adjoint(
     Raises:
         AssertionError: If it exceeds the tolerance; the text names the operator.
     """
+    return probe_adjoint(operator, batch=batch, seed=seed, tolerance=tolerance)[1]
+
+
+def probe_adjoint(
+    operator: LinearOperator,
+    *,
+    batch: tuple[int, ...] | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+) -> tuple[Tensor, float]:
+    """Return A x of the random x, and the largest error; else as `check_adjoint`."""
     draw = _Draw(operator, batch, seed)
     x, y = draw(operator.domain), draw(operator.codomain)
     image, back = operator(x), operator.adjoint(y)
@@ -67,7 +78,7 @@ def check_adjoint(
         raise AssertionError(
             f"{operator.name}: <Ax, y> and <x, A^H y> differ by {error:.1e} > {limit:.1e}"
         )
-    return error
+    return image, error
 
 
 def check_svd(

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from operators import LinearOperator, check_adjoint
+from operators import LinearOperator
+from operators.checks import probe_adjoint
 from restore.problem import Problem
 from restore.quantised import QuantisedProblem
 
@@ -86,8 +87,8 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
         return _certify_intervals(problem, x, rounding_std)
     from scipy.special import chdtri
 
-    found = _misfit(problem, x, _measured(problem.operator))
-    adjoint_error = _adjoint_error(problem.operator)
+    measured, adjoint_error = _probed(problem.operator)
+    found = _misfit(problem, x, measured)
     noise = (problem.noise_std**2 + rounding_std**2) ** 0.5
     residual, largest = found.residual, found.largest
     if noise == 0:
@@ -121,7 +122,7 @@ def _certify_intervals(
         residual_max=found.largest,
         inside=found.inside / found.total,
         bound=shown.inside / shown.total,
-        adjoint_error=_adjoint_error(tested),
+        adjoint_error=_probed(tested)[1],
         adjoint_shape=tested.domain.shape,
         consistent=found.inside >= shown.inside,
     )
@@ -148,7 +149,7 @@ def _together(parts: Iterable[_Misfit]) -> _Misfit:
 
 def _misfit(problem: Problem, x: Tensor, measured: Tensor | None = None) -> _Misfit:
     difference = problem.operator(x) - problem.y
-    if measured is not None:
+    if measured is not None and not bool(measured.all()):
         difference = difference[measured.expand_as(difference)]
     if difference.is_complex():
         difference = torch.view_as_real(difference)  # each component counts
@@ -160,18 +161,11 @@ def _misfit(problem: Problem, x: Tensor, measured: Tensor | None = None) -> _Mis
     return _Misfit(float(size.square_().mean()) * total, largest, inside, total)
 
 
-def _measured(operator: LinearOperator) -> Tensor | None:
-    """Where the rows of A are not all zero, [1 or B, *codomain.shape]; None for everywhere.
+def _probed(operator: LinearOperator) -> tuple[Tensor, float]:
+    """Where A x of a random x is not 0, and the error of the adjoint.
 
-    A masked value, or k-space that was not sampled, is 0 in A x and y and would dilute the mean.
+    A masked value, or k-space that was not sampled, is 0 in any A x and would dilute the mean.
     """
-    shape = (*(operator.batch_shape or (1,)), *operator.domain.shape)
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(shape, generator=generator, dtype=operator.domain.dtype)
-    measured = operator(probe.to(operator.device)) != 0
-    return None if bool(measured.all()) else measured
-
-
-def _adjoint_error(operator: LinearOperator) -> float:
     # Of one pair, since these arrays are as large as the picture.
-    return check_adjoint(operator, batch=operator.batch_shape or (1,))
+    image, error = probe_adjoint(operator, batch=operator.batch_shape or (1,))
+    return image != 0, error
