@@ -19,8 +19,7 @@ from pydantic import (
 
 from restore.errors import InputError, expected_one_of
 from restore.own import is_own, load_own
-from restore.prior.checkpoints.card import parsed
-from restore.prior.checkpoints.card import sha256_of as sha256_of
+from restore.prior.checkpoints.card import parsed, sha256_of
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from restore.errors import InputError
 from restore.io.atomic import atomic_path
 from restore.io.json_text import parse_json
 from restore.own import is_own, load_own
-from restore.prior.models import sha256_of
+from restore.prior.checkpoints.card import sha256_of
 from restore.tasks.sidecar import software
 
 ROWS, CONFIGURATION = "rows.jsonl", "configuration.json"

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from restore.io.atomic import atomic_path
-from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard, sha256_of
+from restore.prior.checkpoints.card import sha256_of
+from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard
 from restore.training.recipe import LEAST_LEVEL
 from restore.training.trainer import Trainer
 

@@ -6,13 +6,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from restore.errors import InputError
+from restore.prior.checkpoints.card import sha256_of
 from restore.prior.models import (
     bundled_models,
     find_model,
     fit_channels,
     load_prior,
     open_model,
-    sha256_of,
 )
 
 
