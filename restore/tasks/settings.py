@@ -180,13 +180,7 @@ def resolve_settings(
     try:
         settings = kind.model_validate({**values, **filed, **typed, "parameters": parameters})
     except ValidationError as error:
-        (field, *_), reason = first_error(error)
-        reason = re.sub("^Input should be", "expected", reason)
-        if field not in typed:
-            raise InputError(f"{where}{field}: {reason}") from None
-        option = OPTION_NAMES.get(field, field).replace("_", "-")
-        shown = "" if typed[field] is True else f" {typed[field]}"
-        raise InputError(f"--{option}{shown}: {reason}") from None
+        raise _refusal(error, typed, where) from None
     if settings.simulate and settings.reference:
         raise InputError("--reference: not with --simulate, whose input is the true picture")
     if isinstance(settings, Settings):
@@ -195,6 +189,17 @@ def resolve_settings(
                 option = f"--{name}" if name in typed else f"{where}{name}"
                 raise InputError(f"{option}: not for {task}, only for {' and '.join(verbs)}")
     return settings
+
+
+def _refusal(error: ValidationError, typed: Mapping[str, Any], where: str) -> InputError:
+    """What is wrong with a setting, which was typed or is of the file."""
+    (field, *_), reason = first_error(error)
+    reason = re.sub("^Input should be", "expected", reason)
+    if field not in typed:
+        return InputError(f"{where}{field}: {reason}")
+    option = OPTION_NAMES.get(field, field).replace("_", "-")
+    shown = "" if typed[field] is True else f" {typed[field]}"
+    return InputError(f"--{option}{shown}: {reason}")
 
 
 def _several(average: Any) -> bool:
