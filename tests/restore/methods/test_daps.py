@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from four_rows import CHAINS, NOISE, PRIOR, SHAPE, SINGULAR, TAU, Y, normal, rows, slow
 from torch import Tensor
 
 import operators
@@ -22,29 +23,7 @@ from restore.prior.schedule import karras
 from restore.problem import Problem
 from restore.solve import solve
 
-SHAPE = (1, 4, 4)
-TAU, NOISE = 0.3, 0.1
-CHAINS = 4000
-SINGULAR = torch.tensor([1.0, 0.6, 0.2, 0.0])
 METHOD = DAPS(steps=20, ode_steps=4)
-
-
-def _normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _operator() -> operators.LinearOperator:
-    """Singular values 1, 0.6, 0.2 and 0 of the rows."""
-    return operators.Separable(SHAPE, torch.diag(SINGULAR), torch.eye(4))
-
-
-def _slow() -> operators.LinearOperator:
-    """The same, as a sum, without its SVD."""
-    return 0.5 * _operator() + 0.5 * _operator()
-
-
-PRIOR = GaussianMixture([1.0], 0.5 + 0.1 * _normal(1, *SHAPE), TAU, sigma_max=10.0)
-Y = _operator()(0.5 + TAU * _normal(1, *SHAPE, seed=1))
 
 
 def _law(spread: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -67,7 +46,7 @@ def _law(spread: float = 1.0) -> tuple[Tensor, Tensor]:
 
 def _deviation(scale: float = 1.0, prior: Denoiser = PRIOR, spread: float = 1.0) -> float:
     """Largest deviation from the law, of 16 means and 16 variances, in standard errors."""
-    problem = Problem(_operator(), Y.expand(CHAINS, -1, -1, -1), NOISE)
+    problem = Problem(rows(), Y.expand(CHAINS, -1, -1, -1), NOISE)
     generator = torch.Generator().manual_seed(2)
     x = replace(METHOD, spread=spread)(
         problem,
@@ -106,7 +85,7 @@ class TestOfTheTest:
 
 def test_spread_is_too_wide_as_documented():
     """Standard deviation over the exact one by its law: between 1 and √2."""
-    exact = PRIOR.posterior(Problem(_operator(), Y, NOISE)).std[0]
+    exact = PRIOR.posterior(Problem(rows(), Y, NOISE)).std[0]
     ratio = _law()[1] / exact.double()
     assert ratio.min() > 1.0
     assert 1.2 < ratio.max() < 1.45
@@ -128,7 +107,7 @@ def test_both_modes_are_found():
 
 def test_noiseless_measurements_are_met():
     operator = operators.Downsample((1, 8, 8), 2)
-    prior = GaussianMixture([0.6, 0.4], 0.5 + 0.2 * _normal(2, 1, 8, 8), [0.2, 0.1])
+    prior = GaussianMixture([0.6, 0.4], 0.5 + 0.2 * normal(2, 1, 8, 8), [0.2, 0.1])
     y = operator(prior.sample(2, torch.Generator().manual_seed(5)))
     x = solve(Problem(operator, y), prior, DAPS(steps=5))[0]
     assert (operator(x) - y).abs().max() < 1e-5
@@ -136,14 +115,14 @@ def test_noiseless_measurements_are_met():
 
 def test_noiseless_measurements_are_met_without_an_svd():
     """The last damping, ‖A‖/1000, leaves 1e-6/s² of a residual: 2.5e-5 of it at s = 0.2."""
-    x = solve(Problem(_slow(), Y), PRIOR, DAPS(steps=5))[0]
-    assert (_slow()(x) - Y).abs().max() < 1e-4
+    x = solve(Problem(slow(), Y), PRIOR, DAPS(steps=5))[0]
+    assert (slow()(x) - Y).abs().max() < 1e-4
 
 
 def test_by_conjugate_gradients_as_by_the_svd():
     results = [
         DAPS(steps=10)(Problem(operator, Y, NOISE), PRIOR, noise=NoiseSource(0))
-        for operator in (_operator(), _slow())
+        for operator in (rows(), slow())
     ]
     torch.testing.assert_close(*results, rtol=0, atol=1e-4)
 
@@ -153,7 +132,7 @@ def test_counts_its_evaluations():
     method = DAPS(ode_steps=4).within(11)
     assert method.steps == 2
     method(
-        Problem(_operator(), Y, NOISE),
+        Problem(rows(), Y, NOISE),
         PRIOR,
         noise=torch.randn_like,
         on_step=lambda step, total, x_hat: seen.append((step, total)),
@@ -164,7 +143,7 @@ def test_counts_its_evaluations():
 
 
 def test_same_seed_same_picture():
-    problem = Problem(_operator(), Y + 0.1 * _normal(3, *SHAPE, seed=3), NOISE)
+    problem = Problem(rows(), Y + 0.1 * normal(3, *SHAPE, seed=3), NOISE)
     runs = [
         solve(problem, PRIOR, DAPS(steps=4), seed=seed, samples=2, batch_size=size)
         for seed, size in ((0, 6), (0, 1), (0, 4), (1, 6))
@@ -191,4 +170,4 @@ def test_refuses(wrong):
 
 def test_refuses_a_first_level_below_the_last():
     with pytest.raises(ValueError, match="sigma_max is"):
-        DAPS(sigma_max=0.01)(Problem(_operator(), Y, NOISE), PRIOR, noise=torch.randn_like)
+        DAPS(sigma_max=0.01)(Problem(rows(), Y, NOISE), PRIOR, noise=torch.randn_like)

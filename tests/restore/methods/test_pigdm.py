@@ -12,6 +12,7 @@ import math
 
 import pytest
 import torch
+from four_rows import CHAINS, NOISE, PRIOR, SHAPE, SINGULAR, TAU, Y, normal, rows, slow
 from torch import Tensor
 
 import operators
@@ -22,28 +23,6 @@ from restore.prior.schedule import karras
 from restore.problem import Problem
 from restore.solve import solve
 
-SHAPE = (1, 4, 4)
-TAU, NOISE = 0.3, 0.1
-CHAINS = 4000
-SINGULAR = torch.tensor([1.0, 0.6, 0.2, 0.0])
-
-
-def _normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _operator() -> operators.LinearOperator:
-    """Singular values 1, 0.6, 0.2 and 0 of the rows."""
-    return operators.Separable(SHAPE, torch.diag(SINGULAR), torch.eye(4))
-
-
-def _slow() -> operators.LinearOperator:
-    """The same, as a sum, without its SVD."""
-    return 0.5 * _operator() + 0.5 * _operator()
-
-
-PRIOR = GaussianMixture([1.0], 0.5 + 0.1 * _normal(1, *SHAPE), TAU, sigma_max=10.0)
-Y = _operator()(0.5 + TAU * _normal(1, *SHAPE, seed=1))
 METHOD = PiGDM(steps=50, data_std=TAU)
 
 
@@ -66,7 +45,7 @@ def _law(steps: int, eta: float = 1.0, sigma_max: float = 10.0) -> tuple[Tensor,
 
 def _deviation(method: PiGDM = METHOD, eta: float = 1.0, scale: float = 1.0, half: bool = False):
     """Largest deviation from the law, of 16 means and 16 variances, in standard errors."""
-    problem = Problem(_operator(), Y.expand(CHAINS, -1, -1, -1), NOISE)
+    problem = Problem(rows(), Y.expand(CHAINS, -1, -1, -1), NOISE)
     generator = torch.Generator().manual_seed(2)
 
     def noise(like: Tensor) -> Tensor:
@@ -101,7 +80,7 @@ def test_follows_the_law_of_a_gaussian_prior(eta):
 
 
 def test_the_law_comes_to_the_posterior():
-    exact = PRIOR.posterior(Problem(_operator(), Y, NOISE))
+    exact = PRIOR.posterior(Problem(rows(), Y, NOISE))
     errors = [
         max(
             float((mean / TAU - exact.mean[0].double() / TAU).abs().max()),
@@ -151,7 +130,7 @@ def test_the_paper_on_one_step_by_hand():
 @pytest.mark.parametrize("variant", ["score", "paper"])
 def test_noiseless_measurements_are_met(variant):
     operator = operators.Downsample((1, 8, 8), 2)
-    prior = GaussianMixture([0.6, 0.4], 0.5 + 0.2 * _normal(2, 1, 8, 8), [0.2, 0.1])
+    prior = GaussianMixture([0.6, 0.4], 0.5 + 0.2 * normal(2, 1, 8, 8), [0.2, 0.1])
     y = operator(prior.sample(2, torch.Generator().manual_seed(5)))
     x = solve(Problem(operator, y), prior, PiGDM(steps=10, variant=variant))[0]
     assert (operator(x) - y).abs().max() < 1e-5
@@ -159,16 +138,16 @@ def test_noiseless_measurements_are_met(variant):
 
 def test_noiseless_measurements_are_met_without_an_svd():
     """The last damping, ‖A‖/1000, leaves 1e-6/s² of a residual: 2.5e-5 of it at s = 0.2."""
-    x = solve(Problem(_slow(), Y), PRIOR, PiGDM(steps=1))[0]
-    assert (_slow()(x) - Y).abs().max() < 1e-5
+    x = solve(Problem(slow(), Y), PRIOR, PiGDM(steps=1))[0]
+    assert (slow()(x) - Y).abs().max() < 1e-5
 
 
 def test_by_conjugate_gradients_as_by_the_svd():
     with pytest.raises(operators.NoFastSVD):
-        _slow().svd()
+        slow().svd()
     results = [
         PiGDM(steps=20)(Problem(operator, Y, NOISE), PRIOR, noise=NoiseSource(0))
-        for operator in (_operator(), _slow())
+        for operator in (rows(), slow())
     ]
     torch.testing.assert_close(*results, rtol=0, atol=1e-4)
 
@@ -183,13 +162,13 @@ def test_starts_from_an_estimate():
             return super().__call__(x, sigma)
 
     prior = Shown([1.0], PRIOR.means, TAU)
-    problem = Problem(_operator(), Y, NOISE)
+    problem = Problem(rows(), Y, NOISE)
     PiGDM(steps=2, sigma_max=0.3, start=guess)(problem, prior, noise=torch.zeros_like)
     assert torch.equal(seen[0], guess)
 
 
 def test_same_seed_same_picture():
-    problem = Problem(_operator(), Y + 0.1 * _normal(3, *SHAPE, seed=3), NOISE)
+    problem = Problem(rows(), Y + 0.1 * normal(3, *SHAPE, seed=3), NOISE)
     runs = [
         solve(problem, PRIOR, PiGDM(steps=5), seed=seed, samples=2, batch_size=size)
         for seed, size in ((0, 6), (0, 1), (0, 4), (1, 6))
