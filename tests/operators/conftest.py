@@ -115,6 +115,7 @@ MRI: dict[str, Build] = {
     "mri per image": lambda shape, kw: operators.CartesianMRI(
         random_mask(2, 1, *shape[1:]), (1, *shape[1:]), **kw
     ),
+    "mri scaled": lambda shape, kw: (1.5 - 2j) * MRI["mri"](shape, kw),
     "sense columns": lambda shape, kw: operators.SenseMRI(
         coil_maps(3, *shape[1:]), lines(shape[2])[None], **kw
     ),
