@@ -154,6 +154,14 @@ def test_the_density_of_spokes_is_their_distance_from_the_middle():
     assert float((image - x).norm() / x.norm()) < 0.1
 
 
+def test_samples_on_the_grid_of_an_oblong_image_weigh_one():
+    """sinc² is 0 from one to another, and AᴴA is the identity."""
+    rows, columns = (torch.arange(side) / side - 0.5 for side in (8, 12))
+    grid = torch.cartesian_prod(rows, columns)
+    weights = operators.density_compensation(grid, (1, 8, 12))
+    assert torch.allclose(weights, torch.ones(96), atol=1e-4)
+
+
 def test_a_pickle_leaves_the_plans_behind():
     k = torch.rand(9, 2) - 0.5
     A = NonCartesianMRI(k, (1, *SHAPE))
