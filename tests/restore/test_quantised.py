@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from operators import Identity, Jpeg, Mask, ShapeError
-from restore.quantised import QuantisedProblem
+from operators import Identity, Jpeg, Mask, Resize, ShapeError
+from restore.quantised import HALF, QuantisedProblem
 
 
 def problem(*shape: int) -> QuantisedProblem:
@@ -36,6 +36,19 @@ def test_a_projection_puts_every_coefficient_inside_and_moves_no_other():
     free = before.abs() < 0.4
     assert 0.05 < free.float().mean() < 0.95
     assert torch.allclose(after[free], before[free], atol=1e-3)
+
+
+def test_steps_after_the_first_projection_are_longer(monkeypatch):
+    """By 1.7, where the components depend on each other and one projection does not do."""
+    monkeypatch.setattr("restore.quantised._MOST", 1)
+    generator = torch.Generator().manual_seed(0)
+    operator = 20 * Resize((1, 1, 3), (1, 8), dtype=torch.float64)
+    truth, x = torch.rand(2, 1, 1, 1, 3, generator=generator, dtype=torch.float64)
+    one = QuantisedProblem(operator, operator(truth).round())
+    first = one.projected(x)
+    assert not one.inside(first).all()
+    expected = first - 1.7 * operator.pinv(one.excess(first, HALF))
+    torch.testing.assert_close(one.settled(x), expected)
 
 
 def test_pictures_are_taken_with_their_measurement_and_decoder():

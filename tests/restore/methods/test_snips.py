@@ -100,6 +100,14 @@ def test_levels_are_geometric_each_with_its_inner_steps():
     assert [a / b for a, b in pairwise(levels)] == pytest.approx([5000 ** (1 / 59)] * 59)
 
 
+def test_the_last_level_is_one_that_the_prior_knows():
+    prior = Half()
+    prior.sigma_min = 0.03
+    problem = Problem(operators.Identity(SHAPE), torch.zeros(1, *SHAPE))
+    SNIPS(steps=60, inner=1, theta=2.0)(problem, prior, noise=torch.zeros_like)
+    assert prior.sigmas[-2:] == [0.03, 0.03]
+
+
 def test_a_budget_keeps_theta_while_the_step_is_small_enough():
     assert SNIPS().within(2501) == SNIPS()
     assert SNIPS().within(500).theta == SNIPS().theta
