@@ -22,9 +22,9 @@ class InputError(Exception):
     the message (from a file's name, or a library's own message) are joined.
 
     Example:
-        >>> raise InputError("mask.png: mask is 100x80, the picture is 120x80")
+        >>> raise InputError("mask.png: mask is 2x3, the picture is 4x3; expected the same")
         Traceback (most recent call last):
-        restore.errors.InputError: mask.png: mask is 100x80, the picture is 120x80
+        restore.errors.InputError: mask.png: mask is 2x3, the picture is 4x3; expected the same
     """
 
     def __init__(self, message: str) -> None:

@@ -167,7 +167,7 @@ def _run(
     )  # fmt: skip
     restorer = kind.open(settings)
     if common.dry_run:
-        return _show_plan(jobs, verb, settings, restorer.check, alone=alone)
+        return _show_plan(jobs, verb, settings, restorer.check, alone=alone, as_json=common.json)
     workers = asked_workers()
     if workers is None or not jobs:
         return _run_jobs(jobs, partial(_one_by_one, jobs, restorer, suffix), common, alone=alone)
@@ -198,6 +198,7 @@ def _show_plan(
     check: Callable[[Path], object],
     *,
     alone: bool,
+    as_json: bool,
 ) -> int:
     """Say what would be done, and what would fail at once."""
     settled = settings.model_dump(mode="json", exclude_none=True)
@@ -206,9 +207,12 @@ def _show_plan(
         try:
             check(job.source)
         except InputError as error:
+            told = str(error) if alone else _told_of(job.source, error)
+            if as_json:
+                _print_failure(job.source, told)
             if alone:
                 raise
-            failed.append(str(error))
+            failed.append(told)
         else:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
             typer.echo(json.dumps(plan | {"settings": settled}))
@@ -306,13 +310,14 @@ def _run_jobs(
         overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
         for job, outcome in ended:
             if isinstance(outcome, InputError):
+                told = str(outcome) if alone else _told_of(job.source, outcome)
                 if common.json:
-                    typer.echo(json.dumps({"input": str(job.source), "error": str(outcome)}))
+                    _print_failure(job.source, told)
                 if alone:
                     raise outcome
                 if common.debug:
                     traceback.print_exception(outcome)
-                failed[job.output] = str(outcome)
+                failed[job.output] = told
             else:
                 results[job.output] = outcome
                 with without_bar(progress):
@@ -326,6 +331,16 @@ def _run_jobs(
         if job.output in failed:
             print_error(failed[job.output])
     return SOME_FAILED if failed else 0
+
+
+def _told_of(source: Path, error: InputError) -> str:
+    """Why one of several inputs failed: a line about a mask, say, does not tell of which."""
+    told = str(error)
+    return told if told.startswith(str(source)) else f"{source}: {told}"
+
+
+def _print_failure(source: Path, told: str) -> None:
+    typer.echo(json.dumps({"input": str(source), "error": told}))
 
 
 def _show_step(progress: Progress, bar: TaskID) -> Any:

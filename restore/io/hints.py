@@ -33,7 +33,8 @@ def read_hints(
     height, width = size
     if (hints.height, hints.width) != (height, width):
         raise InputError(
-            f"{path}: hints are {hints.width}x{hints.height}, the picture is {width}x{height}"
+            f"{path}: hints are {hints.width}x{hints.height}, the picture is {width}x{height}; "
+            "expected the same"
         )
     if hints.alpha is None:
         raise InputError(f"{path}: hints without transparency; {_EXPECTED}")

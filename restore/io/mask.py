@@ -35,7 +35,8 @@ def read_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> NDArray[np
     height, width = size
     if (mask.height, mask.width) != (height, width):
         raise InputError(
-            f"{path}: mask is {mask.width}x{mask.height}, the picture is {width}x{height}"
+            f"{path}: mask is {mask.width}x{mask.height}, the picture is {width}x{height}; "
+            "expected the same"
         )
     fill = _brightness(mask) > _HALF
     if fill.all():

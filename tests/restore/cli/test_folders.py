@@ -148,3 +148,13 @@ def test_a_file_of_an_option_is_no_input(restore, tmp_path, photo, mask, verb, o
     done = restore(verb, "in", option, "in/b.png", *more, "-o", "out", "--json")
     assert (done.code, done.out) == (2, "")
     assert "in: no picture in this folder but those of options" in done.err
+
+
+def test_a_failure_by_the_file_of_an_option_tells_of_which_input(restore, tmp_path, photo, mask):
+    Image.new("RGB", (8, 8)).save(tmp_path / "other.png")
+    command = ("inpaint", photo, "other.png", "--mask", mask, "-m", "biharmonic", "--json")
+    told = f"other.png: {mask}: mask is 40x30, the picture is 8x8; expected the same"
+    for options in ((), ("--dry-run", "--overwrite")):
+        done = restore(*command, *options)
+        assert (done.code, done.err) == (1, f"{told}\n")
+        assert done.records[1] == {"input": "other.png", "error": told}
