@@ -38,7 +38,8 @@ def expand_inputs(
 ) -> list[InputFile]:
     """Files as they are, folders as the picture files in them, sorted by name.
 
-    A missing file stays in the list: reading it fails, and the others are still restored.
+    A missing file stays in the list: reading it fails, and the others are still restored. So does,
+    among several inputs, a folder without any picture.
 
     Args:
         inputs: files and folders; what is named twice is taken once.
@@ -49,12 +50,13 @@ def expand_inputs(
         whole: tells a folder that is one input, a series of slices, say.
 
     Raises:
-        InputError: a folder without any such file.
+        InputError: the only input is a folder without any such file.
     """
+    named = list(inputs)
     tails = "|".join(re.escape(tail) for tail in made_suffixes if tail)
     ours = re.compile(rf".*({tails})(_\d+|_std)?") if tails else None
     found: list[InputFile] = []
-    for name in inputs:
+    for name in named:
         path = Path(name)
         if not _is_folder(path) or (whole is not None and whole(path)):
             found.append(InputFile(path))
@@ -68,7 +70,9 @@ def expand_inputs(
             and not (ours and ours.fullmatch(file.stem))
             and file.is_file()
         ]
-        if not files:
+        if not files and len(named) > 1:
+            files = [InputFile(path)]
+        elif not files:
             deeper = "" if recursive else " (folders inside it need --recursive)"
             raise InputError(f"{path}: no picture in this folder, expected at least one{deeper}")
         found += files

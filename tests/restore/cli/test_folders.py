@@ -150,6 +150,16 @@ def test_a_file_of_an_option_is_no_input(restore, tmp_path, photo, mask, verb, o
     assert "in: no picture in this folder but those of options" in done.err
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_an_empty_folder_among_inputs_leaves_the_others(restore, tmp_path, photo, options):
+    (tmp_path / "empty").mkdir()
+    done = restore("denoise", "empty", photo, "-o", "out", "--sigma", 0.05, "--json", *options)
+    assert done.code == 1
+    assert done.err == "empty: is a folder, expected a picture file\n"
+    assert [record["input"] for record in done.records] == ["empty", str(photo)]
+    assert (tmp_path / "out" / "photo_denoise.png").exists() != bool(options)
+
+
 def test_a_failure_by_the_file_of_an_option_tells_of_which_input(restore, tmp_path, photo, mask):
     Image.new("RGB", (8, 8)).save(tmp_path / "other.png")
     command = ("inpaint", photo, "other.png", "--mask", mask, "-m", "biharmonic", "--json")
