@@ -281,3 +281,22 @@ def test_the_norm_of_a_valid_blur_is_known_without_iterations() -> None:
     matrix = exact(torch.eye(2000, dtype=torch.float64).reshape(-1, 1, 40, 50)).flatten(1)
     largest = float(torch.linalg.matrix_norm(matrix, 2))
     assert largest <= float(blur.norm()) <= 1.03 * largest
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_whatever_comes_back_is_solved(dtype: torch.dtype) -> None:
+    """To twice the tolerance or to rounding, wherever the iterations end."""
+    eigenvalues = torch.logspace(0, -1.5, 40, dtype=dtype)
+    b = torch.randn(40, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    ended = []
+    for most in range(1, 40):
+        try:
+            x = conjugate_gradient(
+                lambda x: eigenvalues * x, b, (-1,), name="M", tolerance=1e-5, max_iterations=most
+            )
+        except ConvergenceError:
+            continue
+        ended.append(most)
+        allowed = max(2e-5 * float(b.norm()), 8 * torch.finfo(dtype).eps * float(x.norm()))
+        assert float((b - eigenvalues * x).norm()) <= allowed
+    assert ended
