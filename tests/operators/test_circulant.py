@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from operators import Diagonal, FanBeamCT, LinearOperator, ParallelBeamCT
+from operators import Blur, Diagonal, FanBeamCT, LinearOperator, ParallelBeamCT, gaussian_kernel
 from operators.cg import conjugate_gradient
+from operators.circulant import normal_spectrum
 
 SIZE = (1, 40, 48)
 ANGLES = torch.arange(60).double() * (math.pi / 60)
@@ -46,3 +47,11 @@ def test_fewer_iterations_to_the_same_solution(kind: str, monkeypatch: pytest.Mo
     solved = A.solve_normal(b, torch.tensor([rho, rho], dtype=torch.float64), tolerance=1e-9)
     torch.testing.assert_close(solved, plain, rtol=0, atol=1e-5)
     assert len(applied) < 0.6 * without
+
+
+def test_the_spectrum_of_a_blur_is_its_own() -> None:
+    kernel = gaussian_kernel(0.6)
+    A = Blur((1, 15, 22), kernel, "zero", dtype=torch.float64)
+    expected = torch.fft.rfft2(kernel, s=(30, 44)).abs().square()
+    spectrum = normal_spectrum(A)[0]
+    torch.testing.assert_close(spectrum, expected.clamp_min(0.01 * expected.max()))

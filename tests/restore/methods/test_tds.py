@@ -81,6 +81,32 @@ def test_comes_to_the_limit(method):
     assert _deviation(method) < LIMIT
 
 
+def test_tds_is_twisted_by_the_law_of_y_given_a_gaussian_around_x_hat(monkeypatch):
+    """log N(y; A x̂, r²AAᵀ + σ_y²I) up to a constant: the limit is the same with any other."""
+    x_hats: list[Tensor] = []
+    weighed: list[Tensor] = []
+
+    class Watched(GaussianMixture):
+        def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+            x_hats.append(super().__call__(x, sigma))
+            return x_hats[-1]
+
+    monkeypatch.setattr(Particles, "weigh", lambda self, factors: weighed.append(factors))
+    prior = Watched([1.0], PRIOR.means, TAU, sigma_max=SIGMA_MAX)
+    TDS(particles=8, steps=2, data_std=0.15)(
+        Problem(OPERATOR, Y, NOISE), prior, noise=NoiseSource(0)
+    )
+    matrix = OPERATOR(torch.eye(6).reshape(6, *SHAPE)).flatten(1).T
+    variance = 1 / (SIGMA_MAX**-2 + 0.15**-2)
+    law = torch.distributions.MultivariateNormal(
+        Y.flatten(), variance * matrix @ matrix.T + NOISE**2 * torch.eye(6)
+    )
+    expected = law.log_prob(OPERATOR(x_hats[0].detach()).flatten(1))
+    torch.testing.assert_close(
+        weighed[0] - weighed[0][0], expected - expected[0], rtol=1e-4, atol=1e-4
+    )
+
+
 def test_the_limit_comes_to_the_posterior():
     exact = PRIOR.posterior(Problem(OPERATOR, Y, NOISE))
     for steps, tolerance in ((15, 0.25), (100, 0.05), (400, 0.02)):
