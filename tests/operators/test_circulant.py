@@ -10,7 +10,7 @@ import torch
 
 from operators import Blur, Diagonal, FanBeamCT, LinearOperator, ParallelBeamCT, gaussian_kernel
 from operators.cg import conjugate_gradient
-from operators.circulant import normal_spectrum
+from operators.circulant import inverse_filter, normal_spectrum
 
 SIZE = (1, 40, 48)
 ANGLES = torch.arange(60).double() * (math.pi / 60)
@@ -55,3 +55,10 @@ def test_the_spectrum_of_a_blur_is_its_own() -> None:
     expected = torch.fft.rfft2(kernel, s=(30, 44)).abs().square()
     spectrum = normal_spectrum(A)[0]
     torch.testing.assert_close(spectrum, expected.clamp_min(0.01 * expected.max()))
+
+
+def test_the_filter_divides_by_the_spectrum_and_the_shift_of_each_image() -> None:
+    r = torch.rand(2, 1, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    spectrum = torch.full((1, 10, 5), 2.0, dtype=torch.float64)
+    filtered = inverse_filter(spectrum, torch.tensor([0.5, 3.0], dtype=torch.float64))(r)
+    torch.testing.assert_close(filtered, r / torch.tensor([2.5, 5.0]).reshape(2, 1, 1, 1).double())

@@ -8,6 +8,7 @@ import torch
 from operators import Downsample
 from restore.methods import DiffPIR, PlugAndPlay
 from restore.methods.base import Method
+from restore.methods.matrix_free import noise_of
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.problem import Problem
 from restore.solve import solve
@@ -24,3 +25,16 @@ def test_the_unit_of_a_faint_measurement_changes_nothing(method: Method) -> None
     ]
     torch.testing.assert_close(found[1], found[0], atol=2e-3, rtol=0)
     torch.testing.assert_close(found[2], found[0], atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "noise_std", "expected"),
+    [(100.0, 0.0, 1e-3), (1.0, 0.0, 1e-3), (0.01, 0.0, 1e-5), (100.0, 0.5, 0.5)],
+)
+def test_the_least_noise_is_a_thousandth_whatever_is_above_norm_one(
+    scale: float, noise_std: float, expected: float
+) -> None:
+    """A scan's ‖A‖ is large: a share of it would be noise that no detector has."""
+    operator = scale * Downsample((1, 8, 8), 2, kernel="box")
+    least = noise_of(Problem(2.0 * operator, torch.zeros(1, 1, 4, 4), noise_std))
+    assert float(least) == pytest.approx(expected)  # the mean of four has the norm ½
