@@ -33,7 +33,7 @@ def test_runs_on_a_pretended_accelerator(
         pytest.skip("the library of this transform takes real memory only")
     A = one_case.operator()
     A.svd_or_none()
-    monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
+    monkeypatch.setattr("operators.matrix_free._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(allow_non_fake_inputs=True):
         B = A._mapped(faked, None, {})
@@ -52,7 +52,7 @@ def test_runs_on_a_pretended_accelerator(
 
 
 def test_the_trap_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.base._POWER_ITERATIONS", 2)
+    monkeypatch.setattr("operators.matrix_free._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(), pytest.raises(AssertionError, match="read back"):
         float(torch.empty((), device="cuda"))
