@@ -61,7 +61,10 @@ def mri(
     ] = None,
     center_fraction: Annotated[
         float | None,
-        typer.Option(help="Share that a mask drawn here keeps around the centre. [default: 0.08]"),
+        typer.Option(
+            help="Share that a mask drawn here keeps around the centre. [default: 0.08, and at "
+            "least 8 lines where coil maps are estimated]"
+        ),
     ] = None,
     slice_: Annotated[
         str | None,

@@ -11,6 +11,9 @@ from torch import Tensor
 
 Pattern = NDArray[np.bool_]
 
+LINES = ("equispaced", "random", "gaussian1d")
+"""Kinds that keep whole columns."""
+
 _SEARCH = 9
 
 

@@ -19,7 +19,7 @@ from restore.noise import seeded_generator
 from restore.tasks.cache import cache_folder
 
 # Fewer lines in the middle do not tell the coils apart.
-_LEAST = 8
+LEAST_LINES = 8
 _VERSION = 5
 
 
@@ -41,10 +41,10 @@ def estimated_maps(
         InputError: if the middle of k-space is not sampled densely enough.
     """
     area = calibration_area(mask)
-    if min(area) < min(_LEAST, *mask.shape):
+    if min(area) < min(LEAST_LINES, *mask.shape):
         raise InputError(
             f"{source}: only {min(area)} lines in the middle are sampled without a gap, expected "
-            f"{_LEAST} for coil maps (--center-fraction), or --maps"
+            f"{LEAST_LINES} for coil maps (--center-fraction), or --maps"
         )
     size = (min(calib_size, area[0]), min(calib_size, area[1]))
     content = np.ascontiguousarray(middle(kspace, size).numpy()).tobytes()

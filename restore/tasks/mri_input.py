@@ -25,7 +25,7 @@ from restore.io.picture import read_picture
 from restore.io.placement import Placement
 from restore.io.trajectory import read_density, read_samples, read_trajectory
 from restore.mri.coils import prewhiten, simulated_coils
-from restore.mri.masks import KINDS, make_mask
+from restore.mri.masks import KINDS, LINES, make_mask
 from restore.mri.phase import smooth_phase
 from restore.noise import seeded_generator
 from restore.tasks.scan import slices_of
@@ -227,17 +227,29 @@ def _array_images(path: Path, key: str | None = None) -> Magnitudes:
     return array.reshape(-1, *array.shape[-2:])
 
 
-def chosen_mask(source: Path, settings: MriSettings, had: Tensor) -> tuple[Tensor, str]:
-    """The mask [H, W] of what is used, and how it came about."""
+def chosen_mask(
+    source: Path, settings: MriSettings, had: Tensor, least: int = 0
+) -> tuple[Tensor, str]:
+    """The mask [H, W] of what is used, and how it came about.
+
+    A mask that is made keeps at least so many lines of the middle, unless `center_fraction` is
+    given.
+    """
     size = (had.shape[0], had.shape[1])
     kind = _made(settings)
     if kind is not None:
-        middle = settings.center_fraction
+        share = settings.center_fraction
+        if share is None:
+            side = size[1] if kind in LINES else min(size)
+            share = max(CENTER_FRACTION, min(least / side, 1.0))
         try:
             chosen = make_mask(
-                kind, size, settings.acceleration or 4.0,
-                center_fraction=CENTER_FRACTION if middle is None else middle, seed=settings.seed,
-            )  # fmt: skip
+                kind,
+                size,
+                settings.acceleration or 4.0,
+                center_fraction=share,
+                seed=settings.seed,
+            )
         except ValueError as error:
             raise InputError(f"--mask {error}") from error
     elif settings.mask is None:

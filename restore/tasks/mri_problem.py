@@ -22,7 +22,7 @@ from restore.mri.coils import combined, compress_coils, prewhiten
 from restore.mri.masks import KINDS
 from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
 from restore.problem import Problem
-from restore.tasks.coil_maps import estimated_maps, maps_along
+from restore.tasks.coil_maps import LEAST_LINES, estimated_maps, maps_along
 from restore.tasks.mri_input import (
     CALIB_SIZE,
     LEAST_NOISE,
@@ -168,7 +168,8 @@ def _gridded(source: Path, settings: MriSettings, measured: Measured, full: Tens
     kspace = measured.kspace
     assert kspace.mask is not None
     had = torch.from_numpy(kspace.mask)
-    mask, kind = chosen_mask(source, settings, had)
+    estimated = data.shape[1] > 1 and measured.maps is None and settings.maps is None
+    mask, kind = chosen_mask(source, settings, had, LEAST_LINES if estimated else 0)
     y = full * mask
     maps, notes = _maps(source, settings, measured, y, mask)
 

@@ -78,6 +78,17 @@ def notes(output: Path) -> str:
     return " ".join(json.loads(output.with_suffix(".json").read_text())["notes"])
 
 
+@pytest.mark.parametrize("mask", ["equispaced", "gaussian1d", "poisson", "radial"])
+def test_a_mask_that_is_made_leaves_a_small_scan_the_lines_for_its_maps(
+    scan: Path, tmp_path: Path, mask: str
+) -> None:
+    options = ("--mask", mask, "-m", "zero-filled", "-o", tmp_path / "out.npy")
+    assert record(scan, *options)["metrics"] is not None
+    refused = run(scan, *options, "--center-fraction", 0.08, "--overwrite")
+    assert refused.exit_code == 2
+    assert "expected 8 for coil maps" in refused.stderr
+
+
 def test_undersampled_kspace_becomes_the_image(scan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.npy"
     said = record(
