@@ -117,6 +117,8 @@ def parse_angles(text: str, unit: str | None) -> NDArray[np.float64]:
             raise InputError(f"--angles {text}: expected a file or START:STOP:N") from None
         if not (math.isfinite(start) and math.isfinite(stop) and 1 <= count <= 10**6):
             raise InputError(f"--angles {text}: expected finite angles and N from 1")
+        if start == stop and count > 1:
+            raise InputError(f"--angles {text}: no arc, expected a STOP other than START")
         values = np.linspace(start, stop, count, endpoint=False)
     else:
         values = _angles_of(Path(text))
@@ -154,7 +156,9 @@ def _angles_of(path: Path) -> NDArray[np.float64]:
         try:
             values = np.array(path.read_text().replace(",", " ").split(), float)
         except FileNotFoundError:
-            raise InputError(f"{path}: no such file, expected angles or START:STOP:N") from None
+            raise InputError(
+                f"--angles {path}: no such file, expected one of angles, or START:STOP:N"
+            ) from None
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a list of angles, expected one number a view") from error
     if values.dtype.kind not in "iuf" or not values.size or not np.isfinite(values).all():

@@ -183,8 +183,9 @@ def test_angles_in_radians_are_not_taken_for_degrees(
 def test_angles() -> None:
     assert np.allclose(parse_angles("0:180:4", None), np.deg2rad([0, 45, 90, 135]))
     assert np.allclose(parse_angles("0:2:2", "rad"), [0, 1])
-    for text in ("0:180:0", "a:b:3", "nowhere.txt"):
-        with pytest.raises(InputError):
+    assert parse_angles("30:30:1", None).shape == (1,)
+    for text in ("0:180:0", "a:b:3", "nowhere.txt", "0:180", "90:90:8"):
+        with pytest.raises(InputError, match=f"--angles {text}: .*expected"):
             parse_angles(text, None)
 
 
