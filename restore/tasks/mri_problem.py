@@ -168,7 +168,7 @@ def _gridded(source: Path, settings: MriSettings, measured: Measured, full: Tens
     kspace = measured.kspace
     assert kspace.mask is not None
     had = torch.from_numpy(kspace.mask)
-    estimated = data.shape[1] > 1 and measured.maps is None and settings.maps is None
+    estimated = full.shape[1] > 1 and measured.maps is None and settings.maps is None
     mask, kind = chosen_mask(source, settings, had, LEAST_LINES if estimated else 0)
     y = full * mask
     maps, notes = _maps(source, settings, measured, y, mask)
