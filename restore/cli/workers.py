@@ -29,7 +29,10 @@ _MEMORY = 2 * 10**9
 _OBJECT_STORE = 80 * 2**20
 # Seconds that workers have to take away what they began when a run is interrupted.
 _LAST_WORDS = 10.0
-_INTERRUPTING = (signal.SIGINT, signal.SIGTERM)
+# Windows has no SIGHUP.
+_INTERRUPTING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def restored_by_workers(
@@ -248,6 +251,6 @@ def _signals_as_before() -> Iterator[None]:
 
 
 def _ignore_further_signals() -> None:
-    """What is begun to be taken away is taken away, however often Ctrl-C is pressed."""
+    """What is begun to be taken away is taken away, also when the terminal is closed meanwhile."""
     for number in _INTERRUPTING:
         signal.signal(number, signal.SIG_IGN)

@@ -128,6 +128,7 @@ def test_workers_that_cannot_start_are_one_line(restore, tmp_path, pictures, mon
 @pytest.mark.parametrize("moment", ["gcs_server", "_Worker.restore"], ids=["starting", "restoring"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path, pictures, number, moment):
+    """Also when the terminal is closed while it takes away what it began."""
     code = "from restore.cli.app import main; main()"
     command = [
         sys.executable, "-c", code, "batch", "denoise", str(pictures), "--samples", "3",
@@ -145,6 +146,8 @@ def test_interrupted(tmp_path, pictures, number, moment):
         time.sleep(0.1)
         began = _command_lines(process.children(recursive=True))
     process.send_signal(number)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGHUP)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert error == "interrupted\n"
@@ -153,6 +156,7 @@ def test_interrupted(tmp_path, pictures, number, moment):
     for left, line in _command_lines(psutil.process_iter()).items():
         assert left not in began
         assert folder not in line
+    assert not Path(f"/tmp{folder}").exists()
 
 
 def test_refusals_are_those_of_the_verb(restore, pictures):
