@@ -60,7 +60,11 @@ function follow(section) {
     }, { passive: false });
     pane.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-      if (step) {
+      if (event.altKey || event.ctrlKey || event.metaKey) {
+        return; // the browser's own
+      }
+      // At the whole picture, too, an arrow is the page's.
+      if (step && view.zoom > 1) {
         event.preventDefault();
         view.x += step[0] / 10;
         view.y += step[1] / 10;

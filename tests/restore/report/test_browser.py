@@ -98,6 +98,25 @@ def test_all_panes_of_an_input_zoom_and_move_together(page):
     assert transform(pane.locator("img").first) == [1, 0, 0]
 
 
+def test_keys_that_move_no_picture_are_the_browsers(page):
+    """An arrow scrolls the page unless a picture is zoomed into; Ctrl and + zoom the page alone."""
+    page.evaluate("window.addEventListener('keydown', e => (window.kept = e.defaultPrevented))")
+    pane = first(page, "figure .pane")
+    pane.focus()
+
+    def kept(key: str) -> bool:
+        page.keyboard.press(key)
+        return page.evaluate("kept")
+
+    assert not kept("ArrowDown")
+    page.keyboard.press("Control++")
+    assert transform(pane.locator("img").first)[0] == 1
+    page.keyboard.press("+")
+    assert transform(pane.locator("img").first)[0] == 1.25
+    assert kept("ArrowDown")
+    assert not kept("Alt+ArrowLeft")
+
+
 def test_maps_take_the_place_of_the_pictures(page):
     section = page.locator("section.input").first
     visible = lambda: [  # noqa: E731
