@@ -160,3 +160,19 @@ def test_on_a_phone_the_page_is_as_wide_as_the_screen_and_scrolls(page):
     assert pane.evaluate(action) == "pan-y pinch-zoom"
     first(page, "input.zoom").fill("1")
     assert pane.evaluate(action) == "none"
+    # What a row is of stays in sight.
+    table = page.locator(".wide").first
+    table.evaluate("e => e.scrollTo(200, 0)")
+    name = page.locator("tbody th").first
+    assert name.bounding_box()["x"] == table.bounding_box()["x"]
+
+
+def test_on_paper_nothing_is_cut(page):
+    page.set_viewport_size({"width": 680, "height": 900})  # A4 with its margins
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 680
+    whole = "all => all.every(e => getComputedStyle(e).breakInside === 'avoid')"
+    for parts in ("figure", ".stage", "tr", ".plot"):
+        assert page.locator(parts).evaluate_all(whole), parts
+    assert not any(one.is_visible() for one in page.locator("input, button.reset, .hint").all())
+    assert first(page, "select.left").is_visible()
