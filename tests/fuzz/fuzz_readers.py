@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from restore.errors import InputError
-from restore.io import Picture, read_coefficients, read_mask, read_picture, write_jpeg_blocks
-from restore.io import write_picture as write
 from restore.io.hints import read_hints
+from restore.io.jpeg_blocks import read_coefficients, write_jpeg_blocks
 from restore.io.jpeg_file import read_jpeg
 from restore.io.kernel import read_kernel
+from restore.io.mask import read_mask
+from restore.io.picture import Picture, read_picture
+from restore.io.picture import write_picture as write
 
 _SMALL = 100_000
 _REWRITTEN = (".png", ".tif", ".jpg", ".webp")

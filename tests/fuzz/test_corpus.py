@@ -14,7 +14,8 @@ from fuzz_seeds import SIZE, seeds
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import read_coefficients, read_picture
+from restore.io.jpeg_blocks import read_coefficients
+from restore.io.picture import read_picture
 
 CORPUS = sorted(f for f in (Path(__file__).parent / "corpus").iterdir() if f.suffix != ".md")
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from restore.io import read_picture, write_picture
 from restore.io.levels import to_integer
+from restore.io.picture import read_picture, write_picture
 
 SIZES = st.tuples(st.integers(1, 21), st.integers(1, 21))
 SEEDS = st.integers(0, 2**32 - 1)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from restore.cli.app import app
-from restore.io import read_picture
+from restore.io.picture import read_picture
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "jpeg"
 REFUSED = {

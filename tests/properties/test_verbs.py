@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from restore.cli.app import app
-from restore.io import read_picture, write_picture
+from restore.io.picture import read_picture, write_picture
 
 MODULE = """
 def shrink(x, sigma):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -69,6 +71,8 @@ def test_doctor(restore):
 
 def test_version(restore):
     assert restore("--version").out == "restore 0.1.0\n"
+    module = [sys.executable, "-m", "restore", "--version"]
+    assert subprocess.run(module, capture_output=True, text=True).stdout == "restore 0.1.0\n"
 
 
 def test_no_arguments_show_the_help(restore):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restore.io import read_picture, write_picture
 from restore.io.levels import to_integer
+from restore.io.picture import read_picture, write_picture
 
 
 def cmyk_profile() -> bytes:

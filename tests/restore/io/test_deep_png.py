@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import read_picture, write_picture
 from restore.io.levels import to_integer
+from restore.io.picture import read_picture, write_picture
 
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 # Adam7 (PNG, third edition, section 8.2): first row, first column, row step, column step.

@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import read_picture, write_picture
 from restore.io.levels import to_integer
+from restore.io.picture import read_picture, write_picture
 
 H, W = 37, 53
 

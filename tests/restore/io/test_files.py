@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from restore.errors import InputError
-from restore.io import (
+from restore.io.files import (
     InputFile,
     check_written,
     expand_inputs,

@@ -12,7 +12,8 @@ from PIL import Image
 from scipy.fft import idctn
 
 from restore.errors import InputError
-from restore.io import read_coefficients, read_picture, write_jpeg_blocks
+from restore.io.jpeg_blocks import read_coefficients, write_jpeg_blocks
+from restore.io.picture import read_picture
 from restore.metrics import psnr
 
 COMPONENTS = ("Y", "Cb", "Cr")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import hole_from_alpha, read_mask, read_picture
+from restore.io.mask import hole_from_alpha, read_mask
+from restore.io.picture import read_picture
 
 SIZE = (6, 9)
 

@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from restore.io import Picture, read_picture, write_picture
 from restore.io.metadata import Metadata, photoshop_block
+from restore.io.picture import Picture, read_picture, write_picture
 
 SUFFIXES = [".png", ".jpg", ".tif", ".webp"]
 # Of what `source` writes, by the suffixes that are read and written.

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from restore.errors import InputError
-from restore.io import read_picture, write_picture
 from restore.io.levels import rounding_std, to_integer
+from restore.io.picture import read_picture, write_picture
 
 
 def saved(path: Path, image: Image.Image, **options: Any) -> Path:

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from restore.errors import InputError
-from restore.io import read_coefficients, read_picture, write_jpeg_blocks, write_picture
+from restore.io.jpeg_blocks import read_coefficients, write_jpeg_blocks
 from restore.io.levels import to_integer
+from restore.io.picture import read_picture, write_picture
 
 JPEGS = [
     "adobe_rgb_nosubsampling",

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import read_picture
+from restore.io.picture import read_picture
 
 
 def refusal(path: Path) -> str:

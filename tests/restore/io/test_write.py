@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from restore.errors import InputError
-from restore.io import read_picture, write_picture
 from restore.io.levels import as_written, to_integer
+from restore.io.picture import read_picture, write_picture
 
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"]
 
