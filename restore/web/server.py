@@ -99,7 +99,7 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
         mcp_server=False,
         css=asset("page.css"),
         head=f"<script>{asset('editor.js')}</script>",
-        theme=gr.themes.Default(font="system-ui", font_mono="monospace"),
+        theme=_theme(),
     )
     # Set by `launch`, which also asks the network for things; without it gradio checks no path.
     page.has_launched = True
@@ -112,6 +112,18 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
         body_bytes=serving.limits.upload_bytes + _ENVELOPE_BYTES,
     )
     return gate, service
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's, with explanations and buttons whose contrast is 4.5 and more."""
+    return gr.themes.Default(font="system-ui", font_mono="monospace").set(
+        body_text_color_subdued="*neutral_500",
+        input_placeholder_color="*neutral_500",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
 
 
 def _log_current() -> None:

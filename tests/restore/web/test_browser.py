@@ -111,6 +111,36 @@ class Visit:
         return target
 
 
+# The texts in sight whose contrast is below what WCAG asks for (4.5), with it; as they are drawn.
+FAINT = """() => {
+  const canvas = document.createElement("canvas");
+  const pixel = canvas.getContext("2d", { willReadFrequently: true });
+  const light = (layers) => {
+    for (const colour of layers) {
+      pixel.fillStyle = colour;
+      pixel.fillRect(0, 0, 1, 1);
+    }
+    const [r, g, b] = [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3).map(
+      (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const faint = {};
+  const seen = { visibilityProperty: true, opacityProperty: true };
+  for (const one of document.querySelectorAll("body *")) {
+    const text = [...one.childNodes].find((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    if (!text || one.closest(":disabled") || !one.checkVisibility(seen)) continue;
+    const behind = ["white"];
+    for (let e = one; e; e = e.parentElement) {
+      behind.splice(1, 0, getComputedStyle(e).backgroundColor);
+    }
+    const levels = [light(behind), light([...behind, getComputedStyle(one).color])];
+    const contrast = (Math.max(...levels) + 0.05) / (Math.min(...levels) + 0.05);
+    if (contrast < 4.5) faint[text.data.trim()] = contrast;
+  }
+  return faint;
+}"""
+
+
 @pytest.fixture
 def visit(browser, served) -> Iterator[Visit]:
     visit = Visit(browser, served)
@@ -420,3 +450,17 @@ def picture_of(visit: Visit, name: str) -> None:
     with Image.open(BytesIO(visit.page.screenshot())) as image:
         few = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
         few.save(Path(str(SCREENSHOTS)) / name, optimize=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(visit, scheme):
+    visit.page.emulate_media(color_scheme=scheme)
+    visit.page.reload()
+    for title in ("Inpaint", "Compare", "CT"):
+        visit.tab(title)
+        visit.page.locator(".start-run:visible").wait_for()
+        closed = visit.page.locator("button.label-wrap:not(.open):visible")
+        while closed.count():
+            closed.first.click()
+            visit.page.wait_for_timeout(300)
+        assert visit.page.evaluate(FAINT) == {}, title
