@@ -46,9 +46,12 @@
       this.pane = this.appendChild(document.createElement("div"));
       this.pane.className = "pane";
       this.pane.tabIndex = 0;
+      this.pane.setAttribute("role", "group");
+      this.pane.setAttribute("aria-label", "picture to draw on with a pointer");
       this.stage = this.pane.appendChild(document.createElement("div"));
       this.stage.className = "stage";
       this.picture = this.stage.appendChild(document.createElement("img"));
+      this.picture.alt = "the uploaded picture";
       this.canvas = this.stage.appendChild(document.createElement("canvas"));
       this.ring = this.stage.appendChild(document.createElement("span"));
       this.ring.className = "ring";

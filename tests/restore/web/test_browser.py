@@ -464,3 +464,19 @@ def test_all_text_can_be_read(visit, scheme):
             closed.first.click()
             visit.page.wait_for_timeout(300)
         assert visit.page.evaluate(FAINT) == {}, title
+
+
+def test_on_a_phone_files_are_told_apart(visit, photo, tmp_path, hole):
+    """Their names are whole; and what can be focused or looked at has a name."""
+    visit.page.set_viewport_size({"width": 375, "height": 800})
+    named = tmp_path / "photograph_of_a_house.png"
+    named.write_bytes(photo.read_bytes())
+    editor = visit.open("inpaint", named)
+    visit.drag(editor.locator("canvas"), (10, 10), (20, 14))
+    visit.start("inpaint")
+    stems = visit.page.locator("#inpaint-files .stem")
+    stems.first.wait_for()
+    whole = "all => all.every(e => getComputedStyle(e).overflow === 'visible')"
+    assert stems.evaluate_all(whole)
+    assert editor.locator("img").get_attribute("alt")
+    assert editor.locator("[tabindex]").get_attribute("aria-label")
