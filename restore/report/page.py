@@ -26,6 +26,7 @@ img { image-rendering: pixelated; width: 100%; display: block }
 figcaption { opacity: .7 } table { border-collapse: collapse }
 td, th { border-bottom: 1px solid #8884; padding: .2rem 1rem .2rem 0; text-align: left }
 details pre { background: #8882; padding: 1rem; overflow: auto }
+figure, tr { break-inside: avoid }
 """
 SHOWN = PICTURE_SUFFIXES - {".npy"}
 # Beside what is written of a scan, which may be a stack, in its own unit.
@@ -42,7 +43,8 @@ def write_report(path: Path, results: Sequence[Result]) -> None:
     """
     sections = "\n".join(_section(result) for result in results)
     page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>restore</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>restore</title>'
         f"<style>{STYLE}</style><h1>Restored pictures</h1>{sections}</html>\n"
     )
     with atomic_path(path) as temporary:

@@ -424,6 +424,7 @@ def test_a_report_is_one_page_with_its_pictures(restore, tmp_path, photo, mask):
     assert page.count("data:image/png;base64,") == 2
     assert "http" not in page
     assert "photo_inpaint.png" in page
+    assert '<meta name="viewport" content="width=device-width">' in page  # for a phone
 
 
 def test_metadata_and_icc_are_kept(restore, tmp_path, photo):
