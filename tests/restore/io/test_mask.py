@@ -80,7 +80,7 @@ def test_refuses_another_size(path: Path) -> None:
     Image.new("L", (100, 80)).save(path)
     with pytest.raises(InputError) as caught:
         read_mask(path, (80, 120))
-    assert str(caught.value) == f"{path}: mask is 100x80, the picture is 120x80"
+    assert str(caught.value) == f"{path}: mask is 100x80, the picture is 120x80; expected the same"
 
 
 @pytest.mark.parametrize(("level", "why"), [(255, "nothing is known"), (0, "nothing to fill")])
