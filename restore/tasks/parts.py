@@ -45,29 +45,19 @@ def solve_measurement(
         [samples or 1, C, H, W], not yet finished, and the number.
     """
     parts = measurement.parts
+    drawn = partial(solve, seed=seed, samples=samples, batch_size=batch_size)
     if not parts:
         counted = Counted(prior(None))
-        x = solve(
-            measurement.problem,
-            counted,
-            method(measurement.start),
-            seed=seed,
-            samples=samples,
-            batch_size=batch_size,
-            on_step=on_step,
-        )
+        x = drawn(measurement.problem, counted, method(measurement.start), on_step=on_step)
         return x[:, 0], counted.calls
     x = measurement.start.repeat(1 if mean else samples, 1, 1, 1)
     calls = 0
     for number, part in enumerate(parts):
         counted = Counted(prior(part))
-        solved = solve(
+        solved = drawn(
             part.problem,
             counted,
             method(part.start),
-            seed=seed,
-            samples=samples,
-            batch_size=batch_size,
             on_step=on_step and part_of_steps(on_step, number, len(parts)),
             noise=partial(PlacedNoise, origin=part.window.origin),
         )[:, 0].clamp_(0, 1)
