@@ -207,12 +207,7 @@ def _show_plan(
         try:
             check(job.source)
         except InputError as error:
-            told = str(error) if alone else _told_of(job.source, error)
-            if as_json:
-                _print_failure(job.source, told)
-            if alone:
-                raise
-            failed.append(told)
+            failed.append(_told(job.source, error, alone=alone, as_json=as_json))
         else:
             plan = {"input": str(job.source), "output": str(job.output), "task": verb}
             typer.echo(json.dumps(plan | {"settings": settled}))
@@ -310,14 +305,9 @@ def _run_jobs(
         overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
         for job, outcome in ended:
             if isinstance(outcome, InputError):
-                told = str(outcome) if alone else _told_of(job.source, outcome)
-                if common.json:
-                    _print_failure(job.source, told)
-                if alone:
-                    raise outcome
+                failed[job.output] = _told(job.source, outcome, alone=alone, as_json=common.json)
                 if common.debug:
                     traceback.print_exception(outcome)
-                failed[job.output] = told
             else:
                 results[job.output] = outcome
                 with without_bar(progress):
@@ -333,14 +323,19 @@ def _run_jobs(
     return SOME_FAILED if failed else 0
 
 
-def _told_of(source: Path, error: InputError) -> str:
-    """Why one of several inputs failed: a line about a mask, say, does not tell of which."""
+def _told(source: Path, error: InputError, *, alone: bool, as_json: bool) -> str:
+    """Why an input failed, which ends the run of the only one.
+
+    Of several the line begins with which: one about a mask, say, does not tell.
+    """
     told = str(error)
-    return told if told.startswith(str(source)) else f"{source}: {told}"
-
-
-def _print_failure(source: Path, told: str) -> None:
-    typer.echo(json.dumps({"input": str(source), "error": told}))
+    if not alone and not told.startswith(str(source)):
+        told = f"{source}: {told}"
+    if as_json:
+        typer.echo(json.dumps({"input": str(source), "error": told}))
+    if alone:
+        raise error
+    return told
 
 
 def _show_step(progress: Progress, bar: TaskID) -> Any:
