@@ -13,6 +13,7 @@ import typer
 
 from restore.cli.batch import batch
 from restore.cli.compare import compare
+from restore.cli.console import ENDING
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
 from restore.cli.interpolate import interpolate
@@ -298,9 +299,8 @@ def main() -> None:
 
 
 def _end_as_by_ctrl_c() -> None:
-    """Let what ends a run from outside (`timeout`, a scheduler, a closed terminal) clean up."""
-    named = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))  # Windows: no SIGHUP
-    ending = [n for n in named if n is not None and signal.getsignal(n) == signal.SIG_DFL]
+    """Let a run that is ended from outside clean up."""
+    ending = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
 
     def end(_number: int, _frame: object) -> None:
         for number in ending:

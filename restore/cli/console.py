@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 USAGE_ERROR = 2
 SOME_FAILED = 1
 INTERRUPTED = 130
+# What ends a run from outside: `timeout`, a scheduler, a terminal that is closed (not on Windows).
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def print_line(text: str, *, err: bool = False) -> None:

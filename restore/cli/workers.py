@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.cli.batch import Workers
+from restore.cli.console import ENDING
 from restore.cli.outputs import Job, undoing, whole_or_nothing
 from restore.errors import InputError
 
@@ -29,10 +30,7 @@ _MEMORY = 2 * 10**9
 _OBJECT_STORE = 80 * 2**20
 # Seconds that workers have to take away what they began when a run is interrupted.
 _LAST_WORDS = 10.0
-# Windows has no SIGHUP.
-_INTERRUPTING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+_INTERRUPTING = (signal.SIGINT, *ENDING)
 
 
 def restored_by_workers(
