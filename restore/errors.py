@@ -53,6 +53,11 @@ def in_one_line(error: BaseException) -> str:
     return text if told else f"{type(error).__name__}: {text}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 channel", "3 channels"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def expected_one_of(known: Iterable[str], found: str) -> str:
     """The end of a refusal: every known name, and the nearest where one resembles what was found.
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restore.errors import expected_one_of
+from restore.errors import counted, expected_one_of
 from restore.methods.base import Method, StepCallback, fields_of, part_of_steps
 from restore.methods.registry import find_method, methods
 from restore.noise import Noise, NoiseSource
@@ -140,7 +140,9 @@ def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
         raise ValueError(f"{method.name} needs {reason}; {those_that_fit(problem)}")
     channels = operator.domain.shape[0]
     if prior.channels is not None and prior.channels != channels:
-        raise ValueError(f"the prior has {prior.channels} channel(s); the picture has {channels}")
+        raise ValueError(
+            f"the prior has {counted(prior.channels, 'channel')}; the picture has {channels}"
+        )
     if not bool(torch.isfinite(problem.y).all()):
         raise ValueError("y has values that are not finite")
 

@@ -24,7 +24,7 @@ from restore.cli.mri import mri
 from restore.cli.options import CommonOptions, Inputs, with_common_options
 from restore.cli.restoring import run_verb
 from restore.cli.sample import sample
-from restore.cli.sections import Sectioned
+from restore.cli.sections import Sectioned, examples
 from restore.cli.serve import serve
 from restore.cli.train import train
 
@@ -45,13 +45,8 @@ SHRINK = (
 )
 
 
-def _examples(*lines: str) -> str:
-    """The end of a help text; after the backspace nothing is wrapped: a command stays one line."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore inpaint scratched.png --mask scratched_mask.png",
         "restore inpaint scratched.png --mask scratched_mask.png --samples 4 --save-std -o out/",
     )
@@ -77,7 +72,7 @@ def inpaint(
 
 
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore super-resolve small.png --scale 4",
         "restore super-resolve small.png --size 640x480 --fast -o large.png",
     )
@@ -116,7 +111,7 @@ def super_resolve(
 
 
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore denoise noisy.png --sigma 25 --sigma-range 0-255",
         "restore denoise noisy.png --samples 8 --save-std -o out/",
     )
@@ -132,7 +127,7 @@ def denoise(inputs: Inputs, *, common: CommonOptions) -> None:
 
 
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore colorize grey.png",
         "restore colorize grey.png --hints strokes.png -o coloured.png",
     )
@@ -160,7 +155,7 @@ def colorize(
 
 
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore deblur blurred.png --kernel motion:15,30",
         "restore deblur blurred.png --kernel motion:15,30 --sigma 0.01 --fast -o sharp.png",
     )
@@ -196,7 +191,7 @@ def deblur(
 
 
 @command(
-    epilog=_examples(
+    epilog=examples(
         "restore dejpeg photo.jpg",
         "restore dejpeg photo.png --simulate --quality 20 -o restored.png",
     )
@@ -215,62 +210,62 @@ def dejpeg(inputs: Inputs, *, common: CommonOptions) -> None:
 
 
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore mri brain.npy --acceleration 4",
         "restore mri brain.npy --acceleration 4 --samples 8 --save-std -o out/brain.nii",
     )
 )(mri)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore ct scan.npy --angles 0:180:90",
         "restore ct slice.dcm --simulate --views 45 -o slice_ct.dcm",
     )
 )(ct)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore sample --guide photo.png -o drawn.png",
         "restore sample --grid 4x4 --sampler dpm-solver --steps 20 -o grid.png",
     )
 )(sample)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore interpolate one.png other.png --frames 9 -o strip.png",
         "restore interpolate one.png other.png --size 64x64 -o way.gif",
     )
 )(interpolate)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore likelihood photo.png", "restore likelihood *.png --crop 32 --draws 8 --json"
     )
 )(likelihood)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore compare photo.png --task super-resolve --scale 4 -m ddrm -m pigdm -m bicubic",
         "restore compare --exact -m ddrm -m ddrm-cg --operator blur --sigma 0.05",
     )
 )(compare)
 command(
-    epilog=_examples(
+    epilog=examples(
         "restore train pictures/ -o my-model --steps 20000",
         "restore train pictures/ -o my-model --channels 1 --batch-size 8",
     )
 )(train)
-command(epilog=_examples("restore serve", "restore serve --host 0.0.0.0 --max-upload 20"))(serve)
-command(epilog=_examples("restore methods", "restore methods --json"))(methods)
-command(epilog=_examples("restore doctor", "restore doctor --json"))(doctor)
+command(epilog=examples("restore serve", "restore serve --host 0.0.0.0 --max-upload 20"))(serve)
+command(epilog=examples("restore methods", "restore methods --json"))(methods)
+command(epilog=examples("restore doctor", "restore doctor --json"))(doctor)
 RESTORING = (inpaint, super_resolve, denoise, colorize, deblur, dejpeg, mri, ct)
 many = typer.Typer(callback=batch, no_args_is_help=True, rich_markup_mode=None)
 many.registered_commands += [c for c in app.registered_commands if c.callback in RESTORING]
 app.add_typer(
     many,
     name="batch",
-    epilog=_examples(
+    epilog=examples(
         "restore batch denoise scans/ -o out/ --recursive",
         "restore batch --workers 4 super-resolve small/ --scale 4 -o large/ --skip-existing",
     ),
 )
 app.add_typer(
-    models, name="models", epilog=_examples("restore models list", "restore models info photo")
+    models, name="models", epilog=examples("restore models list", "restore models info photo")
 )
 
 

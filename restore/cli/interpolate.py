@@ -10,6 +10,7 @@ import typer
 
 from restore.cli.console import print_line, progress_bar, run_command
 from restore.cli.restoring import check_single
+from restore.errors import counted
 
 
 def interpolate(
@@ -73,9 +74,9 @@ def interpolate(
         elif not quiet:
             print_line(
                 f"{first}, {second} -> {target}  {frames} frames of "
-                f"{record['width']}x{record['height']}, {record['evaluations']} evaluations, "
-                f"{record['seconds']:.1f} s; A and B come back within "
-                f"{max(record['round_trip_rms']):.2g} (rms)"
+                f"{record['width']}x{record['height']}, "
+                f"{counted(record['evaluations'], 'evaluation')}, {record['seconds']:.1f} s; "
+                f"A and B come back within {max(record['round_trip_rms']):.2g} (rms)"
             )
         return 0
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from restore.cli.console import SOME_FAILED, print_error, print_line, progress_bar, run_command
-from restore.errors import InputError
+from restore.errors import InputError, counted
 
 
 def likelihood(
@@ -90,6 +90,6 @@ def _print(record: dict[str, Any], as_json: bool) -> None:
     part = "" if [record["width"], record["height"]] == [width, height] else f" of {width}x{height}"
     print_line(
         f"{record['input']}: {record['bits_per_dim']:.3f}{spread} bits/dim  "
-        f"({record['width']}x{record['height']}{part}, {record['evaluations']} evaluations, "
-        f"{record['seconds']:.1f} s)"
+        f"({record['width']}x{record['height']}{part}, "
+        f"{counted(record['evaluations'], 'evaluation')}, {record['seconds']:.1f} s)"
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restore.cli.console import SOME_FAILED, print_error, run_command
+from restore.cli.sections import examples
+from restore.errors import counted
 
 if TYPE_CHECKING:
     from restore.prior.checkpoints.loader import Checkpoint
@@ -19,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Name = Annotated[str, typer.Argument(help="A bundled model's name, or the path of a model.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("restore models list", "restore models list --json"))
 def list_models(json_lines: Json = False) -> None:
     """List the bundled models."""
 
@@ -48,7 +50,9 @@ def list_models(json_lines: Json = False) -> None:
     run_command(body)
 
 
-@app.command("info")
+@app.command(
+    "info", epilog=examples("restore models info photo", "restore models info edm.pt --json")
+)
 def info(name: Name, json_lines: Json = False) -> None:
     """Describe a model (data, licence, recipe, figures) or a checkpoint's file."""
 
@@ -67,7 +71,7 @@ def info(name: Name, json_lines: Json = False) -> None:
         lines = {
             "name": card.name,
             "path": model.folder,
-            "domain": f"{card.domain}, {card.channels} channels",
+            "domain": f"{card.domain}, {counted(card.channels, 'channel')}",
             "size": f"{card.parameters / 1e6:.2f} M parameters, {model.bytes / 1e6:.1f} MB",
             "sha256": card.sha256,
             "noise levels": f"{card.sigma_min:g} to {card.sigma_max:g} of a [0, 1] picture",
@@ -87,7 +91,12 @@ def info(name: Name, json_lines: Json = False) -> None:
     run_command(body)
 
 
-@app.command("add")
+@app.command(
+    "add",
+    epilog=examples(
+        "restore models add 256x256_diffusion.pt", "restore models add edm.pt --set label=207"
+    ),
+)
 def add(
     path: Annotated[str, typer.Argument(help="A checkpoint's file, or a diffusers folder.")],
     settings: Annotated[
@@ -116,7 +125,7 @@ def add(
     run_command(body)
 
 
-@app.command("check")
+@app.command("check", epilog=examples("restore models check", "restore models check my-model/"))
 def check(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all bundled.")] = None,
     json_lines: Json = False,

@@ -32,7 +32,7 @@ from restore.cli.outputs import (
     unnamed,
     whole_or_nothing,
 )
-from restore.errors import InputError
+from restore.errors import InputError, counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -355,10 +355,9 @@ def _print_result(result: Result, common: CommonOptions) -> None:
     for note in result.notes:
         print_line(f"{record['input']}: {note}")
     fits = "consistent" if result.consistent else "NOT CONSISTENT"
-    evaluations = record["evaluations"]
     print_line(
         f"{record['input']} -> {record['output']}  {record['width']}x{record['height']}, "
-        f"{record['method']}, {evaluations} evaluation{'s' * (evaluations != 1)}, "
+        f"{record['method']}, {counted(record['evaluations'], 'evaluation')}, "
         f"{record['seconds']:.1f} s, "
         f"{fits} with the input (residual {record['residual']:.2g})"
     )

@@ -11,7 +11,7 @@ import typer
 from restore.cli.console import print_line, progress_bar, run_command
 from restore.cli.options import CommonOptions, with_common_options
 from restore.cli.restoring import check_single, run_verb
-from restore.errors import InputError
+from restore.errors import InputError, counted
 
 ALONE = frozenset(
     {"output", "model", "steps", "eta", "set", "seed", "batch_size", "device", "dtype", "config",
@@ -109,7 +109,7 @@ def _alone(size: str | None, grid: str | None, sampler: str | None, common: Comm
         typer.echo(json.dumps(record, allow_nan=False))
     elif not common.quiet:
         print_line(
-            f"{output}  {record['pictures']} pictures, {record['sampler']}, "
-            f"{record['evaluations']} evaluations each, {record['seconds']:.1f} s"
+            f"{output}  {counted(record['pictures'], 'picture')}, {record['sampler']}, "
+            f"{counted(record['evaluations'], 'evaluation')} each, {record['seconds']:.1f} s"
         )
     return 0

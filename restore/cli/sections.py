@@ -24,3 +24,8 @@ class Sectioned(TyperCommand):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text; after the backspace nothing is wrapped: a command stays one line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

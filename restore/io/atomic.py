@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 from restore.errors import InputError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Bytes; with less a disk is full.
+_LEAST_FREE = 1 << 16
 
 
 @contextmanager
@@ -44,9 +47,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         # Of pydicom, the number is that of the error's cause.
         code = error.errno or getattr(error.__cause__, "errno", None)
-        if code in _FULL:
+        # NumPy has no number: it says how much of an array was written.
+        if code in _FULL or (code is None and _free(target.parent) < _LEAST_FREE):
             raise InputError(f"{target}: no space left on the disk, nothing was written") from error
-        # The words of h5py would name the temporary file; NumPy has no number, but words.
+        # The words of h5py would name the temporary file.
         reason = (os.strerror(code) if code else str(error)).lower()
         raise InputError(f"{target}: {reason}, expected a place that can be written to") from error
     finally:
@@ -81,3 +85,11 @@ def _is_about(error: OSError, target: Path, temporary: Path) -> bool:
         return True
     name = Path(os.fsdecode(error.filename))
     return name in (target, temporary) or name in temporary.parents
+
+
+def _free(folder: Path) -> float:
+    """Bytes that are left on the disk of a folder; infinitely many where nothing says."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return float("inf")

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from restore.errors import counted
 from restore.methods.base import StepCallback, check_positive, descend
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -84,8 +85,8 @@ class PredictorCorrector:
             levels, fewest = evaluations // (self._corrections + 1), self._corrections + 1
         if levels < 1:
             raise ValueError(
-                f"{self._corrections} corrector step(s) need {fewest} evaluations or more, "
-                f"not {evaluations}"
+                f"with {counted(self._corrections, 'corrector step')} {fewest} evaluations or more "
+                f"are needed, not {evaluations}"
             )
         return levels
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from restore.errors import counted
 from restore.prior.denoiser import Denoiser, sigma_column
 
 if TYPE_CHECKING:
@@ -166,8 +167,9 @@ class GaussianMixture(Denoiser):
         """
         if problem.batch != 1 or problem.operator.domain.shape != self.shape:
             raise ValueError(
-                f"GaussianMixture.posterior: the problem is {problem.batch} measurement(s) of "
-                f"{problem.operator.domain}; expected one of {list(self.shape)}"
+                "GaussianMixture.posterior: the problem is "
+                f"{counted(problem.batch, 'measurement')} of {problem.operator.domain}; "
+                f"expected one of {list(self.shape)}"
             )
         matrix = dense(problem.operator)
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)

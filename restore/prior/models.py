@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from restore.errors import InputError, expected_one_of
+from restore.errors import InputError, counted, expected_one_of
 from restore.own import is_own, load_own
 from restore.prior.checkpoints.card import parsed, sha256_of
 
@@ -274,6 +274,6 @@ def fit_channels(prior: Denoiser, channels: int) -> Denoiser:
     if prior.channels == 3 and channels == 1:
         return GreyDenoiser(prior)
     raise InputError(
-        f"the model has {prior.channels} channels, the picture {channels}; "
+        f"the model has {counted(prior.channels, 'channel')}, the picture {channels}; "
         f"expected a model of {channels}"
     )

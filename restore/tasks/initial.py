@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from restore.errors import InputError
+from restore.errors import InputError, counted
 from restore.io.picture import Picture, read_picture
 from restore.tasks.task import Measurement, in_units_of
 
@@ -42,4 +42,4 @@ def started_from(path: Path, measured: Picture, measurement: Measurement) -> Mea
 
 def size_text(shape: tuple[int, ...]) -> str:
     """A shape [..., C, H, W] as a user reads it."""
-    return f"{shape[-1]}x{shape[-2]} with {shape[-3]} channels"
+    return f"{shape[-1]}x{shape[-2]} with {counted(shape[-3], 'channel')}"

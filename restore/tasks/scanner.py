@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from operators import NoFastSVD
-from restore.errors import InputError
+from restore.errors import InputError, counted
 from restore.io.files import degraded_path, numbered, sidecar_path, std_paths
 from restore.methods.base import StepCallback, fields_of
 from restore.methods.registry import find_method
@@ -198,10 +198,10 @@ class Scanner(Generic[S]):
         prior = self.prior
         if prior.channels == 1 and channels > 1:
             prior = PerChannel(prior, channels)
-        if prior.channels not in (None, channels):
+        if prior.channels is not None and prior.channels != channels:
             raise InputError(
-                f"{source}: the model has {self.prior.channels} channels, the scan {channels}; "
-                f"expected a model of {channels}"
+                f"{source}: the model has {counted(prior.channels, 'channel')}, the scan "
+                f"{channels}; expected a model of {channels}"
             )
         return TiledDenoiser(
             prior,

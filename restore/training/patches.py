@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from restore.errors import InputError
+from restore.errors import InputError, counted
 from restore.io.levels import to_integer
 from restore.io.picture import read_picture
 from restore.training.recipe import Recipe
@@ -57,8 +57,8 @@ class Patches:
         self.training = [p for p in large if p not in held_out] or large
         if not large:
             raise InputError(
-                f"{folder}: found {len(names)} pictures, none of {recipe.patch} pixels or more; "
-                f"expected a folder of pictures to learn from"
+                f"{folder}: found {counted(len(names), 'picture')}, none of {recipe.patch} pixels "
+                "or more; expected a folder of pictures to learn from"
             )
 
     def batch(self, step: int) -> Tensor:

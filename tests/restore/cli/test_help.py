@@ -9,6 +9,7 @@ from restore.tasks.mri import MRI
 VERBS = [
     command.callback.__name__.replace("_", "-") for command in commands.app.registered_commands
 ]
+OF_MODELS = [f"models {command.name}" for command in commands.models.registered_commands]
 
 
 def sections(text):
@@ -28,11 +29,11 @@ def shown(restore, monkeypatch):
     return lambda *words: restore(*words, "--help").out
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "batch", "models"])
+@pytest.mark.parametrize("verb", [*VERBS, "batch", "models", *OF_MODELS])
 def test_ends_with_two_examples_each_on_a_line(shown, verb):
-    examples = sections(shown(verb))["Examples:"]
+    examples = sections(shown(*verb.split()))["Examples:"]
     assert len(examples) == 2
-    assert all(line.split()[:2] == ["restore", verb] for line in examples)
+    assert all(line.strip().startswith(f"restore {verb}") for line in examples)
 
 
 def test_options_stand_in_sections(shown):

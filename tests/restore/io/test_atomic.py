@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +49,15 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"a\.png: no space left on the disk"):
         write_bytes(tmp_path / "a.png", b"x" * 100)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("free", "told"), [(0, "no space left"), (1 << 30, "16384 requested")])
+def test_a_full_disk_of_which_numpy_says_how_much_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, told: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(InputError, match=rf"a\.npy: {told}"), atomic_path(tmp_path / "a.npy"):
+        raise OSError("16384 requested and 0 written")
 
 
 def test_a_really_full_disk() -> None:
