@@ -74,8 +74,8 @@ def run_verb(
 class Restores(Protocol):
     """A verb with its settings and its model."""
 
-    def check(self, source: Path) -> None:
-        """Refuse a file that fails at once; done by a dry run."""
+    def check(self, source: Path) -> str:
+        """Refuse a file that fails at once, and name its method; done by a dry run."""
         ...
 
     def restore(
@@ -195,7 +195,7 @@ def _show_plan(
     jobs: Sequence[Job],
     verb: str,
     settings: RunSettings,
-    check: Callable[[Path], object],
+    check: Callable[[Path], str],
     *,
     alone: bool,
     as_json: bool,
@@ -205,12 +205,18 @@ def _show_plan(
     failed = []
     for job in jobs:
         try:
-            check(job.source)
+            method = check(job.source)
         except InputError as error:
             failed.append(_told(job.source, error, alone=alone, as_json=as_json))
         else:
-            plan = {"input": str(job.source), "output": str(job.output), "task": verb}
-            typer.echo(json.dumps(plan | {"settings": settled}))
+            plan = {
+                "input": str(job.source),
+                "output": str(job.output),
+                "task": verb,
+                "method": method,
+                "settings": settled,
+            }
+            typer.echo(json.dumps(plan))
     for message in failed:
         print_error(message)
     return SOME_FAILED if failed else 0

@@ -11,6 +11,8 @@ _DEAD = 0.05
 # A zinger exceeds its neighbours, in the row and in the view, by this share and so many deviations.
 _EXCESS, _DEVIATIONS = 0.25, 8.0
 _FEWEST_VIEWS = 5
+# Of the detector at either end, and of how much brighter it is there where it saw an open beam.
+_END, _BRIGHTER = 0.02, 1.2
 # The least transmission: what is darker gives no larger line integral.
 _LEAST = 1e-5
 # Fourth difference of unit norm, blind to cubics.
@@ -52,6 +54,18 @@ def without_zingers(counts: Tensor) -> tuple[Tensor, int]:
     spread = (counts - row).abs().flatten(-2).median(-1).values[..., None, None] / _MEDIAN
     found = counts > expected * (1 + _EXCESS) + _DEVIATIONS * spread
     return torch.where(found, row, counts), int(found.sum())
+
+
+def look_like_counts(values: Tensor) -> bool:
+    """Return whether values [..., detectors] are larger at the ends of the detector than within.
+
+    Counts are, where the beam passes beside the object; line integrals are smallest there.
+    """
+    cells = values.shape[-1]
+    end = max(1, round(_END * cells))
+    ends = torch.cat([values[..., :end], values[..., -end:]], dim=-1).mean()
+    within = values[..., cells // 4 : cells - cells // 4].mean()
+    return bool((within > 0) & (ends > _BRIGHTER * within))
 
 
 def line_integrals(counts: Tensor, flat: Tensor, dark: Tensor) -> tuple[Tensor, int]:

@@ -16,6 +16,7 @@ from restore.ct.counts import (
     binned,
     dead_cells,
     line_integrals,
+    look_like_counts,
     poisson_sinogram,
     without_cells,
     without_zingers,
@@ -279,9 +280,14 @@ def refuse_unused(source: Path, settings: CtSettings) -> None:
 
 def _integrals(source: Path, found: Sinogram) -> tuple[Tensor, list[str]]:
     data = torch.from_numpy(found.data.copy())
-    if found.flat is None:
-        return data, []
     notes = []
+    if found.flat is None:
+        if look_like_counts(data):
+            notes.append(
+                "WARNING: the values are larger at the ends of the detector than within, as counts "
+                "are; line integrals are made of those with --flat"
+            )
+        return data, notes
     flat = torch.from_numpy(found.flat)
     dark = torch.zeros_like(flat) if found.dark is None else torch.from_numpy(found.dark)
     dead = dead_cells(data, flat, dark)

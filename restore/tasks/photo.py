@@ -82,10 +82,10 @@ class Restorer:
         # The largest side of a tile that memory was found to suffice for; None until it ran out.
         self._fitting_tile: int | None = None
 
-    def check(self, source: Path) -> None:
-        """Refuse a file that fails before the first evaluation; writes nothing.
+    def check(self, source: Path) -> str:
+        """Refuse a file that fails before the first evaluation, and name its method.
 
-        Of a picture that is to be degraded only that is tried.
+        Writes nothing. Of a picture that is to be degraded only that is tried.
 
         Raises:
             InputError: one line that names the file, what was found and what was expected.
@@ -93,16 +93,17 @@ class Restorer:
         with memory_errors(source):
             if self.settings.simulate:
                 self.task.degrade(read_picture(source), self.settings)
-                return
+                return self.settings.method or self.preset.method
             measurement = self.case(source, source).measurement
         _, method, parameters = self._chosen(source, measurement)
         if method in CLASSICAL:
-            return
+            return method
         try:
             prior = self.fitted_prior(source, measurement)
             check_fit(made_method(method, parameters), measurement.problem, prior)
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
+        return method
 
     def restore(
         self,

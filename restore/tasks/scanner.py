@@ -65,14 +65,17 @@ class Scanner(Generic[S]):
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
         self.prior, self.device = self.model.prior, self.model.device
 
-    def check(self, source: Path) -> None:
-        """Refuse a file that is not there: what a scan measures may take long to read.
+    def check(self, source: Path) -> str:
+        """Refuse a file that is not there, and name its method.
+
+        What a scan measures may take long to read.
 
         Raises:
             InputError: likewise.
         """
         if not source.exists():
             raise InputError(f"{source}: no such file, expected a scan")
+        return self.settings.method or self.preset.method
 
     def restore(
         self,

@@ -117,6 +117,15 @@ def test_counts_binning_rings_and_tried_centers(sinogram: Path, tmp_path: Path) 
     assert sidecar["photons"] == 1e5
 
 
+def test_counts_without_the_open_beam_are_told_of(sinogram: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "counts.npy", 1000 * np.exp(-5 * np.load(sinogram)))
+    told = run(tmp_path / "counts.npy", "-m", "fbp", "--center", CENTER, "-o", tmp_path / "a.npy")
+    assert "as counts are; line integrals are made of those with --flat" in told.output
+    told = run(sinogram, "-m", "fbp", "--center", CENTER, "-o", tmp_path / "b.npy")
+    assert told.exit_code == 0
+    assert "WARNING" not in told.output
+
+
 def test_a_fan_beam(tmp_path: Path) -> None:
     angles = torch.arange(30) * 2 * math.pi / 30
     operator = FanBeamCT(
@@ -221,6 +230,11 @@ def test_nifti_is_not_mirrored_and_a_smaller_image_lies_where_it_lay(tmp_path: P
         [one.ImagePositionPatient for one in slices], [[9.25, -25.75, 8], [9.25, -25.75, 11]]
     )
     assert np.allclose(slices[0].ImageOrientationPatient, [-1, 0, 0, 0, 1, 0])
+
+
+def test_a_dry_run_names_the_method(sinogram: Path) -> None:
+    assert json.loads(run(sinogram, "--dry-run").output)["method"] == "pnp"
+    assert json.loads(run(sinogram, "--dry-run", "-m", "fbp").output)["method"] == "fbp"
 
 
 def test_a_dry_run_refuses_what_is_not_there(tmp_path: Path) -> None:

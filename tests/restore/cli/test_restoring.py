@@ -410,7 +410,15 @@ def test_dry_run_writes_nothing(restore, tmp_path, photo):
     done = restore("denoise", photo, "--dry-run")
     assert done.code == 0
     assert done.records[0]["output"].endswith("photo_denoise.png")
+    assert done.records[0]["method"] == "ddrm"
     assert list(tmp_path.iterdir()) == [photo]
+
+
+def test_a_dry_run_names_the_method_that_would_run(restore, photo):
+    asked = ("super-resolve", photo, "--scale", 2, "--steps", 2, "--samples", 1)
+    (plan,) = restore(*asked, "--dry-run").records
+    (record,) = restore(*asked, "--json").records
+    assert plan["method"] == record["method"] == "ddrm"
 
 
 def test_quiet_prints_nothing(restore, photo):

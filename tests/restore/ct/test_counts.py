@@ -8,6 +8,7 @@ from restore.ct.center import center_residuals, find_center
 from restore.ct.counts import (
     dead_cells,
     line_integrals,
+    look_like_counts,
     poisson_sinogram,
     poisson_std,
     sinogram_noise,
@@ -44,6 +45,18 @@ def test_counts_become_the_line_integrals_they_came_from() -> None:
     found, cut = line_integrals(*counts_of(lines))
     assert cut == 0
     assert torch.allclose(found, lines, atol=1e-4)
+
+
+def test_counts_are_told_from_line_integrals() -> None:
+    lines = scan()
+    counts, *_ = counts_of(lines)
+    assert look_like_counts(counts)
+    assert look_like_counts((-lines).exp())
+    assert not look_like_counts(lines)
+    assert not look_like_counts(lines + 0.1 * torch.randn(lines.shape))
+    within = lines[..., 20:40]
+    assert not look_like_counts(within)
+    assert not look_like_counts(torch.zeros(1, 2, 2))
 
 
 def test_zingers_and_dead_cells_leave_no_trace() -> None:
