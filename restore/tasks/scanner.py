@@ -109,8 +109,10 @@ class Scanner(Generic[S]):
         # Of samples their mean as it is written; of an average that of the complex images.
         one = scan.image(best[None])[0]
         image = images.mean(axis=0) if self.settings.samples else as_array(one)
-        files, spread = self._write_all(output, image, images, scan)
-        files += self.task.write_extra(output, best, scan, self.settings)
+        # The output comes after what lies beside it: where it is, a run has come to its end.
+        further, spread = self._write_beside(output, image, images, scan)
+        further += self.task.write_extra(output, best, scan, self.settings)
+        files = [*self.task.write(output, image, scan), *further]
         if self.settings.simulate:
             files.insert(0, degraded)
         certificate = certify(scan.problem, best, 0.0)
@@ -212,11 +214,11 @@ class Scanner(Generic[S]):
             on_halved=lambda old, new: scan.notes.append(halved_note(old, new)),
         )
 
-    def _write_all(
+    def _write_beside(
         self, output: Path, best: Images, images: Images, scan: Scan
     ) -> tuple[list[Path], dict[str, float] | None]:
-        """Write the best images, and what `--samples` and `--save-std` ask for."""
-        files, spread = self.task.write(output, best, scan), None
+        """Write a picture of the best images, and what `--samples` and `--save-std` ask for."""
+        files, spread = list[Path](), None
         if output.suffix.lower() != ".png":
             shown = output.with_suffix(".png")
             self.task.preview(shown, best, scan)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -17,6 +18,7 @@ from operators import FanBeamCT, ParallelBeamCT
 from restore.cli.app import app
 from restore.io.dicom import read_dicom, write_dicom
 from restore.prior.tiled import TiledDenoiser
+from restore.tasks.ct import Ct
 
 SIDE, VIEWS, CELLS = 32, 24, 46
 CENTER = 25.0
@@ -124,6 +126,21 @@ def test_counts_without_the_open_beam_are_told_of(sinogram: Path, tmp_path: Path
     told = run(sinogram, "-m", "fbp", "--center", CENTER, "-o", tmp_path / "b.npy")
     assert told.exit_code == 0
     assert "WARNING" not in told.output
+
+
+def test_the_output_is_written_after_what_lies_beside_it(
+    sinogram: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, before, write = tmp_path / "out.npy", set(), Ct.write
+
+    def noted(self: Ct, path: Path, *images: Any) -> list[Path]:
+        if path == out:
+            before.update(file.name for file in tmp_path.iterdir())
+        return write(self, path, *images)
+
+    monkeypatch.setattr(Ct, "write", noted)
+    record(sinogram, "--center", CENTER, "--samples", 2, "--save-std", "--steps", 2, "-o", out)
+    assert before == {file.name for file in tmp_path.iterdir()} - {"out.npy", "out.json"}
 
 
 def test_a_fan_beam(tmp_path: Path) -> None:
