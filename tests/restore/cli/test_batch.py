@@ -125,8 +125,11 @@ def test_workers_that_cannot_start_are_one_line(restore, tmp_path, pictures, mon
     assert not (tmp_path / "out").exists() or not _files(tmp_path / "out")
 
 
-@pytest.mark.parametrize("moment", ["gcs_server", "_Worker.restore"], ids=["starting", "restoring"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGINT, "_Worker.restore"), (signal.SIGTERM, "gcs_server")],
+    ids=["restoring", "starting"],
+)
 def test_interrupted(tmp_path, pictures, number, moment):
     """Also when the terminal is closed while it takes away what it began."""
     code = "from restore.cli.app import main; main()"
