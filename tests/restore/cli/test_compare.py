@@ -147,11 +147,11 @@ def test_samples_are_averaged_and_calibrated(restore, photo):
     assert pnp["psnr"] == pnp["psnr_sample"]
 
 
-def test_all_that_fit_by_default(restore, photo):
+def test_all_that_fit_by_default(restore, photo, own):
     from restore.methods import methods
 
     done = restore("compare", photo, "--task", "denoise", "--sigma", "0.1", "--crop", "8",
-                   "--nfe", "80", "--json")  # fmt: skip
+                   "--nfe", "80", "-n", own, "--json")  # fmt: skip
     names = {row["method"] for row in done.records}
     serving = {name for name, method in methods().items() if "denoise" in method.tasks}
     assert serving | {"non-local-means", "tv"} <= names
@@ -827,8 +827,10 @@ def test_steps_of_a_method_are_not_those_of_the_budget(restore, photo):
     assert restore("compare", "--exact", *exact, *own).records[-1]["steps"] == 7
 
 
-def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo):
-    options = ("compare", photo, "--task", "denoise", "--sigma", "0.1", "--nfe", 2, "--json")
+def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo, own):
+    options = (
+        "compare", photo, "--task", "denoise", "--sigma", "0.1", "--nfe", 2, "-n", own, "--json",
+    )  # fmt: skip
     done = restore(*options)
     assert done.code == 0
     assert "left out" in done.err
@@ -841,10 +843,10 @@ def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo
     assert "left out" not in named.err
 
 
-def test_a_method_of_which_a_parameter_is_set_is_not_left_out(restore, photo):
+def test_a_method_of_which_a_parameter_is_set_is_not_left_out(restore, photo, own):
     done = restore(
         "compare", photo, "--task", "denoise", "--sigma", "0.1", "--nfe", 20, "--json", "--crop", 8,
-        "--set", "tds.particles=2",
+        "--set", "tds.particles=2", "-n", own,
     )  # fmt: skip
     assert "tds" in {row["method"] for row in done.records if "error" not in row}
     assert "left out" in done.err
