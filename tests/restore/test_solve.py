@@ -180,7 +180,7 @@ def test_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"ddrm needs a fast SVD, which Blur.* methods that fit: "):
         solve(problem, Half())
     grey = operators.Downsample((1, 64, 64), 4)
-    with pytest.raises(ValueError, match=r"prior has 3 channel\(s\); the picture has 1"):
+    with pytest.raises(ValueError, match=r"prior has 3 channels; the picture has 1"):
         solve(Problem(grey, torch.zeros(1, 1, 16, 16)), Half())
     y = torch.full((1, 3, 16, 12), float("nan"))
     with pytest.raises(ValueError, match="finite"):
