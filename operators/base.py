@@ -119,6 +119,11 @@ class LinearOperator(abc.ABC):
         # Transforms and interpolations of no picture are refused by torch.
         if x.numel() == 0:
             return x.new_zeros(*x.shape[: -space.ndim], *to.shape, dtype=to.dtype)
+        # Autocast is meant for networks: it would round measurements to half precision.
+        kind = x.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+            with torch.autocast(kind, enabled=False):
+                return self._by_parts(fn, x, space, to)
         if self._real_matrix and x.is_complex():
             return torch.complex(fn(x.real), fn(x.imag))
         return fn(x)

@@ -65,6 +65,15 @@ def test_an_empty_batch(one_case: Any) -> None:
     assert A.normal(x).shape == x.shape
 
 
+def test_autocast_leaves_operators_alone(one_case: Any) -> None:
+    A, within = one_case.operator(), one_case.operator()
+    x = one_case.draw((2, *A.domain.shape))
+    with torch.autocast("cpu", torch.bfloat16):
+        y, back = within(x), within.solve_normal(x, 1.0)
+    assert torch.equal(y, A(x))
+    assert torch.equal(back, A.solve_normal(x, 1.0))
+
+
 def test_svd_or_clear_refusal(case: Any) -> None:
     A = case.operator()
     if case.has_svd:
