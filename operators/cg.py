@@ -58,6 +58,8 @@ def conjugate_gradient(
 
     Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", 1952.
     """
+    if b.numel() == 0:  # transforms of no picture, as a preconditioner has, are refused by torch
+        return torch.zeros_like(b)
     on_cpu = b.device.type == "cpu"
     if tolerance is None:
         tolerance = default_tolerance(b.dtype)

@@ -135,6 +135,8 @@ class ValidConvolution(LinearOperator):
     ) -> Tensor:
         """(AᴴA + D)⁻¹ b, image by image, from what b's spectra are made of."""
         batch, kernel = arrays.shape[:-3], self._kernel
+        if arrays.numel() == 0:
+            return arrays.new_zeros(*batch, *self.domain.shape)
         filters = torch.as_tensor(damping, dtype=arrays.dtype, device=arrays.device)
         filters = filters.expand(*batch, 1, *kernel.shape).reshape(-1, *kernel.shape)
         images = arrays.reshape(-1, *arrays.shape[-3:])

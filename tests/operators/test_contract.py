@@ -63,6 +63,8 @@ def test_an_empty_batch(one_case: Any) -> None:
     assert y.dtype == A.codomain.dtype
     assert A.adjoint(y).shape == x.shape
     assert A.normal(x).shape == x.shape
+    assert A.solve_normal(x, 1.0).shape == x.shape
+    assert A.pinv(y, 0.1).shape == x.shape
 
 
 def test_autocast_leaves_operators_alone(one_case: Any) -> None:
