@@ -77,8 +77,8 @@ class Border:
             tolerance = default_tolerance(right.dtype)
         if right.device.type == "cpu":
             # What is asked of the whole, in terms of the border's share of it.
-            whole = sum(float(self._energy(s)) for s in spectra)
-            share = float(right.square().sum())
+            whole = sum(float(self._energy(s).detach()) for s in spectra)
+            share = float(right.detach().square().sum())
             tolerance = min(_LOOSEST, tolerance * (whole / share) ** 0.5) if share > 0 else _LOOSEST
 
         kernel = torch.fft.irfft2(self._gain, s=self._size)

@@ -274,6 +274,14 @@ def _least_on_torus(blur: Blur, damping: Tensor, b: Tensor) -> Tensor:
     return solved.reshape(*size, *b.shape[:2]).movedim((0, 1), (2, 3))[..., :height, :width]
 
 
+def test_a_solution_of_a_valid_blur_is_differentiated() -> None:
+    A = Blur((1, 15, 12), motion_kernel(5, 0.5), "valid", dtype=torch.float64)
+    b = torch.randn(2, 1, 15, 12, dtype=torch.float64, requires_grad=True)
+    v = torch.randn(2, 1, 15, 12, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(A.solve_normal(b, 0.1), b, v)
+    assert torch.allclose(gradient, A.solve_normal(v, 0.1), rtol=1e-6, atol=1e-8)
+
+
 def test_the_norm_of_a_valid_blur_is_known_without_iterations() -> None:
     kernel = motion_kernel(4, 0.5)
     blur = Blur((1, 40, 50), kernel, "valid")
