@@ -14,7 +14,7 @@ from torch import Tensor
 
 from operators import ShapeError, Space
 from restore.noise import Noise
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Denoiser, fitting
 from restore.problem import Problem
 
 StepCallback = Callable[[int, int, Tensor], None]
@@ -97,10 +97,15 @@ def part_of_steps(on_step: StepCallback, number: int, parts: int) -> StepCallbac
 
 
 def denoise(prior: Denoiser, x: Tensor, sigma: float) -> Tensor:
-    """Return D(x, σ); a real prior denoises the real and the imaginary part of complex pictures."""
+    """Return D(x, σ); a real prior denoises the real and the imaginary part of complex pictures.
+
+    Raises:
+        ValueError: if what the prior returns is not of its input's shape and number type.
+    """
     if not x.is_complex():
-        return prior(x, sigma)
-    real, imaginary = prior(torch.cat([x.real, x.imag]), sigma).chunk(2)
+        return fitting(prior(x, sigma), x)
+    parts = torch.cat([x.real, x.imag])
+    real, imaginary = fitting(prior(parts, sigma), parts).chunk(2)
     return torch.complex(real, imaginary)
 
 

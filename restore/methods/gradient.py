@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from restore.prior.counted import repeated
-from restore.prior.denoiser import Wrapped
+from restore.prior.denoiser import Wrapped, fitting
 
 # Pixels (without channels) whose graph is kept: four, or thirty-two, pictures of 256x256. For the
 # bundled model that is 0.14 GB a picture.
@@ -36,14 +36,14 @@ class Differentiable(Wrapped):
         """E[x₀ | x] of [B, C, H, W] at one level σ.
 
         Raises:
-            ValueError: if the prior cannot be differentiated.
+            ValueError: if the prior cannot be differentiated, or returns what does not fit x.
         """
         pixels = _CPU_PIXELS if x.device.type == "cpu" else _ACCELERATOR_PIXELS
         rows = max(1, pixels // (x.shape[-2] * x.shape[-1]))
         with torch.inference_mode(False), torch.enable_grad():
             self._x = x.detach().clone().requires_grad_()
             if x.shape[0] <= rows:
-                self._x_hat = self._prior(self._x, sigma)
+                self._x_hat = fitting(self._prior(self._x, sigma), self._x)
             else:
                 self._x_hat = torch.cat(
                     [

@@ -77,19 +77,29 @@ class FunctionDenoiser(Denoiser):
         """The function's value.
 
         Raises:
-            ValueError: if it is no tensor or has not the shape of x.
+            ValueError: if it is no tensor of x's shape and number type.
         """
-        x_hat = self._function(x, sigma)
-        if not isinstance(x_hat, Tensor):
-            raise ValueError(
-                f"denoiser: its output is of type {type(x_hat).__name__}; expected a tensor "
-                f"{list(x.shape)}, as x"
-            )
-        if x_hat.shape != x.shape:
-            raise ValueError(
-                f"denoiser: its output is {list(x_hat.shape)}; expected {list(x.shape)}, as x"
-            )
-        return x_hat
+        return fitting(self._function(x, sigma), x)
+
+
+def fitting(x_hat: Tensor, x: Tensor) -> Tensor:
+    """x̂ of a denoiser that may be the user's own, as it came.
+
+    Raises:
+        ValueError: if it is no tensor of x's shape and number type.
+    """
+    if not isinstance(x_hat, Tensor):
+        raise ValueError(
+            f"denoiser: its output is of type {type(x_hat).__name__}; expected a tensor "
+            f"{list(x.shape)}, as x"
+        )
+    if x_hat.shape != x.shape:
+        raise ValueError(
+            f"denoiser: its output is {list(x_hat.shape)}; expected {list(x.shape)}, as x"
+        )
+    if x_hat.dtype != x.dtype:
+        raise ValueError(f"denoiser: its output is {x_hat.dtype}; expected {x.dtype}, as x")
+    return x_hat
 
 
 def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:

@@ -100,6 +100,24 @@ def test_no_gradient_is_kept():
     assert not solve(_problem(), Trainable(), steps=2).requires_grad
 
 
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (lambda x: x.double(), r"denoiser: its output is torch\.float64; expected torch\.float32"),
+        (lambda x: x[:1], r"denoiser: its output is \[1, 3, 64, 48\]; expected \[3, 3, 64, 48\]"),
+        (lambda x: x.detach().numpy(), "denoiser: its output is of type ndarray"),
+    ],
+)
+@pytest.mark.parametrize("method", ["ddrm", "pnp", "daps", "dps"])
+def test_a_denoiser_of_ones_own_that_is_at_fault_is_named(method, output, text):
+    class Own(Half):
+        def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+            return output(x)
+
+    with pytest.raises(ValueError, match=text):
+        solve(_problem(), Own(), method, steps=2)
+
+
 def test_takes_a_method_of_ones_own():
     problem = _problem()
     method = DDRM(steps=3, eta=1.0)
