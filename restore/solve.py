@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
@@ -23,12 +24,12 @@ from restore.quantised import QuantisedProblem
 _CPU_PIXELS = 2**18
 _ACCELERATOR_PIXELS = 2**21
 
-# Annotations of hyperparameters, the scalars that they admit, and words for them.
+# Annotations of hyperparameters, what they admit, and words for it.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "float": ((int, float), "a number"),
-    "int": ((int,), "a whole number"),
+    "float": ((Real,), "a number"),
+    "int": ((Integral,), "a whole number"),
     "bool": ((bool,), "true or false"),
-    "Tensor": ((), "a tensor"),
+    "Tensor": ((Tensor,), "a tensor"),
 }
 
 
@@ -119,13 +120,16 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
 
 
 def _check_kind(name: str, value: Any, annotation: str) -> None:
-    """Refuse a scalar of another kind than a hyperparameter is annotated with."""
-    kinds = [kind for kind in annotation.split(" | ") if kind != "None"]
-    if not isinstance(value, (bool, int, float, str)) or not set(kinds) <= set(_KINDS):
+    """Refuse a value of another kind than a hyperparameter is annotated with."""
+    annotated = annotation.split(" | ")
+    kinds = [kind for kind in annotated if kind != "None"]
+    if not set(kinds) <= set(_KINDS) or (value is None and "None" in annotated):
         return
     types = tuple(kind for name in kinds for kind in _KINDS[name][0])
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise ValueError(f"{name} is {value!r}; it must be {_KINDS[kinds[0]][1]}")
+        plain = value is None or isinstance(value, (bool, int, float, str))
+        found = repr(value) if plain else f"of type {type(value).__name__}"
+        raise ValueError(f"{name} is {found}; it must be {_KINDS[kinds[0]][1]}")
 
 
 def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:

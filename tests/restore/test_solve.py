@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -182,6 +183,11 @@ def test_double_precision():
         ({"etab": 1.0}, "ddrm has no hyperparameter 'etab'; .*did you mean eta_b"),
         ({"eta": 1.5}, "eta is 1.5"),
         ({"steps": 0}, "steps is 0"),
+        ({"steps": None}, "steps is None; it must be a whole number"),
+        ({"steps": np.float32(3)}, "steps is of type float32; it must be a whole number"),
+        ({"steps": torch.tensor(3)}, "steps is of type Tensor; it must be a whole number"),
+        ({"eta": None}, "eta is None; it must be a number"),
+        ({"start": np.zeros((1, *SHAPE)), "sigma_max": 1.0}, "start is of type ndarray; .* tensor"),
         ({"samples": 0}, "samples is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
@@ -190,6 +196,12 @@ def test_double_precision():
 def test_refuses(arguments, text):
     with pytest.raises(ValueError, match=text):
         solve(_problem(), Half(), **arguments)
+
+
+def test_takes_the_numbers_of_numpy():
+    problem = _problem()
+    plain = solve(problem, Half(), steps=3, eta=0.5)
+    assert torch.equal(solve(problem, Half(), steps=np.int64(3), eta=np.float32(0.5)), plain)
 
 
 def test_refuses_what_does_not_fit():
