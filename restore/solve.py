@@ -70,8 +70,8 @@ def solve(
 
     Raises:
         ValueError: if the method or a hyperparameter is unknown or out of range, the method does
-            not fit the operator or the noise, the prior does not fit the channels, or y is not
-            finite.
+            not fit the operator or the noise, the prior does not fit the channels, y is not
+            finite, or what a denoiser or method of one's own returns has another shape.
     """
     chosen = made_method(method, hyperparameters)
     check_fit(chosen, problem, prior)
@@ -89,12 +89,18 @@ def solve(
     x = torch.empty(len(chains), *space.shape, dtype=space.dtype, device=y.device)
     for number, batch in enumerate(batches):
         pictures = torch.tensor([picture for _, picture in batch], device=y.device)
-        x[number * batch_size : number * batch_size + len(batch)] = _taken(chosen, pictures)(
+        part = x[number * batch_size : number * batch_size + len(batch)]
+        restored = _taken(chosen, pictures)(
             problem.take(pictures),
             prior,
             noise=noise(seed, batch),
             on_step=on_step and part_of_steps(on_step, number, len(batches)),
         )
+        if restored.shape != part.shape:
+            raise ValueError(
+                f"{chosen.name}: its result is {list(restored.shape)}; expected {list(part.shape)}"
+            )
+        part.copy_(restored)
     return x.reshape(samples, problem.batch, *space.shape)
 
 

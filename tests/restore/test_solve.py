@@ -127,6 +127,16 @@ def test_takes_a_method_of_ones_own():
         solve(problem, Half(), method, steps=3)
 
 
+@pytest.mark.parametrize("shape", [(1, *SHAPE), SHAPE, (3, 1, 64, 48)])
+def test_refuses_the_result_of_a_method_of_ones_own_that_is_no_batch_of_pictures(shape):
+    class Own(DDRM):
+        def __call__(self, problem, prior, **kwargs):
+            return torch.zeros(shape)
+
+    with pytest.raises(ValueError, match=rf"ddrm: its result is \[{shape[0]}, .*\]; expected \[3"):
+        solve(_problem(), Half(), Own())
+
+
 def test_takes_the_class_of_a_method():
     problem = _problem()
     found = solve(problem, Half(), restore.methods()["ddrm"], steps=3)
