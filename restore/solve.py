@@ -72,6 +72,7 @@ def solve(
         ValueError: if the method or a hyperparameter is unknown or out of range, the method does
             not fit the operator or the noise, the prior does not fit the channels, y is not
             finite, or what a denoiser or method of one's own returns has another shape.
+        TypeError: if the prior is no `Denoiser`.
     """
     chosen = made_method(method, hyperparameters)
     check_fit(chosen, problem, prior)
@@ -143,7 +144,13 @@ def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
 
     Raises:
         ValueError: likewise.
+        TypeError: if the prior is no `Denoiser`.
     """
+    if not hasattr(prior, "channels"):  # what has all that a Denoiser has may stand for one
+        raise TypeError(
+            f"the prior is of type {type(prior).__name__}; expected a restore.Denoiser, which a "
+            "function becomes by restore.prior.denoiser.FunctionDenoiser"
+        )
     operator = problem.operator
     reason = misfit(method, problem)
     if reason is not None:

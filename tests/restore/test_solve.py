@@ -11,7 +11,7 @@ from torch import Tensor
 import operators
 import restore
 from restore.methods import DDRM
-from restore.prior.denoiser import Denoiser
+from restore.prior.denoiser import Denoiser, FunctionDenoiser
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.problem import Problem
 from restore.solve import solve
@@ -225,6 +225,12 @@ def test_refuses_what_does_not_fit():
     y = torch.full((1, 3, 16, 12), float("nan"))
     with pytest.raises(ValueError, match="finite"):
         solve(Problem(OPERATORS["downsample"](), y), Half())
+
+
+def test_refuses_a_prior_that_is_only_a_function():
+    with pytest.raises(TypeError, match=r"type function; expected .*FunctionDenoiser"):
+        solve(_problem(), lambda x, sigma: x / 2)
+    assert solve(_problem(), FunctionDenoiser(lambda x, sigma: x / 2)).shape == (1, 3, *SHAPE)
 
 
 class NoiselessOnly:
