@@ -55,3 +55,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'restore' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The names of the module, those that are not loaded yet too: what a prompt completes."""
+    return sorted({*globals(), *__all__})

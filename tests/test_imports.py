@@ -46,6 +46,11 @@ def test_operators_need_torch_and_numpy_only() -> None:
     assert not {"restore", "PIL", "scipy", "skimage", "odl", "pydantic"} & loaded
 
 
+def test_public_names_are_listed_before_they_are_loaded() -> None:
+    code = "import restore; assert set(restore.__all__) <= set(dir(restore))"
+    assert "torch" not in loaded_by(code)
+
+
 def test_torchvision_is_never_imported() -> None:
     loaded = loaded_by(EVERY_MODULE)
     assert "restore" in loaded
