@@ -22,9 +22,11 @@ Part = TypeVar("Part")
 class LinearOperator(abc.ABC):
     """A linear map y = A x between two spaces, immutable, on any leading batch dimensions.
 
-    A subclass calls `super().__init__(domain, codomain)`, keeps its arrays as attributes and
-    defines `_apply` and `_adjoint` (and `_factorise` where it has a fast SVD). A matrix of real
-    numbers is applied to complex arrays part by part, so one implementation serves both.
+    A subclass calls `super().__init__(domain, codomain)`, keeps its tensors and operators as
+    attributes (or in tuples or lists) and defines `_apply` and `_adjoint` (`_factorise` where it
+    has a fast SVD, `batch_shape` and `_take` where it differs from image to image). A matrix of
+    real numbers is applied to complex arrays part by part, so one implementation serves both; one
+    of complex numbers sets `_real_matrix = False`.
 
     Attributes:
         domain: Space of x, without batch.
@@ -387,8 +389,9 @@ def mapped(
             new = fn(value) if isinstance(value, Tensor) else value._mapped(fn, dtype, memo)
             memo[id(value)] = new
         return memo[id(value)]  # type: ignore[return-value]
-    if isinstance(value, tuple):
-        return tuple(mapped(item, fn, dtype, memo) for item in value)  # type: ignore[return-value]
+    if isinstance(value, (tuple, list)):
+        items = [mapped(item, fn, dtype, memo) for item in value]
+        return items if isinstance(value, list) else tuple(items)  # type: ignore[return-value]
     if isinstance(value, Space) and dtype is not None:
         return Space(value.shape, dtype)  # type: ignore[return-value]
     return value
@@ -397,7 +400,7 @@ def mapped(
 def tensors_of(operator: LinearOperator) -> Iterator[Tensor]:
     """Yield the tensors of an operator and of its parts."""
     for value in operator.__dict__.values():
-        for item in value if isinstance(value, tuple) else (value,):
+        for item in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(item, Tensor):
                 yield item
             elif isinstance(item, LinearOperator):

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from operators import (
     Blur,
+    LinearOperator,
     NoFastSVD,
     ShapeError,
+    Space,
     check_adjoint,
     check_svd,
     gaussian_kernel,
@@ -227,6 +229,25 @@ def test_to_device_keeps_the_svd(one_case: Any) -> None:
         moved = A.to("cpu")
         assert moved.__dict__["_svd"].singular_values.device.type == "cpu"
         assert torch.equal(moved.svd().singular_values, s.cpu())
+
+
+class Listed(LinearOperator):
+    """An operator of one's own, with its arrays in a list."""
+
+    def __init__(self) -> None:
+        super().__init__(Space((3,)), Space((3,)))
+        self.weights = [torch.full((3,), 2.0), torch.full((3,), 3.0)]
+
+    def _apply(self, x: Tensor) -> Tensor:
+        return self.weights[0] * self.weights[1] * x
+
+    _adjoint = _apply
+
+
+def test_to_moves_arrays_in_a_list() -> None:
+    double = Listed().to(dtype=torch.float64)
+    assert [weight.dtype for weight in double.weights] == 2 * [torch.float64]
+    assert Listed().to("meta").device.type == "meta"
 
 
 def test_pickle(one_case: Any) -> None:
