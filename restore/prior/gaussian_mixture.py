@@ -43,8 +43,8 @@ class GaussianMixture(Denoiser):
         sigma_max: largest level of a sampler's grid.
 
     Raises:
-        ValueError: if the shapes do not fit, a weight or std is negative, or not exactly one of
-            stds and covariances is given.
+        ValueError: if the shapes do not fit, means are no real numbers, a weight or std is
+            negative, or not exactly one of stds and covariances is given.
     """
 
     def __init__(
@@ -57,6 +57,11 @@ class GaussianMixture(Denoiser):
         sigma_min: float = 0.005,
         sigma_max: float = 50.0,
     ) -> None:
+        if not means.is_floating_point() or means.ndim < 2:
+            raise ValueError(
+                f"GaussianMixture: means are {list(means.shape)}, {means.dtype}; expected real "
+                "numbers [K, *shape]"
+            )
         self.weights = torch.as_tensor(weights, dtype=means.dtype, device=means.device)
         self.means = means
         self.shape = tuple(means.shape[1:])
@@ -91,7 +96,13 @@ class GaussianMixture(Denoiser):
                 std = std.reshape(-1, *(1,) * len(self.shape))
             if not bool((std >= 0).all()):
                 raise ValueError("GaussianMixture: a standard deviation is negative")
-            self._variances = std.expand_as(means).reshape(count, size).square()
+            try:
+                self._variances = std.expand_as(means).reshape(count, size).square()
+            except RuntimeError:
+                raise ValueError(
+                    f"GaussianMixture: stds are {list(std.shape)}; expected a number, [{count}] or "
+                    f"{list(means.shape)}"
+                ) from None
         self.channels = self.shape[0]
         self.sigma_min, self.sigma_max = sigma_min, sigma_max
         self.centre = float(self.mean.mean())

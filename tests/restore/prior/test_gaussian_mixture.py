@@ -179,6 +179,10 @@ def test_is_a_denoiser_with_its_own_range():
         (([1.0, -1.0], torch.zeros(2, *SHAPE), 0.1), "not negative"),
         (([1.0], torch.zeros(1, *SHAPE), -0.1), "negative"),
         (([1.0], torch.zeros(1, *SHAPE)), "either"),
+        (([1.0], torch.zeros(1, *SHAPE), [0.1, 0.2]), r"stds are \[2, .*expected a number, \[1\]"),
+        (([1.0], torch.zeros(1, *SHAPE), torch.ones(1, 9, 9, 9)), r"stds are \[1, 9, 9, 9\]"),
+        (([0.3, 0.7], torch.zeros(2, *SHAPE).long(), 0.1), "means are .*int64; expected real"),
+        (([0.3, 0.7], torch.zeros(2), 0.1), r"means are \[2\]"),
     ],
 )
 def test_refuses(arguments, text):
