@@ -47,6 +47,8 @@ class Problem:
             raise TypeError(
                 f"Problem: y is {self.y.dtype}; the operator {self.operator.name} is {space.dtype}"
             )
+        # What torch or NumPy has estimated: methods take a tensor for one value per image.
+        object.__setattr__(self, "noise_std", float(self.noise_std))
         if not 0 <= self.noise_std < math.inf:
             raise ValueError(f"Problem: noise_std is {self.noise_std}; it must be at least 0")
 

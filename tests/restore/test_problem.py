@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,3 +45,10 @@ def test_refuses_another_number_of_masks():
     mask = operators.Mask(torch.ones(3, 1, 8, 8), SHAPE)
     with pytest.raises(operators.ShapeError, match="batch of 2"):
         Problem(mask, torch.zeros(2, *SHAPE))
+
+
+@pytest.mark.parametrize("noise_std", [torch.tensor(0.25), np.float32(0.25), torch.tensor([0.25])])
+def test_a_noise_level_that_torch_or_numpy_has_estimated_is_a_number(noise_std):
+    problem = Problem(operators.Identity(SHAPE), torch.zeros(1, *SHAPE), noise_std)
+    assert type(problem.noise_std) is float
+    assert problem == Problem(problem.operator, problem.y, 0.25)
