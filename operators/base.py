@@ -330,7 +330,8 @@ class LinearOperator(abc.ABC):
     def norm(self) -> Tensor:
         """Return ‖A‖ = max(s), one per image `[*batch_shape, 1, ...]`, without reading it back.
 
-        By the SVD, otherwise by 30 power iterations, which come from below to a few per cent.
+        By the SVD, otherwise by 30 power iterations, which come from below to a few per cent,
+        or ten where many singular values are close to the largest.
         """
         svd = self.svd_or_none()
         if svd is not None:

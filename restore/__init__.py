@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restore.io.picture import read_picture, write_picture
     from restore.methods import methods
     from restore.noise import NoiseSource
-    from restore.prior.denoiser import Denoiser
+    from restore.prior.denoiser import Denoiser, FunctionDenoiser
     from restore.prior.gaussian_mixture import GaussianMixture
     from restore.prior.models import load_prior
     from restore.problem import Problem
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Denoiser": "restore.prior.denoiser",
+    "FunctionDenoiser": "restore.prior.denoiser",
     "GaussianMixture": "restore.prior.gaussian_mixture",
     "NoiseSource": "restore.noise",
     "Problem": "restore.problem",
@@ -36,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Denoiser",
+    "FunctionDenoiser",
     "GaussianMixture",
     "NoiseSource",
     "Problem",

@@ -116,7 +116,11 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
     cls = find_method(method) if isinstance(method, str) else method
-    kinds = {name: str(field.type) for name, field in fields_of(cls).items()}
+    # Annotations are texts where the module of the method postpones them, and types elsewhere.
+    kinds = {
+        name: field.type.__name__ if isinstance(field.type, type) else str(field.type)
+        for name, field in fields_of(cls).items()
+    }
     for name, value in hyperparameters.items():
         if name not in kinds:
             raise ValueError(
@@ -149,7 +153,7 @@ def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
     if not hasattr(prior, "channels"):  # what has all that a Denoiser has may stand for one
         raise TypeError(
             f"the prior is of type {type(prior).__name__}; expected a restore.Denoiser, which a "
-            "function becomes by restore.prior.denoiser.FunctionDenoiser"
+            "function becomes by restore.FunctionDenoiser"
         )
     operator = problem.operator
     reason = misfit(method, problem)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Relative to the largest: an eigenvalue below it is a direction without spread.
 _RANK = 1e-10
+# Relative to the largest entry: what a covariance that was computed in float32 may be off by.
+_ROUNDING = 1e-4
 
 
 class GaussianMixture(Denoiser):
@@ -44,7 +46,8 @@ class GaussianMixture(Denoiser):
 
     Raises:
         ValueError: if the shapes do not fit, means are no real numbers, a weight or std is
-            negative, or not exactly one of stds and covariances is given.
+            negative, a covariance is not symmetric or has a negative eigenvalue, or not exactly
+            one of stds and covariances is given.
     """
 
     def __init__(
@@ -88,6 +91,12 @@ class GaussianMixture(Denoiser):
                     f"{[count, size, size]}"
                 )
             values, basis = torch.linalg.eigh(covariances.double())
+            rounding = _ROUNDING * float(covariances.abs().amax())
+            skew = float((covariances - covariances.mT).abs().amax())
+            if skew > rounding or float(values.min()) < -rounding:
+                raise ValueError(
+                    "GaussianMixture: a covariance is not symmetric, or has a negative eigenvalue"
+                )
             values = torch.where(values < _RANK * values.amax(-1, True), 0, values)
             self._variances, self._basis = values.to(means.dtype), basis.to(means.dtype)
         else:

@@ -46,6 +46,8 @@ class AnySizeDenoiser(Denoiser):
                 f"expected [batch, {self.channels}, rows, columns]"
             )
         level = sigma_column(sigma, x)
+        if x.numel() == 0:
+            return torch.zeros_like(x)
         if x.device.type != "cpu" or x.shape[0] == 1:
             return self._denoise(x, level)
         levels = level.expand(x.shape[0], 1, 1, 1)

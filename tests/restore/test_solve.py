@@ -137,6 +137,12 @@ def test_refuses_the_result_of_a_method_of_ones_own_that_is_no_batch_of_pictures
         solve(_problem(), Half(), Own())
 
 
+def test_hyperparameters_of_ones_own_may_be_annotated_with_types():
+    own = dataclasses.make_dataclass("Own", [("extra", int, 3)], bases=(DDRM,), frozen=True)
+    with pytest.raises(ValueError, match="extra is 'x'; it must be a whole number"):
+        solve(_problem(), Half(), own, extra="x")
+
+
 def test_takes_the_class_of_a_method():
     problem = _problem()
     found = solve(problem, Half(), restore.methods()["ddrm"], steps=3)

@@ -190,6 +190,12 @@ def test_refuses(arguments, text):
         GaussianMixture(*arguments)
 
 
+@pytest.mark.parametrize("wrong", [-torch.eye(9), torch.ones(9, 9).triu()])
+def test_refuses_what_is_no_covariance(wrong):
+    with pytest.raises(ValueError, match="not symmetric, or has a negative eigenvalue"):
+        GaussianMixture([1.0], torch.zeros(1, 1, 3, 3), covariances=wrong[None])
+
+
 def test_refuses_covariances_of_another_size():
     with pytest.raises(ValueError, match="covariances are"):
         GaussianMixture([1.0], torch.zeros(1, *SHAPE), covariances=torch.eye(4)[None])

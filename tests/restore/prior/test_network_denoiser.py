@@ -56,6 +56,10 @@ def test_a_level_for_each_picture():
         assert torch.equal(together[i : i + 1], prior(x[i : i + 1], float(levels[i])))
 
 
+def test_an_empty_batch():
+    assert small_denoiser()(noisy(0, 3, 8, 8), 0.1).shape == (0, 3, 8, 8)
+
+
 def test_the_batch_size_changes_no_bit():
     prior, x = small_denoiser(), noisy(5, 3, 24, 40)
     assert torch.equal(prior(x, 0.2), torch.cat([prior(one, 0.2) for one in x.split(1)]))
