@@ -18,7 +18,7 @@ Scans = Annotated[
     list[Path],
     typer.Argument(help="Sinogram: .h5, .npy, .npz, .mat, .tif.", metavar="INPUT"),
 ]
-SERIES = (".dcm", ".ima", ".tif", ".tiff")
+TIFF = (".tif", ".tiff")
 INPUTS = (".h5", ".hdf5", ".hdf", ".nxs", ".npy", ".npz", ".mat")
 
 
@@ -30,8 +30,11 @@ def _task() -> ScanTask[Any]:
 
 def _is_series(folder: Path) -> bool:
     """Whether a folder holds slices of DICOM, or a stack of TIFF, and no sinogram file."""
-    suffixes = {file.suffix.lower() for file in folder.iterdir() if file.is_file()}
-    return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
+    from restore.io.dicom import is_dicom
+
+    files = [file for file in folder.iterdir() if file.is_file()]
+    suffixes = {file.suffix.lower() for file in files}
+    return not suffixes & set(INPUTS) and (bool(suffixes & set(TIFF)) or any(map(is_dicom, files)))
 
 
 @with_scan_options(sigma="in line integrals", formats="npy|tif|nii|dcm|png")

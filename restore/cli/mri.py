@@ -18,7 +18,6 @@ Scans = Annotated[
     list[Path], typer.Argument(help="k-space: .h5, .cfl, .npy, .npz, .mat.", metavar="INPUT")
 ]
 INPUTS = (".h5", ".hdf5", ".cfl", ".npy", ".npz", ".mat")
-SERIES = (".dcm", ".ima")
 
 
 def _task() -> ScanTask[Any]:
@@ -29,8 +28,10 @@ def _task() -> ScanTask[Any]:
 
 def _is_series(folder: Path) -> bool:
     """Whether a folder holds slices of DICOM, and no k-space."""
-    suffixes = {file.suffix.lower() for file in folder.iterdir() if file.is_file()}
-    return bool(suffixes & set(SERIES)) and not suffixes & set(INPUTS)
+    from restore.io.dicom import is_dicom
+
+    files = [file for file in folder.iterdir() if file.is_file()]
+    return not any(file.suffix.lower() in INPUTS for file in files) and any(map(is_dicom, files))
 
 
 @with_scan_options(

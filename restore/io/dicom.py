@@ -22,6 +22,7 @@ from restore.io.refusal import check_plain
 Modality = Literal["CT", "MR"]
 
 DICOM_SUFFIXES = (".dcm", ".ima")
+_PREAMBLE, _MAGIC = 128, b"DICM"
 _STORAGE = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 # What belongs to the patient and the study, and stays with a derived image.
 _KEPT = (
@@ -61,6 +62,19 @@ class DicomImage:
     notes: list[str] = field(default_factory=list)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM: by its suffix, or its beginning, as exports name slices by UID."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
+    except OSError:  # whoever reads it explains
+        return False
+
+
 def read_dicom(path: Path) -> DicomImage:
     """Read a slice, or a folder as a series.
 
@@ -69,8 +83,8 @@ def read_dicom(path: Path) -> DicomImage:
     """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-        # A series has one suffix or none; what lies beside it is something else.
-        files = [file for file in files if file.suffix.lower() in DICOM_SUFFIXES] or files
+        # What lies beside a series is something else.
+        files = [file for file in files if is_dicom(file)] or files
         if not files:
             raise InputError(f"{path}: no file in this folder, expected a DICOM series")
     else:

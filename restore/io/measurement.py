@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_arrays
 from restore.io.bart import is_bart
-from restore.io.dicom import DICOM_SUFFIXES, DicomImage, Modality, read_dicom
+from restore.io.dicom import DicomImage, Modality, is_dicom, read_dicom
 from restore.io.hdf5 import open_hdf5
 from restore.io.images import write_images
 from restore.io.kspace import KSpace, read_kspace
@@ -55,7 +55,7 @@ def open_measurement(
         return read_sinogram(path, key=key)
     if verb is None and name.endswith(NIFTI_SUFFIXES):
         return read_nifti(path)
-    if verb is None and (path.is_dir() or name.endswith(DICOM_SUFFIXES)):
+    if verb is None and (path.is_dir() or is_dicom(path)):
         return read_dicom(path)
     return read_picture(path)
 

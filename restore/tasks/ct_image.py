@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array
-from restore.io.dicom import DICOM_SUFFIXES, read_dicom
+from restore.io.dicom import is_dicom, read_dicom
 from restore.io.display import window_of, write_shown
 from restore.io.images import write_images
 from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
@@ -61,7 +61,7 @@ def read_attenuation(path: Path, mu_water: float, key: str | None = None) -> Att
     name = path.name.lower()
     spacing = placement = None
     notes: list[str] = []
-    if (path.is_dir() and not _holds_tiff(path)) or name.endswith(DICOM_SUFFIXES):
+    if (path.is_dir() and not _holds_tiff(path)) or is_dicom(path):
         image = read_dicom(path)
         if image.modality != "CT":
             raise InputError(

@@ -17,7 +17,7 @@ from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array, write_array
 from restore.io.bart import SLICES, is_bart, read_bart
-from restore.io.dicom import DICOM_SUFFIXES, read_dicom
+from restore.io.dicom import is_dicom, read_dicom
 from restore.io.kspace import KSpace, read_coil_maps, read_kspace, sampled
 from restore.io.mri_hdf5 import MRI_HDF5_SUFFIXES, read_mri_images
 from restore.io.nifti import NIFTI_SUFFIXES, read_nifti
@@ -201,7 +201,7 @@ def _magnitudes(source: Path, settings: MriSettings) -> _Source:
     if name.endswith(NIFTI_SUFFIXES):
         volume = read_nifti(source)
         found = _Source(volume.values, volume.spacing, None, volume.placement)
-    elif source.is_dir() or name.endswith(DICOM_SUFFIXES):
+    elif source.is_dir() or is_dicom(source):
         image = read_dicom(source)
         notes = tuple(image.notes)
         found = _Source(image.values, image.spacing, image.header, image.placement, notes)
@@ -330,7 +330,7 @@ def reference_images(path: Path) -> Magnitudes:
         return _array_images(path)
     if name.endswith(NIFTI_SUFFIXES):
         return read_nifti(path).values
-    if path.is_dir() or name.endswith(DICOM_SUFFIXES):
+    if path.is_dir() or is_dicom(path):
         return read_dicom(path).values
     grey: Magnitudes = read_picture(path).pixels.mean(0, keepdims=True)
     return grey

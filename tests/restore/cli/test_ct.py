@@ -218,6 +218,16 @@ def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
     assert np.load(tmp_path / "out_degraded.npy").shape[:2] == (2, 20)
 
 
+def test_slices_of_a_series_may_have_no_suffix(tmp_path: Path) -> None:
+    series = tmp_path / "series"
+    hu = np.stack([1000 * (phantom() / 0.0193 - 1)] * 2)
+    for number, file in enumerate(write_dicom(series / "slice.dcm", hu, "CT")):
+        file.rename(series / f"IM{number}")
+    options = ("--simulate", "--views", 20, "-m", "fbp", "-o")
+    assert record(series, *options, tmp_path / "out.npy")["slices"] == 2
+    assert record(series / "IM0", *options, tmp_path / "one.npy")["slices"] == 1
+
+
 def test_a_report_shows_what_was_written_to_look_at(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", np.stack([phantom()] * 2))
     page = tmp_path / "page.html"

@@ -314,6 +314,18 @@ def test_ismrmrd_is_whitened_and_cut(tmp_path: Path) -> None:
     assert "not positive" in result.stderr
 
 
+def test_slices_of_a_series_may_be_named_by_their_uids(tmp_path: Path) -> None:
+    series = tmp_path / "series"
+    write_dicom(series / "s.dcm", 900 * np.stack([head(), head()]), "MR")
+    for number, file in enumerate(series.iterdir()):
+        file.rename(series / f"1.2.840.{number}")
+    (series / "notes.txt").write_text("of the study")
+    said = record(series, "--simulate", "-m", "cg-sense", "-o", tmp_path / "out.npy")
+    assert said["slices"] == 2
+    alone = record(series / "1.2.840.1", "--simulate", "-m", "cg-sense", "-o", tmp_path / "1.npy")
+    assert alone["slices"] == 1
+
+
 def test_a_dicom_series_is_simulated(tmp_path: Path) -> None:
     series = tmp_path / "series"
     series.mkdir()
