@@ -196,7 +196,7 @@ def _from_hdf5(
         if angles is None:
             _need(path, file, "exchange/theta", "; or --angles")
             said = str(file["exchange/theta"].attrs.get("units", "")).lower()
-            own = ("rad" if "rad" in said else "deg") if said else None
+            own = next((name for name in ("rad", "deg") if name in said), None)
             angles = _in_radians(path, read_dataset(path, file, "exchange/theta"), unit or own)
     _match(path, shape[0], angles)
     return Sinogram(_real(path, data).transpose(1, 0, 2), white, dark, angles, rows=shape[1])

@@ -176,6 +176,10 @@ def test_angles_in_radians_are_not_taken_for_degrees(
         read_sinogram(tmp_path / "a.npz", unit="deg").angles, np.deg2rad(theta)[::-1]
     )
     with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["exchange/theta"].attrs["units"] = "unknown"
+    with pytest.raises(InputError, match="--angle-unit rad"):
+        read_sinogram(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
         file["exchange/theta"].attrs["units"] = "degrees"
     assert np.array_equal(read_sinogram(tmp_path / "a.h5").angles, np.deg2rad(theta))
 
