@@ -59,8 +59,11 @@ def read_nifti(path: Path) -> NiftiVolume:
             raise InputError(f"{path}: the volume is {list(shape)}, expected two or three axes")
         if np.prod(shape[3:]) > 1:
             raise InputError(f"{path}: {shape[3]} volumes of {list(shape[:3])}, expected one")
+        kind = image.get_data_dtype().kind
+        if kind not in "biufc":
+            raise InputError(f"{path}: colours, expected one number a voxel")
         stored: Any = image.dataobj
-        stored = np.abs(stored) if image.get_data_dtype().kind == "c" else stored
+        stored = np.abs(stored) if kind == "c" else stored
         values = np.asarray(stored, dtype=np.float32)
         unit = _UNITS.get(int(image.header["xyzt_units"]) & _SPATIAL, 1.0)
         zooms = tuple(unit * float(zoom) for zoom in image.header.get_zooms()[:3])

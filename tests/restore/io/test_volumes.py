@@ -146,6 +146,14 @@ def test_bad_nifti_is_one_line(tmp_path):
         read_nifti(path)
 
 
+def test_a_nifti_of_colours_is_one_line(tmp_path):
+    path = tmp_path / "a.nii"
+    colours = np.zeros((5, 4, 3), [(name, "u1") for name in "RGB"])
+    nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), path)
+    with pytest.raises(InputError, match=r"a.nii: colours, expected one number a voxel$"):
+        read_nifti(path)
+
+
 def test_of_four_axes_one_volume_is_read_and_several_are_one_line(tmp_path):
     path, values = tmp_path / "a.nii", volume(5, 4, 3)
     nibabel.save(nibabel.Nifti1Image(values[..., None], np.eye(4)), path)
