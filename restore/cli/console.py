@@ -131,9 +131,14 @@ def progress_bar(*, visible: bool) -> Iterator[Progress]:
 
 @contextmanager
 def without_bar(progress: Progress) -> Iterator[None]:
-    """Take the bar away while something is printed, which would stand on its line."""
-    progress.stop()
+    """Take the bars away while something is printed, which would stand on their lines."""
+    # Stopped and started again they would clear as many lines as they had: those just printed.
+    shown = [task.id for task in progress.tasks if task.visible]
+    for bar in shown:
+        progress.update(bar, visible=False)
+    progress.refresh()
     try:
         yield
     finally:
-        progress.start()
+        for bar in shown:
+            progress.update(bar, visible=True)

@@ -1,6 +1,8 @@
 """Standard output that is full, or that cannot say a file's name."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +45,10 @@ def test_a_name_of_several_lines_is_told_in_one(tmp_path, photo):
     assert "\x1b" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
-def test_a_result_stands_on_a_line_of_its_own(tmp_path, photo, terminal):
-    """On a terminal the bar is taken away before; one that cannot move its cursor gets none."""
+def on_terminal(*arguments: object, terminal: str = "xterm") -> tuple[int, bytes]:
+    """Exit code of a command on a terminal, and what it sends there."""
     pty = pytest.importorskip("pty")
-    command = (*COMMAND, "denoise", str(photo), "--sigma", "0.05", "-m", "ddrm", "--steps", "3")
+    command = (*COMMAND, *map(str, arguments))
     environment = os.environ | {"TERM": terminal}
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as running:
@@ -59,7 +60,47 @@ def test_a_result_stands_on_a_line_of_its_own(tmp_path, photo, terminal):
         except OSError:  # Linux says so at the end
             pass
     os.close(ours)
-    assert running.returncode == 0
+    return running.returncode, shown
+
+
+def screen(shown: bytes) -> list[str]:
+    """The lines that stay on a terminal, of any width."""
+    lines, row, column = [""], 0, 0
+    for up, clear, control, text in re.findall(
+        r"\x1b\[(\d+)A|\x1b\[(2K)|\x1b\[[?\d;]*[a-zA-Z]|([\r\n])|([^\r\n\x1b]+)", shown.decode()
+    ):
+        if up:
+            row -= int(up)
+        elif clear:
+            lines[row] = ""
+        elif control == "\r":
+            column = 0
+        elif control:
+            row += 1
+            lines += [""] * (row == len(lines))
+        else:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
+            column += len(text)
+    return [line for line in lines if line.strip()]
+
+
+def test_results_of_several_inputs_stay_on_the_terminal(tmp_path, photo):
+    """The bars of the run and of its input are taken away, and nothing but them."""
+    other = shutil.copy(photo, tmp_path / "other.png")
+    options = ("--sigma", "0.05", "-m", "ddrm", "--steps", 3)
+    code, shown = on_terminal("denoise", photo, other, *options)
+    assert code == 0
+    assert "2/2" in shown.decode()
+    assert [line.split(" -> ")[0] for line in screen(shown)] == [str(photo), str(other)]
+
+
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+def test_a_result_stands_on_a_line_of_its_own(photo, terminal):
+    """On a terminal the bar is taken away before; one that cannot move its cursor gets none."""
+    code, shown = on_terminal(
+        "denoise", photo, "--sigma", "0.05", "-m", "ddrm", "--steps", 3, terminal=terminal
+    )
+    assert code == 0
     before, result = shown.split(str(photo).encode(), 1)
     assert b"consistent with the input" in result
     # Nothing, or the line was emptied and the cursor put at its beginning.
