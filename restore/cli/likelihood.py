@@ -8,7 +8,14 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, print_line, progress_bar, run_command
+from restore.cli.console import (
+    SOME_FAILED,
+    print_error,
+    print_line,
+    progress_bar,
+    run_command,
+    without_bar,
+)
 from restore.errors import InputError, counted
 
 
@@ -71,7 +78,8 @@ def likelihood(
                         raise
                     failed.append(str(error))
                 else:
-                    _print(record, as_json)
+                    with without_bar(progress):
+                        _print(record, as_json)
                 progress.remove_task(bar)
         for message in failed:
             print_error(message)

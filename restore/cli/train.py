@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.cli.console import progress_bar, run_command
+from restore.cli.console import print_line, progress_bar, run_command, without_bar
 
 if TYPE_CHECKING:
     from restore.training.trainer import Progress
@@ -86,7 +86,8 @@ def train(
 
             def warn(line: str) -> None:
                 if not quiet:
-                    typer.echo(line, err=True)
+                    with without_bar(progress):
+                        print_line(line, err=True)
 
             trainer = Trainer(
                 recipe, folder, output, choose_device(device), show, checkpoint_seconds, warn
@@ -97,7 +98,7 @@ def train(
             trainer, output, domain=domain, training_data=described, licence=licence
         )
         if not quiet:
-            typer.echo(
+            print_line(
                 f"{output}: {card.parameters / 1e6:.2f} M parameters after {recipe.steps} steps"
             )
         return 0

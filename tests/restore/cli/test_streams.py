@@ -94,6 +94,25 @@ def test_results_of_several_inputs_stay_on_the_terminal(tmp_path, photo):
     assert [line.split(" -> ")[0] for line in screen(shown)] == [str(photo), str(other)]
 
 
+def test_likelihoods_stand_on_lines_of_their_own(tmp_path, photo):
+    other = shutil.copy(photo, tmp_path / "other.png")
+    options = ("--crop", 8, "--draws", 1, "--tolerance", 0.1)
+    code, shown = on_terminal("likelihood", photo, other, *options)
+    assert code == 0
+    assert [line.split(": ")[0] for line in screen(shown)] == [str(photo), str(other)]
+
+
+def test_a_picture_that_training_leaves_out_is_told_on_a_line_of_its_own(tmp_path, photo):
+    (tmp_path / "bad.png").write_text("none")
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"widths": [8], "blocks": [1], "steps": 2, "batch_size": 1, "patch": 16}')
+    code, shown = on_terminal("train", tmp_path, "-o", tmp_path / "run", "--recipe", recipe)
+    assert code == 0
+    told, result = screen(shown)
+    assert told.startswith(f"{tmp_path}/bad.png: not a picture")
+    assert result.startswith(f"{tmp_path}/run: ")
+
+
 @pytest.mark.parametrize("terminal", ["xterm", "dumb"])
 def test_a_result_stands_on_a_line_of_its_own(photo, terminal):
     """On a terminal the bar is taken away before; one that cannot move its cursor gets none."""
