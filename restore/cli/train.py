@@ -81,7 +81,7 @@ def train(
                 if state.psnr:
                     levels = ", ".join(f"{p:.2f} dB at σ {s}" for s, p in state.psnr.items())
                     progress.update(bar, note=levels)
-                    if not quiet and not progress.console.is_terminal:
+                    if progress.disable and not quiet:
                         typer.echo(f"step {state.step}: loss {state.loss:.4f}, {levels}", err=True)
 
             def warn(line: str) -> None:

@@ -102,13 +102,17 @@ def test_likelihoods_stand_on_lines_of_their_own(tmp_path, photo):
     assert [line.split(": ")[0] for line in screen(shown)] == [str(photo), str(other)]
 
 
-def test_a_picture_that_training_leaves_out_is_told_on_a_line_of_its_own(tmp_path, photo):
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+def test_what_training_tells_stands_on_lines_of_its_own(tmp_path, photo, terminal):
+    """Of pictures that are left out, and where there is no bar how far it is."""
     (tmp_path / "bad.png").write_text("none")
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"widths": [8], "blocks": [1], "steps": 2, "batch_size": 1, "patch": 16}')
-    code, shown = on_terminal("train", tmp_path, "-o", tmp_path / "run", "--recipe", recipe)
+    arguments = ("train", tmp_path, "-o", tmp_path / "run", "--recipe", recipe)
+    code, shown = on_terminal(*arguments, terminal=terminal)
     assert code == 0
-    told, result = screen(shown)
+    told, *steps, result = screen(shown)
+    assert [step[:6] for step in steps] == (["step 2"] if terminal == "dumb" else [])
     assert told.startswith(f"{tmp_path}/bad.png: not a picture")
     assert result.startswith(f"{tmp_path}/run: ")
 
