@@ -14,7 +14,7 @@ from restore.errors import InputError
 def compare(
     inputs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Clean pictures, or folders of them.", metavar="INPUT"),
+        typer.Argument(help="Clean pictures, or folders of them.", metavar="INPUT", readable=False),
     ] = None,
     task: Annotated[
         str | None, typer.Option(metavar="VERB", help="The verb whose methods are compared.")

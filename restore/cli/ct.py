@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Scans = Annotated[
     list[Path],
-    typer.Argument(help="Sinogram: .h5, .npy, .npz, .mat, .tif.", metavar="INPUT"),
+    typer.Argument(help="Sinogram: .h5, .npy, .npz, .mat, .tif.", metavar="INPUT", readable=False),
 ]
 TIFF = (".tif", ".tiff")
 INPUTS = (".h5", ".hdf5", ".hdf", ".nxs", ".npy", ".npz", ".mat")

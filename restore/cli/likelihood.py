@@ -20,7 +20,7 @@ from restore.errors import InputError, counted
 
 
 def likelihood(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pictures.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pictures.", readable=False)],
     *,
     model: Annotated[
         str, typer.Option("-n", "--model", help="A bundled model, or the path of another.")

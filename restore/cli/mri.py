@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from restore.tasks.scan import ScanTask
 
 Scans = Annotated[
-    list[Path], typer.Argument(help="k-space: .h5, .cfl, .npy, .npz, .mat.", metavar="INPUT")
+    list[Path],
+    typer.Argument(help="k-space: .h5, .cfl, .npy, .npz, .mat.", metavar="INPUT", readable=False),
 ]
 INPUTS = (".h5", ".hdf5", ".cfl", ".npy", ".npz", ".mat")
 

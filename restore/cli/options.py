@@ -17,7 +17,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 Inputs = Annotated[
-    list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="INPUT")
+    list[Path],
+    # One that cannot be read fails when it is read, as any other bad one, and stops no other.
+    typer.Argument(help="Pictures, or folders of them.", metavar="INPUT", readable=False),
 ]
 
 

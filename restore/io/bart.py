@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.refusal import check_plain
 
 Complex = NDArray[np.complex64]
 
@@ -38,6 +39,7 @@ def read_bart(path: Path) -> Complex:
     for part in (header, data):
         if not part.is_file():
             raise InputError(f"{part}: no such file, expected BART's pair of .cfl and .hdr")
+        check_plain(part, "BART's pair of .cfl and .hdr")
     shape = _shape(header)
     found, wanted = data.stat().st_size, 8 * math.prod(shape)
     if found != wanted:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError, reason_of
+from restore.io.refusal import check_plain
 
 # Of the values of a compressed dataset, to the bytes of the file.
 _RATIO = 1100
@@ -35,6 +36,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 
     if not path.exists():
         raise InputError(f"{path}: no such file, expected HDF5")
+    check_plain(path, "HDF5")
     try:
         _check_heaps(path)
         with h5py.File(path, "r") as file:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError, reason_of
 from restore.io.atomic import write_bytes
 from restore.io.placement import Placement, placed, standard_placement
+from restore.io.refusal import check_plain
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 # Voxels that are read; more is a damaged header.
@@ -52,6 +53,7 @@ def read_nifti(path: Path) -> NiftiVolume:
 
     # Its remarks on a damaged header would reach the terminal besides our one line.
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
+    check_plain(path, "NIfTI")
     try:
         image: Any = nibabel.load(path)
         shape = image.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from restore.errors import InputError
@@ -18,10 +20,15 @@ class Undecodable(Exception):
 
 
 def check_plain(path: Path, expected: str) -> None:
-    """Refuse a pipe or a device: to open or to read it may take for ever.
+    """Refuse a pipe or a device, which may take for ever to open or read, and what is locked.
 
     Raises:
         InputError: likewise.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise InputError(f"{path}: is not a regular file, expected {expected}")
+    with suppress(OSError):  # of a name that cannot even be looked up, its reader tells
+        if not path.exists():
+            return
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: is not a regular file, expected {expected}")
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{path}: permission denied, expected a readable file")

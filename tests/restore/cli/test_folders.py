@@ -1,7 +1,9 @@
 """Folders: at any depth, mixed kinds, bad files, and going on where a run stopped."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -46,6 +48,21 @@ def test_bad_files_do_not_stop_the_rest(restore, tmp_path, album):
     lines = done.err.splitlines()
     assert len(lines) == 3
     assert all(any(name in line for line in lines) for name in bad)
+
+
+def test_a_locked_file_does_not_stop_the_rest(restore, tmp_path, photo, monkeypatch):
+    for name in ("locked.png", "locked.h5"):
+        (tmp_path / name).write_bytes(b"locked")
+    access = os.access
+    # To the administrator nothing is locked.
+    monkeypatch.setattr(os, "access", lambda p, mode: Path(p).stem != "locked" and access(p, mode))
+    done = restore("denoise", "locked.png", photo, "--sigma", 0.05)
+    assert (done.code, done.err) == (1, "locked.png: permission denied, expected a readable file\n")
+    assert (tmp_path / "photo_denoise.png").exists()
+    for verb in ("mri", "ct"):
+        done = restore(verb, "locked.h5", "-m", "tv")
+        assert done.err == "locked.h5: permission denied, expected a readable file\n"
+        assert done.code == 2
 
 
 def test_without_recursive_folders_inside_are_left_alone(restore, tmp_path, album):

@@ -1,4 +1,4 @@
-"""Pipes and devices, which are never read: none of the readers waits for what may never come."""
+"""What is never read: pipes and devices, for what may never come, and what is locked."""
 
 from __future__ import annotations
 
@@ -18,21 +18,33 @@ from restore.io.picture import read_picture
 from restore.io.sinogram import read_sinogram
 from restore.io.tiff_stack import read_tiff_stack
 
-
-@pytest.mark.parametrize(
+readers = pytest.mark.parametrize(
     ("name", "read"),
     [
         ("a.png", read_picture),
         ("a.npy", read_picture),
         ("a.npy", read_kernel),
-        *((f"a{suffix}", read_kspace) for suffix in (".npy", ".npz", ".mat", ".h5")),
+        *((f"a{suffix}", read_kspace) for suffix in (".npy", ".npz", ".mat", ".h5", ".hdr")),
         *((f"a{suffix}", read_sinogram) for suffix in (".npy", ".tif", ".h5")),
         ("a.tif", read_tiff_stack),
         ("a.nii", read_nifti),
         ("a.dcm", read_dicom),
     ],
 )
+
+
+@readers
 def test_a_pipe(tmp_path: Path, name: str, read: Callable[[Path], Any]) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError, match=rf"/{name}: .*expected"):
+        read(tmp_path / name)
+
+
+@readers
+def test_a_locked_file(
+    tmp_path: Path, name: str, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_bytes(b"locked")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # to the administrator none is
+    with pytest.raises(InputError, match=rf"/{name}: permission denied, expected a readable file$"):
         read(tmp_path / name)
