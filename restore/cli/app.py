@@ -13,7 +13,7 @@ import typer
 
 from restore.cli.batch import batch
 from restore.cli.compare import compare
-from restore.cli.console import ENDING
+from restore.cli.console import ENDING, USAGE_ERROR, print_error, told
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
 from restore.cli.interpolate import interpolate
@@ -290,7 +290,11 @@ def main() -> None:
             # A file's name may hold what the terminal's encoding does not.
             stream.reconfigure(errors="backslashreplace")
     _end_as_by_ctrl_c()
-    app()
+    try:
+        app()
+    except OSError as error:  # the help, or the version, that cannot be written
+        print_error(told(error))
+        sys.exit(USAGE_ERROR)
 
 
 def _end_as_by_ctrl_c() -> None:

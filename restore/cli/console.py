@@ -51,7 +51,7 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
         raise  # a reader that has seen enough, which typer ends quietly
     except (InputError, OSError) as error:
         code = USAGE_ERROR
-        print_error(_told(error))
+        print_error(told(error))
         if debug:
             traceback.print_exc()
     except (MemoryError, RuntimeError) as error:
@@ -91,7 +91,8 @@ def _logged() -> Iterator[None]:
         FAILURES.setLevel(logging.NOTSET)
 
 
-def _told(error: InputError | OSError) -> str:
+def told(error: InputError | OSError) -> str:
+    """What an error says, with the file that a failure of the system is about."""
     if isinstance(error, InputError) or error.strerror is None:
         return str(error)
     unnamed = "the current folder" if error.errno == errno.ENOENT else "standard output"

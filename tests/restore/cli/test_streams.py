@@ -13,10 +13,14 @@ COMMAND = (sys.executable, "-c", "from restore.cli.app import main; main()")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_standard_output_is_one_line():
+@pytest.mark.parametrize(
+    "arguments",
+    [("models", "list", "--json"), ("--version",), ("--help",), ("denoise", "--help")],
+)
+def test_a_full_standard_output_is_one_line(arguments):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            (*COMMAND, "models", "list", "--json"), stdout=full, stderr=subprocess.PIPE, text=True
+            (*COMMAND, *arguments), stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert done.returncode == 2
     assert done.stderr == "standard output: no space left on device\n"
