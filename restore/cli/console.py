@@ -17,6 +17,7 @@ from restore.errors import FAILURES, InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
 USAGE_ERROR = 2
 SOME_FAILED = 1
@@ -34,6 +35,14 @@ def print_line(text: str, *, err: bool = False) -> None:
 def print_error(message: str) -> None:
     """One line on stderr, where there is one."""
     print_line(" ".join(message.splitlines()), err=True)
+
+
+def print_whole(table: Table) -> None:
+    """A table as wide as it is: a terminal scrolls or wraps lines, and a program reads them."""
+    from rich.console import Console
+
+    width = Console(width=1000).measure(table).maximum
+    Console(width=width).print(table)
 
 
 def run_command(body: Callable[[], int], *, debug: bool = False) -> None:

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from restore.cli.console import print_whole
 from restore.errors import InputError
 from restore.io.atomic import atomic_path, check_regular
 from restore.io.files import check_place
@@ -72,7 +73,6 @@ def evaluations_of(text: str | None, parameters: Mapping[str, Mapping[str, Any]]
 
 def print_table(rows: Sequence[Row], keys: Sequence[str], columns: Mapping[str, Column]) -> None:
     """A table of the columns that have any value; means with their standard errors."""
-    from rich.console import Console
     from rich.table import Table
 
     columns = used(columns, rows)
@@ -84,9 +84,7 @@ def print_table(rows: Sequence[Row], keys: Sequence[str], columns: Mapping[str, 
             *(str(row[key]) for key in keys),
             *(column.text(row, name) for name, column in columns.items()),
         )
-    # As wide as it is: a terminal scrolls or wraps lines, and a program reads them whole.
-    width = Console(width=1000).measure(table).maximum
-    Console(width=width).print(table)
+    print_whole(table)
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.cli.console import SOME_FAILED, print_error, run_command
+from restore.cli.console import SOME_FAILED, print_error, print_whole, run_command
 from restore.cli.sections import examples
 from restore.errors import counted
 
@@ -33,7 +33,6 @@ def list_models(json_lines: Json = False) -> None:
             for model in models:
                 typer.echo(json.dumps(_row(model)))
             return 0
-        from rich.console import Console
         from rich.table import Table
 
         table = Table("name", "domain", "channels", "parameters", "size", "sha256")
@@ -44,7 +43,7 @@ def list_models(json_lines: Json = False) -> None:
             table.add_row(
                 card.name, card.domain, str(card.channels), parameters, size, card.sha256[:12]
             )
-        Console().print(table)
+        print_whole(table)
         return 0
 
     run_command(body)
