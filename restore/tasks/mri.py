@@ -13,6 +13,7 @@ from torch import Tensor
 from restore.io.arrays import write_array
 from restore.io.bart import bart_pair
 from restore.io.display import write_shown
+from restore.io.files import numbered
 from restore.io.images import write_images
 from restore.tasks.mri_input import Measured, MriSettings, measured_kspace, simulated_kspace
 from restore.tasks.mri_problem import About, cropped, mri_scan, support
@@ -61,10 +62,11 @@ class Mri(ScanTask[MriSettings]):
         write_shown(path, images, white)
 
     def besides(self, output: Path, settings: MriSettings) -> list[Path]:
-        """Likewise, with the other file of a BART pair and the complex image."""
+        """Likewise, with the other files of BART's pairs and the complex image."""
         files = super().besides(output, settings)
         if output.suffix.lower() == ".cfl":
-            files.append(bart_pair(output)[1])
+            written = [output, *files, *numbered(output, settings.samples or 0)]
+            files += [bart_pair(file)[1] for file in written if file.suffix == output.suffix]
         return [*files, _complex_path(output)] if settings.save_complex else files
 
     def write_extra(

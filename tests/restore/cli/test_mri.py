@@ -314,6 +314,15 @@ def test_ismrmrd_is_whitened_and_cut(tmp_path: Path) -> None:
     assert "not positive" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["out.hdr", "out_0.hdr", "out_std.hdr"])
+def test_a_header_of_a_pair_is_not_replaced(tmp_path: Path, scan: Path, name: str) -> None:
+    (tmp_path / name).write_text("of another array")
+    result = run(scan, "--samples", 2, "--save-std", "--steps", 1, "-o", tmp_path / "out.cfl")
+    assert result.exit_code == 2
+    assert f"{name}: exists already" in result.stderr
+    assert (tmp_path / name).read_text() == "of another array"
+
+
 def test_slices_of_a_series_may_be_named_by_their_uids(tmp_path: Path) -> None:
     series = tmp_path / "series"
     write_dicom(series / "s.dcm", 900 * np.stack([head(), head()]), "MR")
