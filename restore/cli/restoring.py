@@ -308,7 +308,7 @@ def _run_jobs(
     results: dict[Path, Result] = {}
     visible = not (common.quiet or common.json)
     with progress_bar(visible=visible) as progress, closing(outcomes(progress)) as ended:
-        overall = progress.add_task("pictures", total=len(jobs), note="", visible=len(jobs) > 1)
+        overall = progress.add_task("inputs", total=len(jobs), note="", visible=len(jobs) > 1)
         for job, outcome in ended:
             if isinstance(outcome, InputError):
                 failed[job.output] = _told(job.source, outcome, alone=alone, as_json=common.json)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restore.cli.console import print_line, progress_bar, run_command, without_bar
+from restore.errors import InputError, counted
 
 if TYPE_CHECKING:
     from restore.training.trainer import Progress
@@ -33,13 +34,15 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the random numbers.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
-    domain: Annotated[str, typer.Option(help="What the pictures show, for the card.")] = "photo",
+    domain: Annotated[
+        str | None, typer.Option(help="What the pictures show, for the card (photo).")
+    ] = None,
     training_data: Annotated[
         str | None, typer.Option(help="Where the pictures come from, for the card.")
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Licence of weights and pictures, for the card.")
-    ] = "not stated",
+        str | None, typer.Option(help="Licence of weights and pictures, for the card (not stated).")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
     dtype: Annotated[
         str | None,
@@ -72,7 +75,10 @@ def train(
             "steps": steps, "batch_size": batch_size, "channels": channels, "seed": seed,
             "name": name, "dtype": dtype,
         }  # fmt: skip
+        if output.exists() and not output.is_dir():
+            raise InputError(f"{output}: is a file, expected a folder for the model")
         recipe = _recipe(recipe_file or _recipe_of_run(output), changes)
+        said = _said_of_run(output)
         with progress_bar(visible=not quiet) as progress:
             bar = progress.add_task("training", total=recipe.steps, note="")
 
@@ -93,9 +99,13 @@ def train(
                 recipe, folder, output, choose_device(device), show, checkpoint_seconds, warn
             )
             trainer.run()
-        described = training_data or f"{trainer.pictures_used} pictures in {folder.resolve().name}"
+        found = f"{counted(trainer.pictures_used, 'picture')} in {folder.resolve().name}"
         card = export_model(
-            trainer, output, domain=domain, training_data=described, licence=licence
+            trainer,
+            output,
+            domain=domain or said.get("domain", "photo"),
+            training_data=training_data or said.get("training_data", found),
+            licence=licence or said.get("licence", "not stated"),
         )
         if not quiet:
             print_line(
@@ -111,10 +121,18 @@ def _recipe_of_run(output: Path) -> Path | None:
     return path if path.exists() else None
 
 
+def _said_of_run(output: Path) -> dict[str, str]:
+    """What the card of a run that goes on says of the pictures."""
+    from restore.prior.models import CARD, open_model
+
+    if not (output / CARD).exists():
+        return {}
+    return open_model(output).card.model_dump(include={"domain", "training_data", "licence"})
+
+
 def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
-    from restore.errors import InputError
     from restore.training.recipe import Recipe
 
     given = {name: value for name, value in changes.items() if value is not None}

@@ -1,3 +1,4 @@
+import json
 import math
 import signal
 import subprocess
@@ -108,6 +109,31 @@ def test_every_seed_of_32_bits_trains_and_no_other_is_taken(recipe, pictures, tm
     )
     assert done.exit_code == 2
     assert done.stderr == "recipe: seed: Input should be less than 4294967296\n"
+
+
+def test_a_run_that_goes_on_keeps_what_its_card_says(pictures, tmp_path):
+    def card(steps, *options):
+        recipe, run = tmp_path / "recipe.json", tmp_path / "run"
+        content = {"widths": [8], "blocks": [1], "batch_size": 1, "patch": 16, "steps": steps}
+        recipe.write_text(json.dumps(content))
+        command = ["train", str(pictures), "-o", str(run), "--recipe", str(recipe), *options]
+        assert CliRunner().invoke(app, command).exit_code == 0
+        said = json.loads((run / "card.json").read_text())
+        return {name: said[name] for name in ("domain", "licence", "training_data")}
+
+    plain = card(1)
+    assert (plain["domain"], plain["licence"]) == ("photo", "not stated")
+    said = card(2, "--domain", "leaves", "--licence", "CC0", "--training-data", "my garden")
+    assert said == {"domain": "leaves", "licence": "CC0", "training_data": "my garden"}
+    assert card(3) == said
+    assert card(4, "--licence", "MIT") == said | {"licence": "MIT"}
+
+
+def test_a_file_is_no_folder_for_a_model(pictures, tmp_path):
+    (tmp_path / "model").write_text("of something else")
+    done = CliRunner().invoke(app, ["train", str(pictures), "-o", str(tmp_path / "model")])
+    assert done.exit_code == 2
+    assert done.stderr == f"{tmp_path}/model: is a file, expected a folder for the model\n"
 
 
 def test_a_killed_command_resumes(pictures, tmp_path):
