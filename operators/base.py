@@ -361,7 +361,9 @@ class LinearOperator(abc.ABC):
         def move(t: Tensor) -> Tensor:
             if real is None or not (t.is_floating_point() or t.is_complex()):
                 return t.to(device=device)
-            return t.to(device=device, dtype=COMPLEX_TYPES[real] if t.is_complex() else real)
+            wanted = COMPLEX_TYPES[real] if t.is_complex() else real
+            # Not at once: an accelerator without double precision would have to make it.
+            return t.to(device=device).to(wanted) if real == torch.float64 else t.to(device, wanted)
 
         return self._mapped(move, dtype, {})
 

@@ -71,7 +71,7 @@ class Blur(LinearOperator):
             )
         # What separable and symmetric mean to rounding of the numbers that were given.
         tolerance = 1e-12 if kernel.dtype == torch.float64 else 1e-6
-        kernel = kernel.detach().to(device="cpu", dtype=torch.float64, copy=True)
+        kernel = kernel.detach().cpu().to(torch.float64, copy=True)
         if not bool(kernel.isfinite().all()):
             raise ValueError("Blur: the kernel has values that are not finite")
         if border == "valid" and (kernel.shape[0] > picture[1] or kernel.shape[1] > picture[2]):

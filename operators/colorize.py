@@ -48,6 +48,8 @@ class Colorize(LinearOperator):
                     f'Colorize: weights are "bt601", "mean" or numbers, not {weights!r}'
                 )
             weights = BT601 if weights == "bt601" else (1 / channels,) * channels
+        if isinstance(weights, Tensor):
+            weights = weights.cpu()
         values = torch.as_tensor(weights, dtype=torch.float64, device="cpu")
         if values.shape != (channels,):
             raise ValueError(f"Colorize: {values.numel()} weights for {channels} channels")
@@ -69,7 +71,7 @@ class Colorize(LinearOperator):
         return Colorize(shape, self.weights, dtype=self.domain.dtype, device=self.device)
 
     def _norm(self) -> Tensor:
-        norm: Tensor = torch.linalg.vector_norm(self._weights.double().cpu())
+        norm: Tensor = torch.linalg.vector_norm(self._weights.cpu().double())
         return norm
 
     def _apply(self, x: Tensor) -> Tensor:
@@ -84,7 +86,7 @@ class Colorize(LinearOperator):
         length = self._norm()
         unit = Colorize(
             self.domain.shape,
-            self._weights.double().cpu().flatten() / length,
+            self._weights.cpu().double().flatten() / length,
             dtype=dtype,
             device=self.device,
         )

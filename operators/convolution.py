@@ -64,7 +64,7 @@ class CircularConvolution(LinearOperator):
         rows = (torch.arange(kernel.shape[0]) - kernel.shape[0] // 2) % height
         columns = (torch.arange(kernel.shape[1]) - kernel.shape[1] // 2) % width
         index = (rows[:, None] * width + columns).flatten()
-        wrapped.view(-1).index_add_(0, index, kernel.double().cpu().flatten())
+        wrapped.view(-1).index_add_(0, index, kernel.cpu().double().flatten())
         spectrum = torch.fft.rfft2(wrapped)
         self._spectrum = spectrum.to(
             device=device,
@@ -116,7 +116,7 @@ class CosineConvolution(LinearOperator):
 
         values = (
             cosines(shape[1], kernel.shape[0])
-            @ kernel.double().cpu()
+            @ kernel.cpu().double()
             @ cosines(shape[2], kernel.shape[1]).T
         )
         self._eigenvalues = values.to(device=device, dtype=self.domain.real_dtype)
@@ -181,7 +181,7 @@ class PaddedConvolution(LinearOperator):
         self._length = tuple(
             fast_length(size + count - 1) for size, count in zip(sides, taps, strict=True)
         )
-        spectrum = torch.fft.rfft2(kernel.double().cpu(), s=self._length)
+        spectrum = torch.fft.rfft2(kernel.cpu().double(), s=self._length)
         self._spectrum = spectrum.to(device=device, dtype=complex_type)
 
     def _apply(self, x: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class HintedColorize(LinearOperator):
 
     def _factorise(self) -> ThinSVD:
         shape, dtype, mask = self.domain.shape, self.domain.dtype, self._hints.mask
-        weights = self._luma.weights.double().cpu()
+        weights = self._luma.weights.cpu().double()
         size = torch.linalg.vector_norm(weights)
         rest = torch.eye(len(weights), dtype=torch.float64)
         basis, _ = torch.linalg.qr(torch.cat([weights[:, None], rest], 1))

@@ -93,7 +93,7 @@ class Jpeg(LinearOperator):
                 "of positive divisors"
             )
         else:
-            scale = 255 / tables.double().cpu()
+            scale = 255 / tables.cpu().double()
         real = self.domain.real_dtype
         self._scale = scale.to(device=device, dtype=real)
         self._cosines = cosine_matrix().to(device=device, dtype=real)

@@ -30,7 +30,7 @@ def line_matrix(kernel: Tensor, size: int, border: str) -> Tensor:
     offset = taps - 1 if valid else centre
     position = torch.arange(rows)[:, None] + offset - torch.arange(taps)
     index = border_index(position, size, border)
-    weights = kernel.double().cpu().expand(rows, taps) * (index >= 0)
+    weights = kernel.cpu().double().expand(rows, taps) * (index >= 0)
     return torch.zeros(rows, size, dtype=torch.float64).scatter_add_(1, index.clamp_min(0), weights)
 
 
@@ -129,7 +129,7 @@ def _parity_svd(
 
     In float64 on the CPU; None if it does not commute.
     """
-    matrix = matrix.double().cpu()
+    matrix = matrix.cpu().double()
     if not has_parities(matrix):
         return None
     us, singular_values, vs = [], [], []

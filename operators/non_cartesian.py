@@ -126,8 +126,9 @@ class Plans:
             plan = self._kept[key]
             if values.device.type == "cuda":
                 return torch.stack([plan.execute(value.contiguous()) for value in values])
-            arrays = values.detach().resolve_conj().resolve_neg().contiguous().numpy()
-            return torch.from_numpy(np.stack([plan.execute(array) for array in arrays]))
+            arrays = values.detach().cpu().resolve_conj().resolve_neg().contiguous().numpy()
+            results = np.stack([plan.execute(array) for array in arrays])
+            return torch.from_numpy(results).to(values.device)
 
 
 def _plan(trajectory: Tensor, dtype: torch.dtype, size: tuple[int, int], *, adjoint: bool) -> Any:
@@ -145,7 +146,7 @@ def _plan(trajectory: Tensor, dtype: torch.dtype, size: tuple[int, int], *, adjo
 
     # One thread: with several, the order of the sums, and so the last bit, is left to chance.
     plan = finufft.Plan(kind, size, eps=_ACCURACY[dtype], isign=sign, dtype=name, nthreads=1)
-    plan.setpts(rows.detach().numpy(), columns.detach().numpy())
+    plan.setpts(*(part.detach().cpu().numpy() for part in (rows, columns)))
     return plan
 
 

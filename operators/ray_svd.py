@@ -11,7 +11,7 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.picture_symmetry import PictureSymmetry
 from operators.rays import RayOperator
-from operators.space import Space
+from operators.space import Space, double_home
 from operators.svd import NoFastSVD, ThinSVD
 
 # Singular values below this share of the largest are taken as 0: U = A V / s amplifies what
@@ -57,8 +57,8 @@ def ray_factors(
     detector; so has an arc whose middle is an axis of the picture. Those of a square need a square
     image too, and an even number of angles over π, one divisible by four over 2π. AᴴA then splits
     into four or five blocks; of each the smaller Gram matrix is diagonalised in double precision,
-    on the operator's device. For n × n pixels and about n views the time grows as n⁶, the memory
-    as n⁴: `factor_bytes` tells it.
+    on the operator's device where it has that. For n × n pixels and about n views the time grows
+    as n⁶, the memory as n⁴: `factor_bytes` tells it.
 
     Args:
         operator: The scan.
@@ -68,7 +68,7 @@ def ray_factors(
         NoFastSVD: If the rays are not symmetric.
     """
     symmetry, orbits = _symmetry(operator)
-    double = operator.to(dtype=torch.float64)
+    double = operator.to(double_home(operator.device), torch.float64)
     cut = CUT[operator.domain.dtype]
     vectors, values = [], []
     largest = None
@@ -184,7 +184,8 @@ def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbit
 
     def grouped(images: list[Tensor]) -> Orbits:
         rays, sizes = torch.unique(torch.stack(images).amin(0), return_counts=True)
-        return rays.to(operator.device), sizes.to(operator.device)
+        home = double_home(operator.device)
+        return rays.to(home), sizes.to(home)
 
     x, y = lines[:, 0], lines[:, 1]
     flips = [

@@ -12,7 +12,7 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.crossing_rays import CrossingRays
 from operators.linear_function import transformed
-from operators.space import ShapeError, Space
+from operators.space import ShapeError, Space, double_home
 
 # Largest sparse matrix (entries, about half of which are not 0) that a CPU keeps, 8 bytes each and
 # so its transpose: 512² from 180 views. Without one a picture takes three times as long.
@@ -97,13 +97,15 @@ class RayOperator(LinearOperator):
     def lines(self) -> Tensor:
         """Return (nx, ny, d) of each ray, the line nx x + ny y = d in pixels, n of length 1."""
         height, width = self.domain.shape[1:]
-        start, slope = self._start.double(), self._slope.double()
+        home = double_home(self.device)
+        start, slope = (part.to(home).double() for part in (self._start, self._slope))
+        is_flat = self._flat.to(home)
         # Of a flat ray row = start + slope · column, of a steep one column = start + slope · row.
-        nx = torch.where(self._flat, slope, 1)
-        ny = torch.where(self._flat, 1, slope)
+        nx = torch.where(is_flat, slope, 1)
+        ny = torch.where(is_flat, 1, slope)
         flat = (height - 1) / 2 - start - slope * (width - 1) / 2
         steep = start + slope * (height - 1) / 2 - (width - 1) / 2
-        distance = torch.where(self._flat, flat, steep)
+        distance = torch.where(is_flat, flat, steep)
         return torch.stack([nx, ny, distance], -1) / torch.hypot(nx, ny).unsqueeze(-1)
 
     def transform(self, values: Tensor, *, adjoint: bool) -> Tensor:
@@ -220,7 +222,7 @@ def detector_places(
     name: str, angles: Tensor, detectors: int, spacing: float, center: float | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return cos and sin of the angles `[views, 1]` and the places of the cells `[detectors]`."""
-    turn = torch.as_tensor(angles, dtype=torch.float64, device="cpu")
+    turn = angles.detach().cpu().double()
     if turn.ndim != 1 or turn.numel() == 0 or detectors < 1:
         raise ShapeError(f"{name}: needs one angle a view, [views], and at least one detector")
     if not bool(turn.isfinite().all()) or not spacing > 0:

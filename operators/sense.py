@@ -10,7 +10,7 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.fourier import centred_fft, centred_ifft, complex_space
 from operators.mask import Mask
-from operators.space import ShapeError, Space, shape_text
+from operators.space import ShapeError, Space, double_home, shape_text
 from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 
 # Images that are multiplied at once.
@@ -123,20 +123,20 @@ class SenseMRI(LinearOperator):
             maps, sampled = maps.mT, sampled.mT
         readout, lines = maps.shape[-2:]
         # In double precision whatever the type: the factors are kept, their errors would be too.
-        double = torch.complex128
-        dft = centred_fft(torch.eye(lines, dtype=double, device=maps.device), (-2,))
+        double, home = torch.complex128, double_home(maps.device)
+        dft = centred_fft(torch.eye(lines, dtype=double, device=home), (-2,))
         dft = dft[kept.to(dft.device)]
-        matrix = torch.einsum("kw,...jcrw->...rckjw", dft, maps.to(double))
+        matrix = torch.einsum("kw,...jcrw->...rckjw", dft, maps.to(home).to(double))
         if sampled.ndim > 3:  # a line of the union that an image has not
-            own = sampled[..., :1, kept.to(sampled.device)].to(double)
+            own = sampled[..., :1, kept.to(sampled.device)].to(home).to(double)
             matrix = matrix * own[..., None, None]
         matrix = matrix.reshape(*matrix.shape[:-5], readout, coils * number, sets * lines)
         u, s, v = _factors(matrix, self.domain.dtype)
         dtype, real = self.domain.dtype, self.domain.real_dtype
-        right = LineTransform(v.to(dtype), (sets, readout, lines), axis)
-        left = LineTransform(u.to(dtype), (coils, readout, number), axis)
+        right = LineTransform(v.to(maps.device, dtype), (sets, readout, lines), axis)
+        left = LineTransform(u.to(maps.device, dtype), (coils, readout, number), axis)
         samples = LineSamples(self.codomain, kept.to(maps.device), axis)
-        return ThinSVD(samples @ left, s.to(real), right)
+        return ThinSVD(samples @ left, s.to(maps.device, real), right)
 
 
 def _factors(matrix: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

@@ -81,8 +81,8 @@ class Separable(LinearOperator):
 
     def times(self, inner: Separable) -> Separable:
         """Return self∘inner as one operator with the products of the matrices."""
-        rows = self._rows.double().cpu() @ inner._rows.double().cpu()
-        columns = self._columns.double().cpu() @ inner._columns.double().cpu()
+        rows = self._rows.cpu().double() @ inner._rows.cpu().double()
+        columns = self._columns.cpu().double() @ inner._columns.cpu().double()
         return self._like(inner.domain.shape, rows, columns)
 
     def transposed(self) -> Separable:
@@ -134,7 +134,7 @@ def _small_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     A matrix that commutes with reflection of the line (every resize, every symmetric kernel)
     splits into one for the even and one for the odd lines: a quarter of the operations.
     """
-    matrix = matrix.double().cpu()
+    matrix = matrix.cpu().double()
     if not has_parities(matrix):
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
         return u, s, vh.mT
@@ -159,7 +159,7 @@ def _parities(size: int) -> tuple[Tensor, Tensor]:
 def _scale(matrix: Tensor) -> float | None:
     """Return c if M Mᵀ = c²I to rounding, else None."""
     tolerance = default_rcond(matrix.dtype)
-    matrix = matrix.double().cpu()
+    matrix = matrix.cpu().double()
     first = matrix @ matrix[0]
     square = float(first[0])
     first[0] = 0

@@ -17,6 +17,16 @@ REAL_TYPES = {
 COMPLEX_TYPES = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Return the widest real numbers of a device: Apple's accelerators have none of float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def double_home(device: torch.device) -> torch.device:
+    """Return where double precision is computed for a device: there, or else on the CPU."""
+    return device if widest(device) == torch.float64 else torch.device("cpu")
+
+
 class ShapeError(ValueError):
     """An array does not fit an operator; the text names the operator and both shapes."""
 

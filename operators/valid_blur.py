@@ -41,7 +41,7 @@ class ValidConvolution(LinearOperator):
         placed = torch.zeros(self.torus, dtype=torch.float64)
         rows = (above + torch.arange(taps[0])) % self.torus[0]
         columns = (before + torch.arange(taps[1])) % self.torus[1]
-        placed[rows[:, None], columns] = kernel.double().cpu()
+        placed[rows[:, None], columns] = kernel.cpu().double()
         complex_type = COMPLEX_TYPES[self.domain.real_dtype]
         self._kernel = torch.fft.rfft2(placed).to(device=device, dtype=complex_type)
 

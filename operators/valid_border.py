@@ -22,6 +22,7 @@ from torch import Tensor
 
 from operators.cg import conjugate_gradient, default_tolerance
 from operators.convolution import fast_length
+from operators.space import COMPLEX_TYPES, widest
 
 _Filter = Callable[[Tensor], Tensor]
 # Width of a strip beyond which its matrices cost more than they save.
@@ -246,7 +247,7 @@ def _inverses(lags: Tensor) -> Tensor:
     place = torch.arange(count, device=lags.device)
     lag = place.unsqueeze(-1) - place
     # As nearly singular as D is small, hence in double precision.
-    wide = lags if lags.device.type == "mps" else lags.to(torch.complex128)
+    wide = lags.to(COMPLEX_TYPES[widest(lags.device)])
     matrices = wide.index_select(-1, lag.abs().flatten()).reshape(-1, count, count)
     matrices = torch.where(lag < 0, matrices.conj(), matrices)
     eye = torch.eye(count, dtype=wide.dtype, device=lags.device)

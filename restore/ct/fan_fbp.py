@@ -63,7 +63,7 @@ def fan_fbp(
     cells = (torch.arange(detectors, dtype=torch.float64) - middle) * detector_spacing
     step = detector_spacing / source_detector
     gamma = cells / source_detector if curved else torch.atan(cells / source_detector)
-    turn = angles.detach().double().cpu()
+    turn = angles.detach().cpu().double()
     arc = Arc.of(turn)
     weights = ray_weights(arc, turn, gamma, detectors, middle) * gamma.cos()
     if curved:

@@ -87,7 +87,7 @@ def parallel_fbp(
     if angles.shape != (views,):
         raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
     middle = (detectors - 1) / 2 if center is None else center
-    turn = angles.detach().double().cpu()
+    turn = angles.detach().cpu().double()
     arc = Arc.of(turn)
     weights = ray_weights(arc, turn, turn.new_zeros(detectors), detectors, middle)
     weights = weights * max(1.0, math.pi / arc.length) / detector_spacing

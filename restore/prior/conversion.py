@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from operators.space import widest
 from restore.prior.preconditioning import (
     EDMPreconditioning,
     denoised_from_epsilon,
@@ -89,9 +90,8 @@ class Timesteps(Conversion):
     def time(self, sigma: Tensor) -> Tensor:
         """t of σ, within 0 … T − 1."""
         if sigma.device not in self._tables:
-            exact = torch.float32 if sigma.device.type == "mps" else torch.float64
             table = torch.tensor(self.levels, dtype=torch.float64).log()
-            self._tables[sigma.device] = table.to(sigma.device, exact)
+            self._tables[sigma.device] = table.to(sigma.device, widest(sigma.device))
         table = self._tables[sigma.device]
         level = sigma.to(table.dtype).log().contiguous()
         above = torch.searchsorted(table, level).clamp(1, len(self.levels) - 1)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from operators.space import widest
 from restore.methods.base import StepCallback
 from restore.prior.denoiser import Denoiser
 
@@ -102,7 +103,7 @@ def solve(
     first = state[0]
     if start == end:
         return state
-    exact = torch.float32 if first.device.type == "mps" else torch.float64
+    exact = widest(first.device)
     span = torch.tensor([math.log(start), math.log(end)], dtype=exact, device=first.device)
     lowest, highest = sorted((start, end))
 

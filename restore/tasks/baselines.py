@@ -109,7 +109,7 @@ def wiener(problem: Problem, kernel: Tensor) -> Tensor:
     frequency, real = _frequencies(height, width)
     spectrum = y.var((-2, -1), correction=0).mean().cpu() / frequency.reciprocal().mean() / real
     rows, columns = kernel.shape
-    wrapped = F.pad(kernel.double().cpu(), (0, width - columns, 0, height - rows))
+    wrapped = F.pad(kernel.cpu().double(), (0, width - columns, 0, height - rows))
     gain = torch.fft.rfft2(wrapped).abs().square()
     mean = y.mean((-2, -1), keepdim=True).expand(-1, *shape).contiguous()
     noise = max(problem.noise_std, LEAST_NOISE)

@@ -75,7 +75,8 @@ def likelihood(
         prior, x if exact_levels else dequantise(x, step, noise), trace=trace, noise=noise,
         rtol=tolerance, atol=tolerance, on_step=on_step,
     )  # fmt: skip
-    bits = bits_per_dim(found.log_prob.double(), size, step)
+    log_prob = found.log_prob.cpu().double()
+    bits = bits_per_dim(log_prob, size, step)
     spread = float(bits.std()) / math.sqrt(draws) if draws > 1 else None
     return {
         "input": str(source),
@@ -83,7 +84,7 @@ def likelihood(
         "model": model.name,
         "bits_per_dim": float(bits.mean()),
         "standard_error": spread,
-        "log_prob": float(found.log_prob.double().mean()),
+        "log_prob": float(log_prob.mean()),
         "draws": draws,
         "trace": trace,
         "dequantised": not exact_levels,

@@ -42,9 +42,9 @@ def spread_colours(luma: Tensor, known: Tensor, chroma: Tensor) -> Tensor:
     weight = _reduced(known.to(chroma)[None], factor)
     small = _reduced(chroma * known, factor) / weight.clamp_min(1e-6)
     solved = _solved(
-        _reduced(luma[None], factor)[0].double().cpu().numpy(),
+        _reduced(luma[None], factor)[0].cpu().double().numpy(),
         (weight[0] > 0).cpu().numpy(),
-        small.double().cpu().numpy(),
+        small.cpu().double().numpy(),
     )
     spread = torch.from_numpy(solved).to(chroma)[None]
     if factor > 1:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
+from pretended import DEVICE, accelerator
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -23,13 +24,14 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class SinglePrecision(TorchDispatchMode):
-    """Refuses double precision on the accelerator: those of Apple have none."""
+    """Refuses double precision on the accelerator, or made there: those of Apple have none."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = func(*args, **(kwargs or {}))
-        for result in tree_leaves(results):
-            if isinstance(result, Tensor) and result.device.type == "mps":
-                assert result.dtype not in (torch.float64, torch.complex128), func
+        tensors = [t for t in tree_leaves((args, kwargs, results)) if isinstance(t, Tensor)]
+        if any(t.device.type == "mps" for t in tensors):
+            made = [t for t in tree_leaves(results) if isinstance(t, Tensor)]
+            assert not any(t.dtype in (torch.float64, torch.complex128) for t in made), func
         return results
 
 
@@ -59,6 +61,31 @@ def test_runs_on_a_pretended_accelerator(
             c = svd.vt(x)
             results += [c, svd.v(c), svd.u(svd.singular_values * c), svd.ut(y), svd.pinv(y)]
         assert all(result.device.type == accelerator for result in results)
+
+
+def test_a_pretended_accelerator_has_the_results_of_the_cpu(
+    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    """Values are looked at here, and the SVD is made on the device."""
+    if device.type != "cpu":
+        pytest.skip("the pretended device is for machines without one")
+    x = one_case.draw((2, *one_case.operator().domain.shape))
+    y = one_case.draw((2, *one_case.operator().codomain.shape), 1)
+
+    def results(target: str | torch.device) -> list[Tensor]:
+        A = one_case.operator().to(target)
+        found = [A(x.to(target)), A.adjoint(y.to(target)), A.solve_normal(x.to(target), 0.5)]
+        if one_case.has_svd:
+            svd = A.svd()
+            found += [svd.singular_values, svd.v(svd.vt(x.to(target)))]
+        assert all(result.device.type == torch.device(target).type for result in found)
+        return [result.cpu() for result in found]
+
+    there = results("cpu")
+    with accelerator(monkeypatch):
+        here = results(DEVICE)
+    for a, b in zip(here, there, strict=True):
+        assert torch.allclose(a, b, atol=1e-4 * float(b.abs().max()))
 
 
 def test_the_traps_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from operators.space import widest
 from restore.prior.schedule import LinearBeta
 
 
@@ -118,7 +119,8 @@ class Timesteps(NoiseLevels):
 
     def density(self, sigma: Tensor) -> Tensor:
         """1/T over the distance of ln σ to the level below; the first has that of the second."""
-        table = torch.tensor(self.levels, dtype=torch.float64, device=sigma.device).log()
+        table = torch.tensor(self.levels, dtype=torch.float64).log()
+        table = table.to(sigma.device, widest(sigma.device))
         gaps = torch.cat([table[1:2] - table[:1], table.diff()])
-        nearest = (sigma.double().log()[..., None] - table).abs().argmin(-1)
+        nearest = (sigma.to(table.dtype).log()[..., None] - table).abs().argmin(-1)
         return (1 / (len(self.levels) * gaps[nearest])).to(sigma.dtype)
