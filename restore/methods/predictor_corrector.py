@@ -85,8 +85,8 @@ class PredictorCorrector:
             levels, fewest = evaluations // (self._corrections + 1), self._corrections + 1
         if levels < 1:
             raise ValueError(
-                f"with {counted(self._corrections, 'corrector step')} {fewest} evaluations or more "
-                f"are needed, not {evaluations}"
+                f"{counted(self._corrections, 'corrector step')} at each level: expected {fewest} "
+                f"evaluations or more, not {evaluations}"
             )
         return levels
 
