@@ -59,7 +59,8 @@ class Scanner(Generic[S]):
         self.task = task
         self.settings = settings
         self.preset = choose_preset(task.presets, task.sampling, settings)
-        check_method(settings.method or self.preset.method, task.name, task.classical)
+        self.method = settings.method or self.preset.method
+        check_method(self.method, task.name, task.classical)
         check_estimate(settings, task.classical)
         check_parameters(settings, self.preset, task.tuned)
         self.model = OpenModel.load(settings.model, settings.device, settings.dtype)
@@ -75,7 +76,7 @@ class Scanner(Generic[S]):
         """
         if not source.exists():
             raise InputError(f"{source}: no such file, expected a scan")
-        return self.settings.method or self.preset.method
+        return self.method
 
     def restore(
         self,
@@ -94,7 +95,7 @@ class Scanner(Generic[S]):
         degraded = degraded_path(output, suffix, ".npy")
         scan = self.task.measure(source, self.settings, self.device, degraded)
         self.task.check_output(output, scan)
-        method = self.settings.method or self.preset.method
+        method = self.method
         prior = Counted(self._fitted_prior(source, scan))
         classical = method in self.task.classical
         average = averaged(self.settings, self.preset, self.task.classical)

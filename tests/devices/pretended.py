@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("mps")
-_DOUBLE = (torch.float64, torch.complex128)
+DOUBLE = (torch.float64, torch.complex128)
 _aten = torch.ops.aten
 # What takes tensors of two devices.
 _MIXING = {
@@ -40,7 +40,7 @@ class Pretended(Tensor):
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> Pretended:
-        if inner.dtype in _DOUBLE:
+        if inner.dtype in DOUBLE:
             raise TypeError(f"the device has no {inner.dtype}")
         shown: Pretended = Tensor._make_wrapper_subclass(
             cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(),
@@ -76,7 +76,7 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         stays = _is_ours(kwargs["device"])
         kwargs["device"] = torch.device("cpu")
     result = func(*_plain(args), **kwargs)
-    if ours and any(t.dtype in _DOUBLE for t in tree_leaves(result) if isinstance(t, Tensor)):
+    if ours and any(t.dtype in DOUBLE for t in tree_leaves(result) if isinstance(t, Tensor)):
         raise TypeError(f"{func}: the device has no double precision")
     if func is _aten.copy_.default:
         return args[0]
@@ -107,7 +107,7 @@ def _moved(
         return Pretended(x.detach().to(dtype=dtype, copy=True, **kwargs))
     if not isinstance(x, Pretended):
         return x.to(device=device, dtype=dtype, copy=copy, **kwargs)
-    if dtype in _DOUBLE:
+    if dtype in DOUBLE:
         raise TypeError("the device has no double precision to be copied in")
     return x.inner.to(dtype=dtype, copy=True, **kwargs)
 

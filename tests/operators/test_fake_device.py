@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
-from pretended import DEVICE, accelerator
+from pretended import DEVICE, DOUBLE, accelerator
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,15 +29,15 @@ class SinglePrecision(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = func(*args, **(kwargs or {}))
         tensors = [t for t in tree_leaves((args, kwargs, results)) if isinstance(t, Tensor)]
-        if any(t.device.type == "mps" for t in tensors):
+        if any(t.device.type == DEVICE.type for t in tensors):
             made = [t for t in tree_leaves(results) if isinstance(t, Tensor)]
-            assert not any(t.dtype in (torch.float64, torch.complex128) for t in made), func
+            assert not any(t.dtype in DOUBLE for t in made), func
         return results
 
 
-@pytest.mark.parametrize("accelerator", ["cuda", "mps"])
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_runs_on_a_pretended_accelerator(
-    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device, accelerator: str
+    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device, kind: str
 ) -> None:
     if device.type != "cpu":
         pytest.skip("the pretended device is for machines without one")
@@ -48,19 +48,19 @@ def test_runs_on_a_pretended_accelerator(
     monkeypatch.setattr("operators.matrix_free._POWER_ITERATIONS", 2)
     trap(monkeypatch)
     with FakeTensorMode(allow_non_fake_inputs=True), SinglePrecision():
-        B = A._mapped(lambda t: torch.empty(t.shape, dtype=t.dtype, device=accelerator), None, {})
-        x = torch.empty((2, *A.domain.shape), dtype=A.domain.dtype, device=accelerator)
-        y = torch.empty((2, *A.codomain.shape), dtype=A.domain.dtype, device=accelerator)
+        B = A._mapped(lambda t: torch.empty(t.shape, dtype=t.dtype, device=kind), None, {})
+        x = torch.empty((2, *A.domain.shape), dtype=A.domain.dtype, device=kind)
+        y = torch.empty((2, *A.codomain.shape), dtype=A.domain.dtype, device=kind)
         results = [B(x), B.adjoint(y), B.normal(x), B.norm()]
         results += [B.pinv(y, max_iterations=3), B.pinv(y, 1e-3, max_iterations=3)]
         results += [B.solve_normal(x, 0.1, max_iterations=3)]
-        rho = torch.empty(2, device=accelerator)
+        rho = torch.empty(2, device=kind)
         results += [B.solve_normal(x, rho, max_iterations=3)]
         if one_case.has_svd:
             svd = B.svd().truncated(1e-3)
             c = svd.vt(x)
             results += [c, svd.v(c), svd.u(svd.singular_values * c), svd.ut(y), svd.pinv(y)]
-        assert all(result.device.type == accelerator for result in results)
+        assert all(result.device.type == kind for result in results)
 
 
 def test_a_pretended_accelerator_has_the_results_of_the_cpu(
@@ -93,4 +93,4 @@ def test_the_traps_work(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeTensorMode(), pytest.raises(AssertionError, match="read back"):
         float(torch.empty((), device="cuda"))
     with FakeTensorMode(), SinglePrecision(), pytest.raises(AssertionError, match="to_copy"):
-        torch.empty(1, device="mps").double()
+        torch.empty(1, device=DEVICE).double()
