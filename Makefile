@@ -7,13 +7,15 @@ INSTALLED := .venv/.installed
 
 install: $(INSTALLED)
 
-# One pip command, so that the pinned torch is taken and nothing replaces it later.
+# One pip command, so that the pinned torch is taken and nothing replaces it later. pip would compile
+# on one core, for as long as it installs; a module in the syntax of a newer Python is left as it is.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, found: $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Installing into .venv (a few minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 demo: install

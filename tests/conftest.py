@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import random
 
 import numpy as np
 import pytest
 import torch
+import typer.testing
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -22,11 +25,20 @@ def pytest_configure() -> None:
     # The tensors are small: a second thread costs more in waiting than it computes.
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the commands that tests run
+    # The command of an app is put together once and not at each of its two thousand runs.
+    typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest ones first: at the end one process would work and the others wait.
     items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
+def pytest_collection_finish() -> None:
+    # What is there by now stays; collecting garbage, as every row of a comparison does, need not
+    # look through it.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
