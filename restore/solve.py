@@ -70,8 +70,8 @@ def solve(
 
     Raises:
         ValueError: if the method or a hyperparameter is unknown or out of range, the method does
-            not fit the operator or the noise, the prior does not fit the channels, y is not
-            finite, or what a denoiser or method of one's own returns has another shape.
+            not fit the operator or the noise, the prior does not fit the channels, y or the result
+            is not finite, or what a denoiser or method of one's own returns has another shape.
         TypeError: if the prior is no `Denoiser`.
     """
     chosen = made_method(method, hyperparameters)
@@ -101,6 +101,7 @@ def solve(
             raise ValueError(
                 f"{chosen.name}: its result is {list(restored.shape)}; expected {list(part.shape)}"
             )
+        check_finite(chosen.name, restored)
         part.copy_(restored)
     return x.reshape(samples, problem.batch, *space.shape)
 
@@ -166,6 +167,19 @@ def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
         )
     if not bool(torch.isfinite(problem.y).all()):
         raise ValueError("y has values that are not finite")
+
+
+def check_finite(name: str, x: Tensor) -> None:
+    """Refuse a result, of a method or sampler of that name, that no file could hold.
+
+    Raises:
+        ValueError: if it has NaN or infinity.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError(
+            f"{name}: its result holds NaN or infinity; expected numbers (a network may overflow "
+            "in half precision)"
+        )
 
 
 def misfit(method: Method | type[Method], problem: Problem) -> str | None:

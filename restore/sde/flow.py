@@ -57,7 +57,8 @@ def transport(
         on_step: called with (n, n, x̂) after evaluation n; how many there will be is not known.
 
     Raises:
-        ValueError: if a level or a tolerance is not above 0, or the solver is unknown.
+        ValueError: if a level or a tolerance is not above 0, the solver is unknown, or no step of
+            it is short enough.
 
     Source: Song et al., ICLR 2021, section 4.3, for σ as the time; torchdiffeq of Chen et al.,
     NeurIPS 2018; dopri5: Dormand and Prince, 1980.
@@ -112,8 +113,14 @@ def solve(
         return slope(log_sigma.exp().clamp(lowest, highest), now)
 
     options: dict[str, Any] = {"norm": _worst, "dtype": exact}
-    with torch.no_grad():
-        path = odeint(by_log, state, span, rtol=rtol, atol=atol, method=solver, options=options)
+    try:
+        with torch.no_grad():
+            path = odeint(by_log, state, span, rtol=rtol, atol=atol, method=solver, options=options)
+    except AssertionError as error:  # of torchdiffeq, where a step comes to nothing
+        raise ValueError(
+            f"no step is short enough ({error}); expected a prior without NaN or infinity, or a "
+            "larger tolerance"
+        ) from error
     return tuple(part[-1] for part in path)
 
 

@@ -21,6 +21,7 @@ from restore.prior.counted import Counted
 from restore.sde.samplers.adaptive import AdaptiveODE
 from restore.sde.samplers.base import Sampler
 from restore.sde.samplers.registry import find_sampler
+from restore.solve import check_finite
 from restore.tasks.memory import check_room
 from restore.tasks.opened import OpenModel
 from restore.tasks.settings import RunSettings, parse_size
@@ -126,7 +127,9 @@ class GridSampler:
             like = torch.empty(len(batch), channels, height, width, device=self.model.device)
             noise = NoiseSource(self.settings.seed, [(i, 0) for i in batch])
             drawn.append(self.sampler(prior, like, noise=noise, on_step=shown))
-        return torch.cat(drawn)
+        x = torch.cat(drawn)
+        check_finite(self.sampler.name, x)
+        return x
 
 
 def side_by_side(pictures: Tensor, columns: int) -> Tensor:

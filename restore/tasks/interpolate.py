@@ -61,10 +61,13 @@ def interpolate(
     prior = fit_channels(model.prior, ends.shape[1])
     given: dict[str, Any] = {"rtol": tolerance, "atol": tolerance, "on_step": on_step}
     # One at a time: pictures that are solved together share their steps.
-    encoded = [encode(prior, end[None], **given) for end in ends]
     shares = [i / (frames - 1) for i in range(frames)]
-    path = slerp(encoded[0].x[0], encoded[1].x[0], shares)
-    decoded = [decode(prior, z[None], **given) for z in path]
+    try:
+        encoded = [encode(prior, end[None], **given) for end in ends]
+        path = slerp(encoded[0].x[0], encoded[1].x[0], shares)
+        decoded = [decode(prior, z[None], **given) for z in path]
+    except ValueError as error:
+        raise InputError(f"{first}, {second}: {error}") from error
     x = torch.cat([part.x for part in decoded])
     errors = (x[[0, -1]] - ends).square().mean((1, 2, 3)).sqrt()
     x = x.clamp(0, 1).cpu()

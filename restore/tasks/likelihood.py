@@ -71,10 +71,13 @@ def likelihood(
     exact_levels = picture.bits == FLOAT_BITS
     step = 1 / 255 if exact_levels else 1 / (2**picture.bits - 1)
     x = pixels.expand(draws, -1, -1, -1)
-    found = log_likelihood(
-        prior, x if exact_levels else dequantise(x, step, noise), trace=trace, noise=noise,
-        rtol=tolerance, atol=tolerance, on_step=on_step,
-    )  # fmt: skip
+    try:
+        found = log_likelihood(
+            prior, x if exact_levels else dequantise(x, step, noise), trace=trace, noise=noise,
+            rtol=tolerance, atol=tolerance, on_step=on_step,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
     log_prob = found.log_prob.cpu().double()
     bits = bits_per_dim(log_prob, size, step)
     spread = float(bits.std()) / math.sqrt(draws) if draws > 1 else None

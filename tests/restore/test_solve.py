@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import get_type_hints
 
 import numpy as np
@@ -117,6 +118,14 @@ def test_a_denoiser_of_ones_own_that_is_at_fault_is_named(method, output, text):
 
     with pytest.raises(ValueError, match=text):
         solve(_problem(), Own(), method, steps=2)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_refuses_a_result_that_is_not_finite(bad):
+    problem = _problem()
+    start = torch.full((3, *SHAPE), bad)
+    with pytest.raises(ValueError, match="pnp: its result holds NaN or infinity"):
+        solve(problem, Half(), "pnp", steps=2, start=start, sigma_max=0.5)
 
 
 def test_takes_a_method_of_ones_own():

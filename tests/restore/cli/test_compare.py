@@ -438,7 +438,7 @@ def _own_method(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("how", "error"),
     [
-        ("divide", "not finite"),
+        ("divide", "NaN or infinity"),
         ("raise", "KeyError: 'raise'"),
         ("exit", "SystemExit"),
         ("fill", None),

@@ -49,6 +49,10 @@ def smaller(x, sigma):
     return x[..., 1:]
 
 
+def overflown(x, sigma):
+    return x * float("nan")
+
+
 class Black(Denoiser):
     def __call__(self, x, sigma):
         return 0 * x
@@ -119,3 +123,25 @@ def test_refuses_what_does_not_serve(restore, photo, mask, options, parts):
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     assert all(part in done.err for part in parts), done.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "denoise photo.png --sigma 0.1 -o out.png",
+        "denoise photo.png --sigma 0.1 -m dps --steps 2 -o out.png",
+        "sample --guide photo.png -o out.png",
+        "sample --grid 1x1 --steps 2 -o out.png",
+        "sample --grid 1x1 --sampler ode -o out.png",
+        "interpolate photo.png photo.png -o out.png",
+        "likelihood photo.png",
+    ],
+)
+@pytest.mark.usefixtures("photo")
+def test_a_denoiser_that_overflows_is_one_line(restore, command):
+    there = {path.name for path in Path().iterdir()}
+    done = restore(*command.split(), "-n", "mine:overflown")
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert "NaN or infinity" in done.err
+    assert {path.name for path in Path().iterdir()} - {"__pycache__"} == there

@@ -64,6 +64,11 @@ class TestTransport:
         with pytest.raises(ValueError, match=part):
             transport(gaussian(), torch.zeros(1, 1, 1, 1), **given)
 
+    def test_refuses_a_prior_that_is_not_finite(self):
+        prior = FunctionDenoiser(lambda x, sigma: x * math.nan)
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            transport(prior, torch.ones(1, 1, 1, 1), 1.0, 0.1)
+
 
 class TestEncoding:
     def test_round_trip_error_falls_with_the_tolerance(self):
