@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CPU_ITERATIONS = 10_000
-ACCELERATOR_ITERATIONS = 100
+WATCHED_ITERATIONS = 10_000
+UNWATCHED_ITERATIONS = 100
 # What b − M x may be of ‖M‖‖x‖, in units of rounding: x then solves a system as near as M is known.
 ROUNDING = 4
 
@@ -31,14 +31,15 @@ def conjugate_gradient(
     tolerance: float | None = None,
     max_iterations: int | None = None,
     precondition: Callable[[Tensor], Tensor] | None = None,
+    watched: bool | None = None,
 ) -> Tensor:
     """Solve M x = b for a Hermitian positive (semi)definite M by conjugate gradients from zero.
 
     Every image of the batch has its own step lengths and stops at its own tolerance, so the
-    result does not depend on what else is in the batch. On the CPU the residual that ends the
-    iteration is the true one, b − M x, and one that is but rounding of M x ends it too. Elsewhere
-    the number of iterations is fixed and nothing is read back from the device, so there is no error
-    either; an image that reached the tolerance stays as it is.
+    result does not depend on what else is in the batch. Where it is watched, the residual that ends
+    the iteration is the true one, b − M x, and one that is but rounding of M x ends it too.
+    Elsewhere the number of iterations is fixed and nothing is read back from the device, so there
+    is no error either; an image that reached the tolerance stays as it is.
 
     Args:
         apply: x ↦ M x, linear, for `[*batch, *shape]`.
@@ -46,25 +47,28 @@ def conjugate_gradient(
         axes: The dimensions of one image, counted from the end.
         name: What is solved, for the error.
         tolerance: Relative residual ‖b − M x‖/‖b‖ (default 1e-5, in double precision 1e-10).
-        max_iterations: Most iterations on the CPU (default 10000), the number of iterations
-            elsewhere (default 100).
+        max_iterations: Most iterations where it is watched (default 10000), the number of
+            iterations elsewhere (default 100).
         precondition: r ↦ P r, Hermitian positive definite and near M⁻¹.
+        watched: Whether to look at the residual, for which an accelerator has to be waited for
+            (default: on the CPU alone).
 
     Returns:
         x, which is NaN for an image whose ‖b‖² is not finite.
 
     Raises:
-        ConvergenceError: On the CPU, if the tolerance is not reached.
+        ConvergenceError: Where it is watched, if the tolerance is not reached.
 
     Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", 1952.
     """
     if b.numel() == 0:  # transforms of no picture, as a preconditioner has, are refused by torch
         return torch.zeros_like(b)
-    on_cpu = b.device.type == "cpu"
+    if watched is None:
+        watched = b.device.type == "cpu"
     if tolerance is None:
         tolerance = default_tolerance(b.dtype)
     if max_iterations is None:
-        max_iterations = CPU_ITERATIONS if on_cpu else ACCELERATOR_ITERATIONS
+        max_iterations = WATCHED_ITERATIONS if watched else UNWATCHED_ITERATIONS
 
     def dot(p: Tensor, q: Tensor) -> Tensor:
         product = (p.conj() * q).real if p.is_complex() else p * q
@@ -90,7 +94,7 @@ def conjugate_gradient(
     norm = torch.zeros_like(squared)
     for _ in range(max_iterations):
         active = squared > goal
-        if on_cpu and not bool(active.any()):
+        if watched and not bool(active.any()):
             # The recursive residual drifts from the true one in floating point: look at that.
             residual = b - apply(x)
             squared = dot(residual, residual)
@@ -101,7 +105,7 @@ def conjugate_gradient(
                 break
         image = apply(direction)
         curvature = dot(direction, image)
-        if on_cpu:
+        if watched:
             length = dot(direction, direction)
             norm = torch.where(length > 0, torch.maximum(norm, curvature / length), norm)
         step = torch.where(active & (curvature > 0), energy / curvature, 0)
@@ -113,7 +117,7 @@ def conjugate_gradient(
         pull, energy = pulled(residual, squared)
         direction = torch.addcmul(pull, torch.where(active, energy / previous, 0), direction)
     else:
-        if on_cpu:
+        if watched:
             residual = b - apply(x)
             left = dot(residual, residual)
             missed = (left > known(x)) & ~unknown

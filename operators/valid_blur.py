@@ -87,6 +87,7 @@ class ValidConvolution(LinearOperator):
         *,
         tolerance: float | None = None,
         max_iterations: int | None = None,
+        watched: bool | None = None,
     ) -> Tensor:
         """Return x of least xᴴAᴴAx + zᴴDz − 2 bᴴx, z being x continued to the torus.
 
@@ -98,16 +99,17 @@ class ValidConvolution(LinearOperator):
                 `[*batch, 1, N, M//2 + 1]`, where (N, M) is `torus`.
             tolerance: As in `solve_normal`, for the preconditioned residual.
             max_iterations: As in `solve_normal`.
+            watched: As in `conjugate_gradient`.
 
         Raises:
-            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
+            ConvergenceError: Where it is watched, if conjugate gradients miss the tolerance.
         """
 
         def spectrum(channel: Tensor) -> Tensor:
             out: Tensor = torch.fft.rfft2(channel, s=self.torus)
             return out
 
-        return self._solved(spectrum, b, damping, tolerance, max_iterations)
+        return self._solved(spectrum, b, damping, tolerance, max_iterations, watched)
 
     def damped_pinv(
         self,
@@ -132,6 +134,7 @@ class ValidConvolution(LinearOperator):
         damping: float | Tensor,
         tolerance: float | None,
         max_iterations: int | None,
+        watched: bool | None = None,
     ) -> Tensor:
         """(AᴴA + D)⁻¹ b, image by image, from what b's spectra are made of."""
         batch, kernel = arrays.shape[:-3], self._kernel
@@ -146,6 +149,7 @@ class ValidConvolution(LinearOperator):
                 name=f"solve_normal of {self.name}",
                 tolerance=tolerance,
                 max_iterations=max_iterations,
+                watched=watched,
             )
             for image, one in zip(images.unbind(0), filters.unbind(0), strict=True)
         ]

@@ -60,23 +60,27 @@ class Border:
         name: str,
         tolerance: float | None,
         max_iterations: int | None,
+        watched: bool | None,
     ) -> Tensor:
         """Return (AᴴA + D)⁻¹ b on the torus, `[C, N, M]`.
 
         Args:
             spectra: The half spectrum of each channel of b; they are overwritten.
             name: What is solved, for the error.
-            tolerance: Of ‖L⁻¹(b − (AᴴA + D) x)‖/‖L⁻¹b‖ with LLᴴ = KᴴK + D, on the CPU.
+            tolerance: Of ‖L⁻¹(b − (AᴴA + D) x)‖/‖L⁻¹b‖ with LLᴴ = KᴴK + D, where it is watched.
             max_iterations: As in `conjugate_gradient`.
+            watched: As in `conjugate_gradient`.
 
         Raises:
-            ConvergenceError: On the CPU, if conjugate gradients miss the tolerance.
+            ConvergenceError: Where it is watched, if conjugate gradients miss the tolerance.
         """
         # In place from here on: each array is as large as a channel of the picture.
         right = torch.stack([self._strips(s * self._kernel, self._inverse) for s in spectra])
         if tolerance is None:
             tolerance = default_tolerance(right.dtype)
-        if right.device.type == "cpu":
+        if watched is None:
+            watched = right.device.type == "cpu"
+        if watched:
             # What is asked of the whole, in terms of the border's share of it.
             whole = sum(float(self._energy(s).detach()) for s in spectra)
             share = float(right.detach().square().sum())
@@ -99,6 +103,7 @@ class Border:
             tolerance=tolerance,
             max_iterations=max_iterations,
             precondition=self._precondition(kernel),
+            watched=watched,
         )
         conjugate, solved = self._kernel.conj(), []
         for spectrum, one in zip(spectra, w.unbind(0), strict=True):

@@ -139,11 +139,14 @@ def _frequencies(height: int, width: int) -> tuple[Tensor, Tensor]:
 def _solved(
     operator: LinearOperator, residual: Tensor, gain: Tensor, damping: Tensor, tolerance: float
 ) -> Tensor:
-    """(AᴴA + D)⁻¹Aᴴ residual, D the filter `damping`; |k̂|² is `gain`."""
+    """(AᴴA + D)⁻¹Aᴴ residual, D the filter `damping`; |k̂|² is `gain`.
+
+    An accelerator is waited for: made once, it must not begin a run from what has not converged.
+    """
     if isinstance(operator, ValidConvolution):
         return operator.solve_filtered(
             operator.adjoint(residual), damping,
-            tolerance=tolerance, max_iterations=WIENER_ITERATIONS,
+            tolerance=tolerance, max_iterations=WIENER_ITERATIONS, watched=True,
         )  # fmt: skip
     size = operator.domain.shape[1:]
     # x = P u with the filter P = (|k̂|² + D)^-½, which makes the system nearly the identity.
@@ -164,5 +167,6 @@ def _solved(
         name="wiener",
         tolerance=tolerance,
         max_iterations=WIENER_ITERATIONS,
+        watched=True,
     )
     return filtered(precondition, u)

@@ -60,7 +60,7 @@ def _run(method: Method, problem: Problem, prior: Denoiser) -> Tensor:
         problem.operator.svd()
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
         patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
-        patch.setattr(cg, "ACCELERATOR_ITERATIONS", 3)
+        patch.setattr(cg, "UNWATCHED_ITERATIONS", 3)
         moved = problem.operator._mapped(
             lambda t: torch.empty(t.shape, dtype=t.dtype, device=device), None, {}
         )

@@ -360,7 +360,7 @@ class TestOnAFakeAccelerator:
         problem.operator.svd_or_none()  # as `solve` does
         with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
             patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
-            patch.setattr(cg, "ACCELERATOR_ITERATIONS", 5)
+            patch.setattr(cg, "UNWATCHED_ITERATIONS", 5)
             moved = problem.operator._mapped(
                 lambda t: torch.empty(t.shape, dtype=t.dtype, device="cuda"), None, {}
             )

@@ -394,7 +394,7 @@ def test_the_loop_does_not_wait_for_the_device(method, name, noise_std, monkeypa
     operator, run = FAKE[name](), ON_A_FAKE[method]
     with contextlib.suppress(operators.NoFastSVD):
         operator.svd()
-    monkeypatch.setattr(cg, "ACCELERATOR_ITERATIONS", 3)
+    monkeypatch.setattr(cg, "UNWATCHED_ITERATIONS", 3)
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True):
         patch.setattr(Tensor, "cpu", refuse)  # fake tensors allow it
 

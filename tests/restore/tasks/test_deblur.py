@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from pretended import DEVICE, accelerator
 
 from operators import Blur, gaussian_kernel, motion_kernel
 from restore.io.picture import read_picture, write_picture
@@ -71,6 +72,19 @@ def test_wiener_gives_up_detail_rather_than_its_end(monkeypatch):
     x = wiener(Problem(operator, y), kernel)
     assert bool(torch.isfinite(x).all())
     assert error(operator(x), y) < 0.05
+
+
+@pytest.mark.parametrize("border", ["zero", "valid"])
+def test_wiener_gives_up_detail_on_an_accelerator_too(monkeypatch, border):
+    kernel = motion_kernel(21, 0.7)
+    operator = Blur((1, 32, 32), kernel, border)
+    y = operator(texture(32, 32)[:, :1])
+    monkeypatch.setattr(baselines, "WIENER_ITERATIONS", 5)
+    x = wiener(Problem(operator, y), kernel)
+    with accelerator(monkeypatch):
+        there = Blur((1, 32, 32), kernel, border, device=DEVICE)
+        found = wiener(Problem(there, y.to(DEVICE)), kernel).cpu()
+    torch.testing.assert_close(found, x, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian:1.2", "motion:7,20"])
