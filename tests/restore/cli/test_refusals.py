@@ -387,19 +387,28 @@ def test_debug_shows_the_traceback(restore):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_the_middle(tmp_path, photo, number):
     """Ctrl-C, or what `timeout` sends, while it samples: exit code 130, one line, no file."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "def same(x, sigma):\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    time.sleep(0.1)\n"
+        "    return x\n"
+    )
     code = "from restore.cli.app import main; main()"
     command = [
         sys.executable, "-c", code, "super-resolve", str(photo), "--steps", "500",
-        "--set", "sigma_max=2", "--debug", "-o", str(tmp_path / "o.png"),
+        "--set", "sigma_max=2", "-n", "slow:same", "--debug", "-o", "o.png",
     ]  # fmt: skip
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True,
+        command, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         # A shell that runs the tests in the background has its children ignore Ctrl-C.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    time.sleep(8)
+    while not (tmp_path / "begun").exists() and process.poll() is None:
+        time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error == "interrupted\n"
-    assert {p.name for p in tmp_path.iterdir()} == {"photo.png"}
+    left = {p.name for p in tmp_path.iterdir()} - {"__pycache__"}
+    assert left == {"photo.png", "slow.py", "begun"}
