@@ -69,7 +69,7 @@ def check_regular(target: Path) -> None:
         raise InputError(f"{target}: is {kind}, expected the name of a file to write")
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Writes `data` to `path` whole or not at all.
 
     Raises:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from restore.io.atomic import atomic_path
+from restore.io.atomic import write_bytes
 from restore.prior.checkpoints.card import sha256_of
 from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard
 from restore.training.recipe import LEAST_LEVEL
@@ -35,16 +35,13 @@ def export_model(
         name: value.detach().to("cpu", torch.float16).contiguous()
         for name, value in trainer.averaged_network().state_dict().items()
     }
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(state, temporary)
-        temporary.chmod(0o644)  # safetensors keeps its files to their owner
-        digest = sha256_of(temporary)
+    write_bytes(folder / WEIGHTS, save(state))
     card = Card(
         name=recipe.name,
         domain=domain,
         channels=recipe.channels,
         parameters=sum(value.numel() for value in state.values()),
-        sha256=digest,
+        sha256=sha256_of(folder / WEIGHTS),
         sigma_min=LEAST_LEVEL,
         sigma_max=recipe.tail_range[1],
         network=NetworkCard(
@@ -58,6 +55,5 @@ def export_model(
         licence=licence,
         recipe=recipe.model_dump(mode="json"),
     )
-    with atomic_path(folder / CARD) as temporary:
-        temporary.write_text(card.model_dump_json(indent=2) + "\n")
+    write_bytes(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
     return card

@@ -8,6 +8,7 @@ the recipe says. The weights that are kept are a power-function average over the
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.atomic import atomic_path
+from restore.io.atomic import atomic_path, write_bytes
 from restore.noise import seeded_generator
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
@@ -224,8 +225,10 @@ class Trainer:
             "optimizers": [o.state_dict() for o in self._optimizers],
             "level_loss": self._level_loss,
         }
-        with atomic_path(self.folder / name) as temporary:
-            torch.save(state, temporary)
+        # Into memory first: of a full disk torch says something of its own.
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes(self.folder / name, content.getbuffer())
         if name == "checkpoint.pt":
             with atomic_path(self.folder / "recipe.json") as temporary:
                 self.recipe.save(temporary)

@@ -385,3 +385,31 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_checkpoint(
     with pytest.raises(InputError, match=r"the loss of step [45] is nan; expected a recipe that"):
         trainer.run()
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of a process here")
+@pytest.mark.parametrize(
+    ("name", "largest"), [("checkpoint.pt", 20_000), ("model.safetensors", 4_000)]
+)
+def test_a_state_that_the_disk_has_no_room_for_is_one_line(
+    recipe, pictures, tmp_path, name, largest
+):
+    import resource
+
+    run = tmp_path / "run"
+    trainer = Trainer(recipe, pictures, run, CPU)
+
+    def write() -> None:
+        if name == "checkpoint.pt":
+            trainer._save(name)
+        else:
+            export_model(trainer, run, domain="test", training_data="none", licence="none")
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+    try:
+        with pytest.raises(InputError, match=rf"{name}: file too large, expected a place that"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(run.iterdir()) == []
