@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from restore.errors import InputError, counted
+from restore.io.files import expand_inputs
 from restore.io.levels import to_integer
 from restore.io.picture import read_picture
 from restore.training.recipe import Recipe
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm"}
 CACHE_BYTES = 4 * 2**30
 HELD_OUT_EVERY = 40
 HELD_OUT_CROP = 192
@@ -28,7 +28,8 @@ class Patches:
     """Random patches of the pictures under a folder.
 
     Patch j of step t is a pure function of (seed, t, j): a run that was interrupted goes on with
-    exactly the patches that it would have seen. One picture in forty is held out for validation.
+    exactly the patches that it would have seen. One picture in forty is held out for validation, of
+    a folder without so many the last that can be read.
 
     Args:
         folder: pictures of any kind, at any depth; those smaller than a patch are left out, and
@@ -47,19 +48,22 @@ class Patches:
             raise InputError(f"{folder}: not a folder; expected a folder of pictures")
         self._folder, self._recipe, self._on_unreadable = folder, recipe, on_unreadable
         self._mode = "L" if recipe.channels == 1 else "RGB"
-        self._unreadable: set[Path] = set()
+        self.unreadable: set[Path] = set()
         self._cache: dict[Path, NDArray[np.uint8]] = {}
         self._cached = 0
-        names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        names = [file.path for file in expand_inputs([folder], recursive=True)]
         large = [p for p in names if self._smaller_side(p) >= recipe.patch]
-        self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or large[-1:]
-        held_out = set(self.held_out)
-        self.training = [p for p in large if p not in held_out] or large
+        self.held_out = large[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
         if not large:
             raise InputError(
                 f"{folder}: found {counted(len(names), 'picture')}, none of {recipe.patch} pixels "
                 "or more; expected a folder of pictures to learn from"
             )
+        if all(self._picture(p) is None for p in self.held_out[:_VALIDATED]):
+            last = next((p for p in reversed(large) if self._picture(p) is not None), large[-1])
+            self.held_out = [last]
+        held_out = set(self.held_out)
+        self.training = [p for p in large if p not in held_out] or large
 
     def batch(self, step: int) -> Tensor:
         """The patches of one step: [B, C, patch, patch], channels last in memory."""
@@ -106,7 +110,7 @@ class Patches:
 
     def _any_picture(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """A random one; another one where it cannot be read, as often as it takes."""
-        while not self._unreadable.issuperset(self.training):
+        while not self.unreadable.issuperset(self.training):
             pixels = self._picture(self.training[rng.integers(len(self.training))])
             if pixels is not None:
                 return pixels
@@ -115,12 +119,12 @@ class Patches:
     def _picture(self, path: Path) -> NDArray[np.uint8] | None:
         """[h, w, C], of any depth rounded to 8 bits; None where it cannot be read."""
         cached = self._cache.get(path)
-        if cached is not None or path in self._unreadable:
+        if cached is not None or path in self.unreadable:
             return cached
         try:
             levels = to_integer(read_picture(path).pixels, 8)
         except InputError as error:
-            self._unreadable.add(path)
+            self.unreadable.add(path)
             self._on_unreadable(f"{error}; left out")
             return None
         upright = levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0))

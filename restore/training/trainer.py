@@ -119,8 +119,8 @@ class Trainer:
 
     @property
     def pictures_used(self) -> int:
-        """How many pictures it learns from."""
-        return len(self._patches.training)
+        """How many pictures it learns from, those that turned out to be damaged left out."""
+        return len(set(self._patches.training) - self._patches.unreadable)
 
     def averaged_network(self) -> GatedUNet:
         """A copy of the network with the averaged weights."""
@@ -241,7 +241,8 @@ class Trainer:
         changed = [
             f"{name} {getattr(previous, name)} → {getattr(self.recipe, name)}"
             for name in Recipe.model_fields
-            if name != "steps" and getattr(previous, name) != getattr(self.recipe, name)
+            if name not in ("name", "steps")
+            and getattr(previous, name) != getattr(self.recipe, name)
         ]
         if changed:
             raise InputError(
@@ -270,6 +271,9 @@ class Trainer:
         except Exception as error:  # a file of anything else that torch wrote
             raise self._damaged(name) from error
         self.step = state["step"]
+        if previous.name != self.recipe.name:
+            with atomic_path(recipe_path) as temporary:
+                previous.model_copy(update={"name": self.recipe.name}).save(temporary)
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

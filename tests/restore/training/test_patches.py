@@ -87,7 +87,10 @@ def test_held_out_pictures_are_not_trained_on(pictures, recipe):
 def test_bad_folders_are_one_line(tmp_path, recipe):
     with pytest.raises(InputError, match="not a folder; expected a folder of pictures"):
         Patches(tmp_path / "absent", recipe)
-    with pytest.raises(InputError, match="found 0 pictures, none of 16 pixels or more"):
+    with pytest.raises(InputError, match="no picture in this folder, expected at least one"):
+        Patches(tmp_path, recipe)
+    Image.new("L", (15, 40)).save(tmp_path / "narrow.png")
+    with pytest.raises(InputError, match="found 1 picture, none of 16 pixels or more"):
         Patches(tmp_path, recipe)
 
 
@@ -115,6 +118,35 @@ def test_a_folder_of_cut_pictures_is_refused(recipe, pictures):
     assert patches.validation() == []
     with pytest.raises(InputError, match="no picture can be read; expected pictures to learn from"):
         patches.batch(0)
+
+
+@pytest.mark.parametrize("pictures_before", [4, 39])  # the last, and the fortieth
+def test_a_picture_that_cannot_be_read_is_not_what_is_validated(tmp_path, recipe, pictures_before):
+    """Else the PSNR would be NaN, which no JSON has; nor is it one that was learned from."""
+    for i in range(pictures_before):
+        Image.new("L", (16, 16), i).save(tmp_path / f"{i:02}.png")
+    whole = (tmp_path / "00.png").read_bytes()
+    (tmp_path / "99.png").write_bytes(whole[:45])
+    patches = Patches(tmp_path, recipe)
+    assert [p.stem for p in patches.held_out] == [f"{pictures_before - 1:02}"]
+    assert len(patches.validation()) == 1
+    assert set(patches.training) - patches.unreadable == {
+        tmp_path / f"{i:02}.png" for i in range(pictures_before - 1)
+    }
+
+
+def test_what_the_other_verbs_take_from_a_folder_is_learned_from(tmp_path, recipe):
+    """Arrays and GIFs too; hidden files, such as those that macOS puts beside each, are not."""
+    (tmp_path / "more").mkdir()
+    np.save(tmp_path / "a.npy", np.full((20, 20), 0.5, np.float32))
+    for name in ("b.gif", "more/c.jp2", "d.png"):
+        Image.new("L", (20, 20)).save(tmp_path / name)
+    (tmp_path / "._d.png").write_bytes(b"of a file system")
+    lines: list[str] = []
+    patches = Patches(tmp_path, recipe, lines.append)
+    names = {p.name for p in [*patches.training, *patches.held_out]}
+    assert names == {"a.npy", "b.gif", "c.jp2", "d.png"}
+    assert lines == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])

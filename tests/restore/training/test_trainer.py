@@ -129,6 +129,20 @@ def test_a_run_that_goes_on_keeps_what_its_card_says(pictures, tmp_path):
     assert card(4, "--licence", "MIT") == said | {"licence": "MIT"}
 
 
+def test_a_run_takes_another_name_and_keeps_it(pictures, tmp_path):
+    """No number depends on the name, so the run is the same."""
+    run, recipe = tmp_path / "run", tmp_path / "recipe.json"
+    recipe.write_text('{"widths": [8], "blocks": [1], "batch_size": 1, "patch": 16, "steps": 1}')
+    for options, name in (
+        (["--recipe", str(recipe)], "photo"),
+        (["--name", "mine"], "mine"),
+        (["--steps", "2"], "mine"),
+    ):
+        command = ["train", str(pictures), "-o", str(run), *options]
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert json.loads((run / "card.json").read_text())["name"] == name
+
+
 def test_a_file_is_no_folder_for_a_model(pictures, tmp_path):
     (tmp_path / "model").write_text("of something else")
     done = CliRunner().invoke(app, ["train", str(pictures), "-o", str(tmp_path / "model")])
