@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import re
 import struct
 import warnings
 import zipfile
@@ -25,10 +26,12 @@ from restore.io.json_text import parse_json
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 # Where training scripts keep the weights, averaged ones first.
 NESTED = (
-    "ema", "ema_state_dict", "model_ema", "ema_model",
-    "state_dict", "model_state_dict", "model", "network", "net",
+    "ema", "ema_state_dict", "ema_params", "ema_helper", "model_ema", "ema_model", "shadow",
+    "state_dict", "model_state_dict", "model", "network", "net", "module",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")
+# How many models an average is of, beside its weights (torch.optim.swa_utils.AveragedModel).
+_COUNTER = "n_averaged"
 CONFIG_KEY = "config"
 # What torch.load raises on a damaged file or one that is something else.
 _DAMAGED = (
@@ -78,11 +81,16 @@ def read_weights(path: Path) -> Weights:
     """
     try:
         with path.open("rb") as stream:
-            head = stream.read(9)
+            head = stream.read(80)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a checkpoint") from None
     zipped = head[:4] == b"PK\x03\x04"
-    stored_safely = len(head) == 9 and head[8:9] == b"{"
+    stored_safely = head[8:9] == b"{"
+    if len(head.strip()) > 9 and re.fullmatch(rb"[\t\r\n -~]*", head.strip()):
+        raise InputError(
+            f"{path}: text that begins with {head.split(maxsplit=1)[0].decode()!r}, such as a web "
+            f"page or a pointer of Git LFS; expected a whole file of safetensors or of torch.save"
+        )
     state, config = _safetensors(path) if stored_safely else (_torch(path, zipped), {})
     _check_floats(path, state)
     return Weights(path, without_prefix(state), config, mapped=stored_safely or zipped)
@@ -146,7 +154,7 @@ def tensors_of(content: object) -> dict[str, Tensor]:
     for name in NESTED:
         if isinstance(content.get(name), Mapping) and (state := tensors_of(content[name])):
             return state
-    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+    return {str(k): v for k, v in content.items() if isinstance(v, Tensor) and k != _COUNTER}
 
 
 def _averaged(state: dict[str, Tensor], averages: list[Any]) -> dict[str, Tensor]:

@@ -104,10 +104,29 @@ def test_the_average_is_taken_from_what_training_scripts_save():
         {"state_dict": average, "epoch": 3},
         {"model": plain, "ema": average},
         {"model": plain, "ema_state_dict": average},
+        {"model": plain, "ema": {"shadow": average, "decay": 0.9}},
+        {"model": plain, "ema": {"module": average, "updates": 3}},
+        {"model": plain, "ema_params": average},
+        {"model": plain, "ema_helper": average},
+        average | {"n_averaged": torch.tensor(3)},
         {"model": plain, "ema": {"shadow_params": [torch.ones(2)], "decay": 0.9}},
         [plain, {"state": {}}, 1, 2, average],
     ):
-        assert torch.equal(tensors_of(content)["w"], torch.ones(2))
+        found = tensors_of(content)
+        assert list(found) == ["w"]
+        assert torch.equal(found["w"], torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
+@pytest.mark.parametrize(
+    "text", ["version https://git-lfs.github.com/spec/v1\noid sha256:0a\n", "<html>\n<head>\n"]
+)
+def test_what_came_instead_of_a_checkpoint_is_said(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    assert f"{path}: text that begins with '{text.split()[0]}', such as a" in refusal(path)
+    path.write_text(100 * " ")
+    refusal(path)
 
 
 def test_the_old_format_of_torch_is_read(tmp_path):
