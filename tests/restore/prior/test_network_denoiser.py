@@ -141,3 +141,10 @@ def test_a_picture_in_double_precision_keeps_it_around_any_network(dtype, tolera
     double = prior(x, 0.1)
     assert double.dtype == torch.float64
     assert (double - single(x.float(), 0.1)).abs().max() < tolerance
+
+
+def test_a_grey_picture_has_a_colour_priors_levels_over_the_root_of_three():
+    grey = GreyDenoiser(Shrinkage())
+    colour = Shrinkage()
+    assert grey.sigma_min == pytest.approx(colour.sigma_min / 3**0.5)
+    assert grey.sigma_max == pytest.approx(colour.sigma_max / 3**0.5)

@@ -52,3 +52,31 @@ def test_muon_descends():
         loss().backward()
         optimizer.step()
     assert loss().item() < before / 100
+
+
+def test_muons_momentum_is_nesterovs_of_0_95():
+    """Two different gradients: m ← 0.95 m + 0.05 g, and the update is of 0.95 m + 0.05 g."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(4, 3, 2, 2))
+    optimizer = Muon([weight], lr=1.0)
+    momentum, expected = torch.zeros(4, 12), torch.zeros(4, 12)
+    for _ in range(2):
+        weight.grad = torch.randn(weight.shape, generator=generator)
+        optimizer.step()
+        gradient = weight.grad.flatten(1)
+        momentum = 0.95 * momentum + 0.05 * gradient
+        nesterov = 0.95 * momentum + 0.05 * gradient
+        expected -= 0.2 * 12**0.5 * orthogonalised(nesterov)
+    torch.testing.assert_close(weight.detach().flatten(1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_muon_has_the_inner_convolutions_and_adam_the_rest():
+    network = GatedUNet(3, widths=(8, 8), blocks=(1, 1))
+    muon, adam = optimizers(network, 1e-3, 2e-3)
+    names = {id(p): n for n, p in network.named_parameters()}
+    inner = {names[id(p)] for p in muon.param_groups[0]["params"]}
+    convolutions = {n for n, p in network.named_parameters() if p.ndim == 4}
+    assert convolutions - inner == {"stem.weight", "head.weight"}
+    assert inner < convolutions
+    group = adam.param_groups[0]
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (2e-3, (0.9, 0.99), 0.0)

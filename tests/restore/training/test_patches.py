@@ -186,3 +186,22 @@ def test_eight_bits_are_read_as_they_are_stored(pictures, recipe):
     assert np.array_equal(np.rint(crop[0].numpy() * 255), stored.transpose(2, 0, 1))
     (crop,) = Patches(pictures, recipe.model_copy(update={"channels": 1})).validation()
     assert np.array_equal(np.rint(crop[0].numpy() * 255), grey[None])
+
+
+def test_validation_is_of_the_middle(tmp_path, recipe):
+    """Of 250 × 231 pixels: 192 × 192 from row 19 and column 29 on."""
+    rows, columns = np.mgrid[:231, :250]
+    Image.fromarray(np.stack([rows, columns, 0 * rows], -1).astype(np.uint8)).save(
+        tmp_path / "place.png"
+    )
+    (crop,) = Patches(tmp_path, recipe).validation()
+    assert crop.shape == (1, 3, 192, 192)
+    assert (255 * crop[0, :2, 0, 0]).round().tolist() == [19, 29]
+
+
+def test_patches_come_from_everywhere(tmp_path, recipe):
+    """Of 17 × 17 pixels all four of 16 × 16, each in all eight orientations."""
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 17), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    whole = recipe.model_copy(update={"channels": 1, "batch_size": 400, "full_size_share": 1.0})
+    assert len({p.numpy().tobytes() for p in Patches(tmp_path, whole).batch(0)}) == 32

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from restore.cli.app import app
 from restore.errors import InputError
+from restore.noise import seeded_generator
 from restore.prior.models import load_prior
 from restore.training.export import export_model
 from restore.training.objectives.weightings import WEIGHTINGS
-from restore.training.recipe import Recipe
+from restore.training.recipe import LEAST_LEVEL, Recipe
 from restore.training.trainer import (
     Trainer,
     ema_exponent,
@@ -427,3 +428,48 @@ def test_a_state_that_the_disk_has_no_room_for_is_one_line(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(run.iterdir()) == []
+
+
+@pytest.mark.parametrize("phase", [False, True])
+def test_the_psnr_is_that_of_the_averaged_weights_within_the_pictures_range(
+    recipe, pictures, tmp_path, phase
+):
+    """Beside the formula, for a denoiser that leaves noise; pictures are of 0 or −1.5 to 1.5."""
+    wide = recipe.model_copy(update={"white": 1.5, "phase": phase, "data_std": 5.0})
+    trainer = Trainer(wide, pictures, tmp_path / "run", CPU)
+    trainer.network.head.bias.data += 1  # not what is averaged
+    clean = trainer._patches.validation()[0][..., :48]  # a multiple of the network's
+    low = -1.5 if phase else 0.0
+    for level, psnr in trainer.validate().items():
+        sigma = torch.full((1, 1, 1, 1), level / 255)
+        noise = torch.randn(clean.shape, generator=seeded_generator(0))
+        denoised = trainer._denoise(trainer.averaged_network(), clean + sigma * noise, sigma)
+        error = (denoised.detach().clamp(low, 1.5) - clean).square().mean().item()
+        assert psnr == pytest.approx(10 * math.log10(1 / error), abs=1e-4)
+
+
+def test_what_is_exported_is_the_average(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    trainer.network.head.bias.data += 1
+    export_model(trainer, tmp_path / "model", domain="", training_data="", licence="")
+    exported = load_prior(tmp_path / "model").network.state_dict()
+    for name, value in weights(trainer).items():
+        assert torch.equal(exported[name], value.half().float()), name
+
+
+def test_no_level_is_drawn_beyond_those_on_the_card(recipe):
+    wide = recipe.model_copy(update={"sigma_spread": 20.0, "batch_size": 100})
+    sigma = noise_levels(wide, torch.Generator().manual_seed(0))
+    assert (sigma.min().item(), sigma.max().item()) == pytest.approx((LEAST_LEVEL, 50.0))
+
+
+def test_each_step_has_its_own_noise(recipe, pictures, tmp_path, monkeypatch):
+    seen = []
+
+    def keep(recipe, generator):
+        seen.append(noise_levels(recipe, generator))
+        return seen[-1]
+
+    monkeypatch.setattr("restore.training.trainer.noise_levels", keep)
+    Trainer(recipe.model_copy(update={"steps": 2}), pictures, tmp_path / "run", CPU).run()
+    assert not torch.equal(*seen)

@@ -16,7 +16,9 @@ from restore.errors import InputError
 from restore.prior.checkpoints.files import Weights, read_weights
 from restore.prior.checkpoints.layout import Choices, check_names
 from restore.prior.checkpoints.loader import find_checkpoint, recognise
+from restore.prior.conversion import ContinuousVP
 from restore.prior.models import find_model, load_prior
+from restore.prior.schedule import linear_betas, vp_levels
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -293,3 +295,33 @@ def test_a_damaged_state_dict_is_one_line(case):
         with pytest.raises(InputError) as caught:
             _fitted(damaged, case)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_card_has_the_levels_of_the_prior(case):
+    card = find_checkpoint(case.path, case.settings).make_card()
+    prior = load_prior(case.path, settings=case.settings)
+    assert (card.sigma_min, card.sigma_max) == (prior.sigma_min, prior.sigma_max)
+
+
+def test_other_numbers_of_timesteps_of_adm_span_the_same_noise_and_time():
+    """As in guided diffusion: β grows by 1000/T, and so does what the network is told of one."""
+    settings = {"heads": 4, "timesteps": 250}
+    conversion = load_prior(FOLDER / "adm_convolutions.pt", settings=settings).conversion
+    assert conversion.scale == 4
+    assert conversion.levels == vp_levels(linear_betas(250, 4e-4, 0.08))
+
+
+def test_levels_that_a_file_has_lost_are_geometric(tmp_path):
+    state = read_weights(FOLDER / "ncsnpp_timesteps.pth").state
+    state.pop("sigmas")
+    torch.save(state, tmp_path / "a.pth")
+    settings = {"sde": "ve", "sigma_min": 0.01, "sigma_max": 10.0, "timesteps": 4}
+    conversion = load_prior(tmp_path / "a.pth", settings=settings).conversion
+    assert conversion.levels == pytest.approx((0.01, 0.1, 1.0, 10.0))
+
+
+def test_the_last_level_of_the_sub_vp_sde_is_that_of_its_kernel():
+    """x_t = a x₀ + (1 − a²) n (Song et al., ICLR 2021, eq. 29), a at t = 1 being e^(−10.05/2)."""
+    kept = math.exp(-0.5 * (0.1 + 0.5 * 19.9))
+    assert ContinuousVP(sub=True).sigma_max == pytest.approx((1 - kept**2) / kept)
