@@ -154,7 +154,8 @@ def _angles_of(path: Path) -> NDArray[np.float64]:
             values = read_dataset(path, file, "exchange/theta")
     else:
         try:
-            values = np.array(path.read_text().replace(",", " ").split(), float)
+            text = path.read_text(encoding="utf-8-sig")  # as Excel writes it
+            values = np.array(text.replace(",", " ").split(), float)
         except FileNotFoundError:
             raise InputError(
                 f"--angles {path}: no such file, expected one of angles, or START:STOP:N"

@@ -336,7 +336,7 @@ def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
 def _content(path: Path, task: str) -> dict[str, Any]:
     """What a file of options, or a sidecar of the task, holds."""
     try:
-        content = parse_json(path.read_text())
+        content = parse_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a JSON file of options") from None
     except ValueError as error:

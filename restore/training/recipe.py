@@ -97,7 +97,7 @@ class Recipe(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n")
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -107,7 +107,7 @@ class Recipe(BaseModel):
             InputError: if it is none.
         """
         try:
-            return cls.model_validate_json(path.read_text())
+            return cls.model_validate_json(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}; expected a recipe file") from None
         except UnicodeDecodeError:

@@ -60,6 +60,11 @@ def test_bad_data_exchange_is_one_line(
     assert str(path) in str(caught.value)
 
 
+def test_a_list_of_angles_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "angles.csv").write_text("0\n30,\n90\n", encoding="utf-8-sig")
+    assert np.allclose(parse_angles(str(tmp_path / "angles.csv"), None), np.deg2rad([0, 30, 90]))
+
+
 def test_three_axes_are_told_by_the_angles(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", COUNTS)
     tifffile.imwrite(tmp_path / "a.tif", COUNTS, photometric="minisblack")

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from restore.cli.app import app
 from restore.errors import InputError
 from restore.noise import seeded_generator
-from restore.prior.models import load_prior
+from restore.prior.models import load_prior, open_model
 from restore.training.export import export_model
 from restore.training.objectives.weightings import WEIGHTINGS
 from restore.training.recipe import LEAST_LEVEL, Recipe
@@ -174,6 +175,25 @@ def test_a_killed_command_resumes(pictures, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert load_prior(run)(torch.rand(1, 3, 9, 9), 0.1).shape == (1, 3, 9, 9)
+
+
+def test_files_are_utf8_whatever_the_locale(pictures, tmp_path):
+    """The C locale stands for any whose encoding is another one, as on Windows."""
+    run, recipe_file = tmp_path / "run", tmp_path / "recipe.json"
+    recipe_file.write_text(
+        '{"name": "Fläche", "widths": [8], "blocks": [1], "batch_size": 1, "patch": 16, "steps": 1}',
+        encoding="utf-8",
+    )
+    command = ["train", pictures, "-o", run, "--recipe", recipe_file, "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "restore", *command],
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Recipe.load(run / "recipe.json").name == "Fläche"
+    assert open_model(run).card.name == "Fläche"
 
 
 def test_training_learns(recipe, pictures, tmp_path):
