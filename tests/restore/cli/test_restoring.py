@@ -176,7 +176,7 @@ def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
     assert record["noise_std"] == pytest.approx(0.1)
 
 
-def test_a_config_file_may_begin_with_the_mark_that_editors_on_windows_write(restore, photo, tmp_path):
+def test_a_config_file_may_begin_with_a_byte_order_mark(restore, photo, tmp_path):
     (tmp_path / "options.json").write_text('{"seed": 5, "suffix": "_für"}', encoding="utf-8-sig")
     (record,) = restore("denoise", photo, "--config", "options.json", "--json").records
     assert record["seed"] == 5
