@@ -100,13 +100,8 @@ def write_jpeg(path: Path, levels: NDArray[Any], quality: int) -> None:
 
 @contextmanager
 def plainly_named(path: Path, data: bytes | None = None) -> Iterator[Path]:
-    """A path that jpeglib takes, to the same bytes or to `data`: it knows UTF-8 names alone."""
-    try:
-        str(path).encode()
-        plain = True
-    except UnicodeEncodeError:
-        plain = False
-    if plain and data is None:
+    """A path that jpeglib takes, to the same bytes or to `data`: on Windows only ASCII."""
+    if data is None and str(path).isascii():
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

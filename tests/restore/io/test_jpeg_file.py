@@ -41,6 +41,20 @@ def test_what_is_read(tmp_path, smooth):
     assert np.array_equal(file.tables, tables)
 
 
+def test_jpeglib_gets_names_in_ascii(tmp_path, smooth, monkeypatch):
+    """It opens them as bytes of UTF-8, which Windows takes for those of another encoding."""
+    path, names = tmp_path / "Fläche.jpg", []
+    Image.fromarray(smooth).save(path)
+    read = jpeglib.read_dct
+    monkeypatch.setattr(jpeglib, "read_dct", lambda name: names.append(name) or read(name))
+    picture = read_picture(path)
+    assert len(read_jpeg(picture).coefficients) == 5 * 7 + 2 * 3 * 4
+    untouched = np.zeros((40, 56), bool)
+    write_jpeg_blocks(tmp_path / "Kopie.jpg", picture.pixels, picture, untouched)
+    assert names
+    assert all(map(str.isascii, names))
+
+
 def test_other_codings_hold_the_same_coefficients(tmp_path, smooth):
     image, plain = Image.fromarray(smooth), tmp_path / "a.jpg"
     image.save(plain)
