@@ -50,6 +50,17 @@ def test_a_home_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(exact_factors(scan()).vectors) == 5
 
 
+def test_no_home_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an account that the system does not know, in a container."""
+
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    assert len(exact_factors(scan()).vectors) == 5
+
+
 def test_too_little_memory_is_refused_before(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restore.tasks.ct_svd, "available_memory", lambda device: 1000)
     with pytest.raises(InputError, match=r"16x16 pixels needs .* GiB of memory"):
