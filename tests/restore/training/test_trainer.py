@@ -2,6 +2,7 @@ import json
 import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from restore.cli.app import app
 from restore.errors import InputError
 from restore.noise import seeded_generator
-from restore.prior.models import load_prior, open_model
+from restore.prior.models import CARD, WEIGHTS, load_prior, open_model
 from restore.training.export import export_model
 from restore.training.objectives.weightings import WEIGHTINGS
 from restore.training.recipe import LEAST_LEVEL, Recipe
@@ -181,7 +182,8 @@ def test_files_are_utf8_whatever_the_locale(pictures, tmp_path):
     """The C locale stands for any whose encoding is another one, as on Windows."""
     run, recipe_file = tmp_path / "run", tmp_path / "recipe.json"
     recipe_file.write_text(
-        '{"name": "Fläche", "widths": [8], "blocks": [1], "batch_size": 1, "patch": 16, "steps": 1}',
+        '{"name": "Fläche", "widths": [8], "blocks": [1], "batch_size": 1, "patch": 16,'
+        ' "steps": 1}',
         encoding="utf-8",
     )
     command = ["train", pictures, "-o", run, "--recipe", recipe_file, "--quiet"]
@@ -218,6 +220,17 @@ def test_the_exported_model_is_the_trained_one(recipe, pictures, tmp_path):
     x, sigma = torch.rand(1, 3, 16, 16), torch.full((1, 1, 1, 1), 0.1)
     expected = trainer._denoise(trainer.averaged_network(), x, sigma)
     torch.testing.assert_close(load_prior(tmp_path / "model")(x, 0.1), expected, atol=2e-3, rtol=0)
+
+
+def test_the_exported_weights_are_as_private_as_any_file(recipe, pictures, tmp_path):
+    trainer = Trainer(recipe, pictures, tmp_path / "run", CPU)
+    before = os.umask(0o027)
+    try:
+        export_model(trainer, tmp_path, domain="test", training_data="six", licence="none")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode for path in map(tmp_path.joinpath, (WEIGHTS, CARD))}
+    assert {stat.S_IMODE(mode) for mode in modes} == {0o640}
 
 
 def test_noise_levels_are_stratified(recipe):
