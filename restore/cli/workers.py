@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from restore.cli.batch import Workers
@@ -153,14 +154,13 @@ class _Pool:
     def stop(self) -> None:
         """Interrupt what still runs, and wait until what it had begun is taken away."""
         for _, worker, _ in self.running.values():
-            with suppress(ProcessLookupError):
+            with suppress(OSError):  # it has ended
                 os.kill(self._pids[worker], signal.SIGTERM)
         if self.running:
-            _, left = self._ray.wait(
-                list(self.running), num_returns=len(self.running), timeout=_LAST_WORDS
-            )
-            for task in left:
-                self.running[task][2]()
+            self._ray.wait(list(self.running), num_returns=len(self.running), timeout=_LAST_WORDS)
+        # Those that had no time to do it, as on Windows, where a signal ends them at once.
+        for _, _, undo in self.running.values():
+            undo()
 
 
 class _Worker:
@@ -196,6 +196,7 @@ class _Worker:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
+    os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))  # it keeps one in the home otherwise
     try:
         import ray
     except ImportError as error:

@@ -10,10 +10,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from PIL import Image
+
+from restore.cli import workers
+from restore.cli.outputs import Job, undoing
 
 pytest.importorskip("ray")
 
@@ -65,7 +69,9 @@ def _command_lines(processes: Iterable[psutil.Process]) -> dict[psutil.Process, 
     return {process: line for process, line in found.items() if line}
 
 
-def test_makes_the_files_of_the_verb(restore, tmp_path, pictures):
+def test_makes_the_files_of_the_verb(restore, tmp_path, pictures, monkeypatch):
+    """Also where the home is no place to write to."""
+    monkeypatch.setenv("HOME", str(pictures / "a.png"))
     (pictures / "bad.png").write_text("not a picture")
     options = ("denoise", "in", "--sigma", 0.1, "--samples", 2, "--steps", 3, "--json")
     alone = restore(*options, "-o", "one")
@@ -160,6 +166,23 @@ def test_interrupted(tmp_path, pictures, number, moment):
         assert left not in began
         assert folder not in line
     assert not Path(f"/tmp{folder}").exists()
+
+
+def test_what_workers_began_is_taken_away_that_were_ended_at_once(tmp_path, monkeypatch):
+    """As a signal does on Windows."""
+    job = Job(tmp_path / "a.png", tmp_path / "a_denoise.png", ())
+    pool = object.__new__(workers._Pool)
+    pool._ray = SimpleNamespace(wait=lambda tasks, **_: (tasks, []))
+    pool._pids = {"worker": 12345}
+    pool.running = {"task": (job, "worker", undoing(job))}
+    job.output.touch()
+
+    def ended(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(workers.os, "kill", ended)
+    pool.stop()
+    assert not job.output.exists()
 
 
 def test_refusals_are_those_of_the_verb(restore, pictures):
