@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import NamedTuple
 
 from restore.errors import InputError
@@ -89,8 +90,8 @@ def plan_outputs(
 ) -> list[Path]:
     """The output of each input: ``NAME_VERB.EXT``.
 
-    Inputs whose names differ in their suffix alone keep it (``NAME_jpg_VERB.png``), since they
-    would share an output, or the sidecar of it.
+    Inputs whose names differ in their suffix alone, or in case besides, keep it
+    (``NAME_jpg_VERB.png``), since they would share an output, or the sidecar of it.
 
     Args:
         inputs: of `expand_inputs`.
@@ -115,11 +116,11 @@ def plan_outputs(
         raise InputError(f"{output}: one output file for {len(inputs)} inputs, expected a folder")
     if as_file:
         return [Path(str(output))]
-    stems = Counter(source.path.with_suffix("") for source in inputs)
+    stems = Counter(folded(source.path.with_suffix("")) for source in inputs)
     outputs = []
     for source in inputs:
         path = source.path
-        alone = not path.suffix or stems[path.with_suffix("")] == 1
+        alone = not path.suffix or stems[folded(path.with_suffix(""))] == 1
         name = path.stem if alone else f"{path.stem}_{path.suffix[1:]}"
         outputs.append(_folder(source, output) / f"{name}{tail}{_extension(path, ext)}")
     return outputs
@@ -137,17 +138,38 @@ def check_written(
     Raises:
         InputError: likewise.
     """
-    originals = {os.path.realpath(path) for path in read}
-    made: dict[str, str | os.PathLike[str]] = {}
+    originals: dict[str, list[str]] = {}
+    made: dict[str, list[tuple[str, str | os.PathLike[str]]]] = {}
+    for path in read:
+        real = os.path.realpath(path)
+        originals.setdefault(folded(real), []).append(real)
     for source, target in files:
         real = os.path.realpath(target)
-        if real in originals:
+        key = folded(real)
+        if any(_is_one_file(real, original) for original in originals.get(key, ())):
             raise InputError(f"{source}: its output {target} is an input, {_ANOTHER}")
-        if real in made:
-            raise InputError(
-                f"{source}: its output {target} is that of {made[real]} too, {_ANOTHER}"
-            )
-        made[real] = source
+        for other, maker in made.setdefault(key, []):
+            if _is_one_file(real, other):
+                raise InputError(
+                    f"{source}: its output {target} is that of {maker} too, {_ANOTHER}"
+                )
+        made[key].append((real, source))
+
+
+def folded(path: str | os.PathLike[str]) -> str:
+    """What names have in common that some disks (of Windows, of macOS) take for one."""
+    return unicodedata.normalize("NFC", os.fspath(path)).casefold()
+
+
+def _is_one_file(path: str, other: str) -> bool:
+    """Whether two names that are the same when folded are those of one file."""
+    if path == other:
+        return True
+    try:
+        with NamedTemporaryFile(prefix="case", dir=_nearest_folder(Path(path))) as probe:
+            return os.path.lexists(Path(probe.name).with_name(Path(probe.name).name.upper()))
+    except OSError:  # nothing can be written there, which is said elsewhere
+        return False
 
 
 def check_place(output: Path) -> None:
@@ -156,7 +178,7 @@ def check_place(output: Path) -> None:
     Raises:
         InputError: likewise.
     """
-    folder = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
+    folder = _nearest_folder(output)
     try:
         TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -224,6 +246,11 @@ def _is_file_name(output: str | os.PathLike[str]) -> bool:
     text = os.fspath(output)
     path = Path(output)
     return bool(path.suffix) and not text.endswith(("/", os.sep)) and not _is_folder(path)
+
+
+def _nearest_folder(file: Path) -> Path:
+    """The folder of a file, or the first above that is there."""
+    return next(parent for parent in file.absolute().parents if os.path.lexists(parent))
 
 
 def _is_folder(path: Path) -> bool:

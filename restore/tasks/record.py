@@ -10,6 +10,7 @@ from typing import Any
 
 from restore.errors import InputError
 from restore.io.atomic import atomic_path
+from restore.io.files import folded
 from restore.io.json_text import parse_json
 from restore.own import is_own, load_own
 from restore.prior.checkpoints.card import sha256_of
@@ -58,7 +59,7 @@ class Record:
         """The folder of an input: called by its stem, numbered where something else has that."""
         name, number = source.stem, 1
         taken = name in (".", "..", ROWS, CONFIGURATION)
-        while taken or self._places.setdefault(name, str(source)) != str(source):
+        while taken or self._places.setdefault(folded(name), str(source)) != str(source):
             taken = False
             number += 1
             name = f"{source.stem}-{number}"
@@ -121,7 +122,7 @@ class Record:
         else:
             self._rows.pop((source, UNREAD), None)
         self._rows[source, method] = row
-        self._places[folder] = source
+        self._places[folded(folder)] = source
 
 
 def content_of(path: Path) -> str | None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,15 +122,39 @@ def test_folders_are_kept_below_the_output_folder(folder: Path) -> None:
 
 
 def test_names_that_differ_in_their_suffix_alone_keep_it() -> None:
-    sources = [InputFile(Path("in") / name) for name in ("x.png", "x.JPG", "x", "y.jpg")]
+    sources = [InputFile(Path("in") / name) for name in ("x.png", "X.JPG", "x", "y.jpg")]
     out = plan_outputs(sources, "denoise")
-    expected = ["x_png_denoise.png", "x_JPG_denoise.png", "x_denoise.png", "y_denoise.png"]
+    expected = ["x_png_denoise.png", "X_JPG_denoise.png", "x_denoise.png", "y_denoise.png"]
     assert [path.name for path in out] == expected
 
 
 def test_two_inputs_with_one_output() -> None:
     with pytest.raises(InputError, match=r"b/x\.png: its output o/x\.png is that of a/x\.png too"):
         check_written([("a/x.png", Path("o/x.png")), ("b/x.png", Path("o/x.png"))], [])
+
+
+def test_names_that_a_disk_takes_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of Windows and macOS tell no case apart."""
+
+    def disk(name_of: Callable[[str], str]) -> None:
+        def lexists(path: Path) -> bool:
+            folder = Path(path).parent
+            found = folder.iterdir() if folder.is_dir() else ()
+            return name_of(Path(path).name) in {name_of(file.name) for file in found}
+
+        monkeypatch.setattr(os.path, "lexists", lexists)
+
+    cases = [("a/IMG.png", tmp_path / "o" / "IMG.png"), ("b/img.png", tmp_path / "o" / "img.png")]
+    accents = [("a.png", tmp_path / "\u00e9.png"), ("b.png", tmp_path / "e\u0301.png")]
+    disk(str)
+    check_written([*cases, *accents], [tmp_path / "o" / "Img.PNG"])
+    disk(str.casefold)
+    check_written([cases[0], accents[0]], [tmp_path / "Img.PNG"])
+    for twice in (cases, accents):
+        with pytest.raises(InputError, match=r"its output .* is that of a.* too"):
+            check_written(twice, [])
+    with pytest.raises(InputError, match=r"its output .*IMG\.png is an input"):
+        check_written(cases, [tmp_path / "o" / "Img.PNG"])
 
 
 def test_never_onto_what_is_read(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_inputs_of_one_name_keep_folders_of_their_own(tmp_path: Path, source: Pa
     record = opened(tmp_path)
     assert record.place(source) == tmp_path / "done" / "photo"
     assert record.place(other) == tmp_path / "done" / "photo-2"
+    # On some disks this would be the folder of the first.
+    assert record.place(tmp_path / "Photo.png") == tmp_path / "done" / "Photo-3"
     for one in (source, other):
         record.keep(one, row(one, "a"))
     # Also where only the second is asked for later.
