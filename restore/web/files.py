@@ -170,7 +170,8 @@ class Store:
 
     def without_paths(self, text: str) -> str:
         """A text without the folders of visitors' files, of which it keeps the names."""
-        return re.sub(rf"{re.escape(str(self.root))}/([^/\s]+/){{1,2}}", "", text)
+        end = re.escape(os.sep)
+        return re.sub(rf"{re.escape(str(self.root))}{end}([^{end}\s]+{end}){{1,2}}", "", text)
 
     def sweep(self, now: float | None = None) -> None:
         """Delete uploads that were given up, and sessions of no page: its last words came late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,10 @@ def without_folders(text: str, folders: Iterable[Path]) -> str:
     What a visitor gets names files as they are beside each other in the visitor's own folder.
     """
     for folder in folders:
-        text = text.replace(f"{folder}/", "")
+        plain = f"{folder}{os.sep}"
+        # JSON escapes the backslashes of Windows, and letters beyond ASCII.
+        for written in (json.dumps(plain)[1:-1], plain):
+            text = text.replace(written, "")
     return text
 
 
