@@ -74,7 +74,7 @@ def serve(
                 raise
             raise InputError(
                 "restore serve: gradio is not installed; expected it, as with "
-                "`pip install '.[web]'` in a clone"
+                '`pip install ".[web]"` in a clone'
             ) from error
         from restore.prior.models import find_model
         from restore.tasks.device import choose_device

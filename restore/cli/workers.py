@@ -201,7 +201,7 @@ def _ray() -> Any:
         import ray
     except ImportError as error:
         raise InputError(
-            "restore batch: ray is not installed, expected it: `pip install '.[batch]'` in a clone"
+            'restore batch: ray is not installed, expected it: `pip install ".[batch]"` in a clone'
         ) from error
     return ray
 

@@ -29,7 +29,10 @@ def test_a_full_standard_output_is_one_line(arguments):
 def test_a_name_that_no_terminal_can_show(tmp_path, photo):
     """The bytes of a name need not be UTF-8."""
     source = os.fsencode(tmp_path) + b"/\xff.png"
-    os.rename(photo, source)  # noqa: PTH104
+    try:
+        os.rename(photo, source)  # noqa: PTH104
+    except OSError:
+        pytest.skip("this disk takes names in UTF-8 alone")
     done = subprocess.run((*COMMAND, "denoise", source, "--sigma", "0.05"), capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"\\udcff_denoise.png" in done.stdout

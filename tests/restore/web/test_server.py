@@ -151,5 +151,5 @@ def test_without_gradio_a_line_says_what_to_install(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path)
     )
     assert done.returncode == 2
-    assert "pip install '.[web]'" in done.stderr
+    assert 'pip install ".[web]"' in done.stderr
     assert done.stderr.count("\n") == 1
