@@ -34,6 +34,14 @@ def test_is_the_mean_over_channels() -> None:
     single = [estimate_noise(noise[i : i + 1]) for i in range(3)]
     assert estimate_noise(noise[:2]) == pytest.approx(np.mean(single[:2]))
     assert estimate_noise(noise) == pytest.approx(np.mean(single), rel=0.1)
+    noise[2] = 0  # of a picture in red and green, say
+    assert estimate_noise(noise) == pytest.approx(np.mean([*single[:2], 0]))
+
+
+def test_a_small_picture_in_colour_is_not_judged_by_a_few_patches() -> None:
+    """As above; 3 channels of 15² values are to 4.5 % of σ, and the test allows five of them."""
+    noisy = np.random.default_rng(7).normal(0.5, 0.05, (3, 32, 32))
+    assert estimate_noise(noisy) == pytest.approx(0.05, rel=0.23)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.02, 0.05])

@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 
 def test_scores_are_scikit_images_with_the_largest_true_value_as_range():
-    truth = 40 * RNG.random((2, 30, 21))
+    truth = np.array([40, 5])[:, None, None] * RNG.random((2, 30, 21))
     images = truth + RNG.normal(size=truth.shape)
     scores = scan_scores(images, truth)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -39,8 +39,8 @@ def test_equal_and_small_images_have_scores_that_json_knows():
 
 
 def test_an_empty_slice_is_measured_against_the_others():
-    truth = np.stack([np.ones((12, 12)), np.zeros((12, 12))])
-    scores = scan_scores(truth + 0.1, truth)
+    truth = np.stack([np.full((12, 12), 5.0), np.zeros((12, 12))])
+    scores = scan_scores(truth + 0.5, truth)
     assert scores.psnr == pytest.approx(20)
     with pytest.raises(ValueError, match="nothing above 0"):
         scan_scores(truth, 0 * truth)

@@ -74,7 +74,9 @@ def pixels(uri: str) -> np.ndarray:
 
 def test_every_element_is_closed(page):
     assert page.open == []
-    assert [tag for tag, _ in page.elements].count("section") == 2
+    sections = page.all("section")
+    assert len(sections) == 2
+    assert all(one["style"].startswith("--ratio:1.5;") for one in sections)  # of 36 by 24 pixels
 
 
 def test_nothing_comes_from_elsewhere(page, write, inputs):
@@ -106,6 +108,15 @@ def test_maps_share_a_scale_that_is_said(page):
     assert np.all(pixels(errors[0]["src"]) == 1)
     # Half of white, but for rounding to 63 steps: red full, green half, no blue.
     np.testing.assert_allclose(pixels(spreads[0]["src"])[:, 0, 0], (1, 0.5, 0), atol=0.03)
+
+
+@pytest.mark.parametrize(("outliers", "white"), [(4, "0.1"), (10, "0.4")])
+def test_one_pixel_in_two_hundred_may_run_into_white(write, shown, outliers, white):
+    truth = np.zeros((1, 20, 50), np.float32)
+    made = shown(truth, "a", 0.1)
+    made.picture[0, 0, :outliers] = 0.4
+    page = Page(write([Input("a.png", None, truth, [made])]).read_text(encoding="utf-8"))
+    assert any(text.strip().startswith(f"{white} (") for text in page.texts)
 
 
 def test_what_there_is_no_map_of_is_said(page):
@@ -199,6 +210,7 @@ def test_large_pictures_are_shown_smaller_and_it_is_said(write, shown):
 
 def test_pictures_that_fit_are_shown_as_they_are(page, truth):
     assert shrunk(truth) is truth
+    assert shrunk(np.ones((1, 8 * LONGEST))).shape == (1, LONGEST)  # a line stays one
     assert not any("are shown as" in text for text in page.texts)
 
 

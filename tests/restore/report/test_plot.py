@@ -50,6 +50,11 @@ def test_a_bar_is_one_standard_error_up_and_down(summary_row):
     low, high = map(float, re.search(r"([\d.]+)V([\d.]+)$", curve).groups())
     assert low - high == pytest.approx(2 * 0.5 * (bottom - top) / 2, abs=0.2)
     assert (low + high) / 2 == pytest.approx(top, abs=0.1)
+    svg = drawn(summary_row("a", 30.0, evaluations=20, psnr_se=5.0))
+    paths = {path.get("class"): path.get("d") for path in svg.iter("path")}
+    low, high = map(float, re.search(r"([\d.]+)V([\d.]+)$", paths["curve"]).groups())
+    ceiling, floor = map(float, re.search(r" (\d+)V(\d+)H", paths["axis"]).groups())
+    assert ceiling < high < low < floor
 
 
 def test_labels_do_not_overlap_and_everything_is_inside(summary_row):

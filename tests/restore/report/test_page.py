@@ -1,0 +1,40 @@
+"""The page of a run: its figures, and nothing of a name taken for HTML."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import numpy as np
+
+from restore.io.picture import write_picture
+from restore.report.page import FIGURES, write_report
+from restore.tasks.run import Result
+
+HOSTILE = "<i>&'.png"
+
+
+def test_figures_sizes_and_names_are_those_of_the_run(tmp_path):
+    source, made = tmp_path / HOSTILE, tmp_path / f"{HOSTILE[:-4]}_denoise.png"
+    write_picture(source, np.zeros((1, 4, 7)))
+    write_picture(made, np.zeros((1, 8, 14)))
+    (sidecar := tmp_path / "run.json").write_text('{"note": "<s>"}')
+    record = {name: name[::-1] for name in FIGURES} | {"noise_std": 0.0123456, "metrics": None}
+    record |= {"input": str(source), "task": "denoise", "sidecar": str(sidecar)}
+    record["baseline"] = {"psnr": 20.0, "ssim": None}
+    results = [Result(record, [], consistent, [made]) for consistent in (True, False)]
+    write_report(tmp_path / "page.html", results)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not {"<i>", "<s>"} & set(re.findall("<.*?>", text))
+    rows = re.findall("<tr><th>(.*?)</th><td>(.*?)</td></tr>", unescape(text))
+    figures = {**{name: name[::-1] for name in FIGURES}, "noise_std": "0.01235"}
+    baseline = "psnr 20, ssim None"
+    assert dict(rows[: len(rows) // 2]) == {
+        **figures,
+        "consistent with the input": "yes",
+        "baseline": baseline,
+    }
+    assert dict(rows[len(rows) // 2 :])["consistent with the input"] == "no"
+    captions = re.findall("<figcaption>(.*?)</figcaption>", text)
+    assert list(map(unescape, captions[:2])) == [f"{HOSTILE}, 7×4", f"{made.name}, 14×8"]
+    assert f"<h2>{source}: denoise</h2>" in unescape(text)
