@@ -235,7 +235,12 @@ def _exif_of(image: Image.Image) -> Image.Exif:
     from PIL import Image
 
     try:
-        return image.getexif()
+        exif = image.getexif()
+        # ImageMagick has it so in a PNG from a JPEG, which Pillow does not decode.
+        raw = _raw_profile(getattr(image, "text", {}).get(_PROFILE_KEY + "APP1", ""))
+        if not exif and raw.startswith(EXIF_PREFIX):
+            exif.load(raw)
+        return exif
     except (SyntaxError, struct.error):  # no TIFF header: `_clean_exif` says so
         return Image.Exif()
 
@@ -243,7 +248,7 @@ def _exif_of(image: Image.Image) -> Image.Exif:
 def _exif_block(image: Image.Image, exif: Image.Exif) -> bytes | None:
     raw = _as_bytes(image.info.get("exif"))
     if raw is None:
-        # A PNG of ImageMagick has it as text, which Pillow has decoded.
+        # A PNG of ImageMagick has it as text, which `_exif_of` has decoded.
         text = getattr(image, "text", {})
         if not {_PROFILE_KEY + "exif", _PROFILE_KEY + "APP1"} & set(text) or not exif:
             return None

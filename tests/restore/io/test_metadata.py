@@ -195,6 +195,7 @@ def test_the_thumbnail_of_the_old_picture_is_removed(
     kept = picture.metadata.exif
     assert kept is not None
     assert b"JFIF" not in kept
+    assert kept[22:26] == bytes(4)  # no second directory
     assert len(kept) == (len(block) if tail else len(block) - len(thumbnail))
     write_picture(tmp_path / "b.jpg", picture.pixels, picture)
     exif = exif_of(tmp_path / "b.jpg")
@@ -231,14 +232,19 @@ def test_grey_profile_stays_with_grey_only(tmp_path: Path, smooth: np.ndarray) -
             assert notes == (() if expected else (said,))
 
 
-def test_what_is_too_long_for_a_jpeg_is_said(tmp_path: Path, smooth: np.ndarray) -> None:
+# A segment of 65535 bytes holds its length and a name of 29 besides.
+@pytest.mark.parametrize(("size", "fits"), [(65_504, True), (65_505, False)])
+def test_what_is_too_long_for_a_jpeg_is_said(
+    tmp_path: Path, smooth: np.ndarray, size: int, fits: bool
+) -> None:
     info = PngInfo()
-    info.add_itxt("XML:com.adobe.xmp", "x" * 70_000)
+    info.add_itxt("XML:com.adobe.xmp", "x" * size)
     Image.fromarray(smooth).save(tmp_path / "a.png", pnginfo=info)
     picture = read_picture(tmp_path / "a.png")
     notes = write_picture(tmp_path / "b.jpg", picture.pixels, picture)
-    assert notes == ("XMP of 70000 bytes does not fit in a JPEG, left out",)
-    assert read_picture(tmp_path / "b.jpg").metadata.xmp is None
+    said = f"XMP of {size} bytes does not fit in a JPEG, left out"
+    assert notes == (() if fits else (said,))
+    assert read_picture(tmp_path / "b.jpg").metadata.xmp == (b"x" * size if fits else None)
 
 
 def test_a_large_profile_spans_segments(tmp_path: Path, smooth: np.ndarray) -> None:
@@ -297,11 +303,12 @@ def test_the_size_that_exif_says_is_that_of_the_output(
     assert exif_of(tmp_path / f"b{suffix}").get_ifd(0x8769) == expected
 
 
-def test_exif_and_iptc_of_imagemagick(tmp_path: Path, smooth: np.ndarray) -> None:
+@pytest.mark.parametrize("of_exif", ["exif", "APP1"])
+def test_exif_and_iptc_of_imagemagick(tmp_path: Path, smooth: np.ndarray, of_exif: str) -> None:
     """It keeps them in PNG text, hexadecimal."""
     info = PngInfo()
     exif = exif_with(6).tobytes()
-    for name, data in (("exif", exif), ("iptc", photoshop_block(IPTC))):
+    for name, data in ((of_exif, exif), ("iptc", photoshop_block(IPTC))):
         info.add_text(f"Raw profile type {name}", f"\n{name}\n{len(data):8d}\n{data.hex()}\n")
     Image.fromarray(smooth).save(tmp_path / "a.png", pnginfo=info)
     picture = read_picture(tmp_path / "a.png")
@@ -333,6 +340,12 @@ def test_dots_per_centimetre_of_a_deep_tiff(tmp_path: Path, smooth: np.ndarray) 
     given: dict[str, Any] = {"resolution": (100, 200), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", **given)
     assert read_picture(tmp_path / "a.tif").metadata.dpi == pytest.approx((254, 508))
+    # Where nothing says the unit, it is the inch; 297 is the number of the page.
+    data = (tmp_path / "a.tif").read_bytes()
+    tags = [struct.pack("<HHLL", tag, 3, 1, 3) for tag in (296, 297)]
+    assert tags[0] in data
+    (tmp_path / "a.tif").write_bytes(data.replace(*tags))
+    assert read_picture(tmp_path / "a.tif").metadata.dpi == pytest.approx((100, 200))
 
 
 @pytest.mark.parametrize("data", [None, "zz", "3842494d04", "3842494d0404ff00"])
