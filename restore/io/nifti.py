@@ -71,6 +71,8 @@ def read_nifti(path: Path) -> NiftiVolume:
         zooms = tuple(unit * float(zoom) for zoom in image.header.get_zooms()[:3])
         affine = np.asarray(image.affine, dtype=np.float64)
         affine[:3] *= unit
+        # Without either, nibabel makes up an affine from the shape.
+        known = any(int(image.header[code]) > 0 for code in ("sform_code", "qform_code"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, expected NIfTI") from None
     except InputError:
@@ -82,7 +84,8 @@ def read_nifti(path: Path) -> NiftiVolume:
         raise InputError(f"{path}: values that are not finite, expected a volume")
     zooms = tuple(z if np.isfinite(z) and z > 0 else 1.0 for z in (*zooms, 1.0, 1.0)[:3])
     volume = np.ascontiguousarray(values.transpose(2, 1, 0)[:, ::-1])
-    return NiftiVolume(volume, (zooms[1], zooms[0], zooms[2]), _placement(affine, volume.shape))
+    placement = _placement(affine, volume.shape) if known else None
+    return NiftiVolume(volume, (zooms[1], zooms[0], zooms[2]), placement)
 
 
 def _placement(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Placement | None:

@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.pixels import apply_rescale, apply_windowing
 
 from restore.errors import InputError
 from restore.io.dicom import read_dicom, write_dicom
@@ -57,6 +58,22 @@ def test_a_series_is_read_back_in_its_order(tmp_path, modality):
     assert len({pydicom.dcmread(file).SeriesInstanceUID for file in files}) == 1
 
 
+@pytest.mark.parametrize(("low", "high"), [(-2000.0, 5000.0), (0.0, 70_000.0)])
+def test_what_is_beyond_the_usual_range_of_ct_is_kept(tmp_path, low, high):
+    values = np.linspace(low, high, 64).reshape(1, 8, 8)
+    back = read_dicom(write_dicom(tmp_path / "a.dcm", values, "CT")[0]).values
+    assert np.abs(back - values).max() <= 0.51 * max(1, (high + 1024) / 65535)
+
+
+@pytest.mark.parametrize("brightest", [0.002, 700.0])
+def test_a_viewer_shows_all_of_a_picture_of_mr(tmp_path, brightest):
+    values = np.linspace(-brightest / 3, brightest, 64).reshape(1, 8, 8)
+    dataset = pydicom.dcmread(write_dicom(tmp_path / "a.dcm", values, "MR")[0])
+    # Its window turns the range of the stored numbers into itself.
+    shown = apply_windowing(apply_rescale(dataset.pixel_array, dataset), dataset)
+    assert np.allclose(shown, values, atol=1e-4 * brightest)
+
+
 def test_a_derived_image_keeps_patient_and_study_and_has_uids_of_its_own(tmp_path):
     source = pydicom.dcmread(sample("CT_small.dcm"))
     (file,) = write_dicom(tmp_path / "a.dcm", volume(1, 8, 8), "CT", source=source)
@@ -66,6 +83,9 @@ def test_a_derived_image_keeps_patient_and_study_and_has_uids_of_its_own(tmp_pat
     assert derived.SeriesInstanceUID != source.SeriesInstanceUID
     assert derived.SOPInstanceUID != source.SOPInstanceUID
     assert derived.PixelSpacing == source.PixelSpacing
+    # Its place is the source's, and so is what that is measured from.
+    assert derived.ImagePositionPatient == pytest.approx(source.ImagePositionPatient)
+    assert derived.FrameOfReferenceUID == source.FrameOfReferenceUID
 
 
 @pytest.mark.skipif(DCIODVFY is None, reason="dicom3tools are not on this machine")
@@ -79,13 +99,13 @@ def test_the_files_are_valid(tmp_path, modality):
 def test_uneven_spacing_and_tilt_are_said(tmp_path):
     files = write_dicom(tmp_path / "a.dcm", volume(4, 8, 8), "CT", spacing=SPACING)
     last = pydicom.dcmread(files[-1])
-    last.ImagePositionPatient = [0, 0, 20]
+    last.ImagePositionPatient = [0, 0, 9.1]
     last.save_as(files[-1])
     first = pydicom.dcmread(files[0])
     first.GantryDetectorTilt = "12"
     first.save_as(files[0])
     notes = read_dicom(tmp_path).notes
-    assert notes[0].startswith("uneven spacing of the slices: 3.00 to 14.00 mm")
+    assert notes[0].startswith("uneven spacing of the slices: 3.00 to 3.10 mm")
     assert notes[1].startswith("gantry tilt of 12 degrees")
 
 
@@ -218,6 +238,9 @@ def test_slices_of_one_place_or_of_several_orientations_are_one_line(tmp_path):
         InputError, match=r"slice3.dcm: ImageOrientationPatient is 1, 0, 0, 0, 0, -1, of a.dcm 1, 0"
     ):
         read_dicom(tmp_path)
+    change(3, SeriesInstanceUID="1.2.3")
+    with pytest.raises(InputError, match=r"slice3.dcm: of another series than a.dcm, expected one"):
+        read_dicom(tmp_path)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -298,7 +321,9 @@ def test_a_slice_keeps_its_thickness_which_is_not_the_step(tmp_path):
     )  # fmt: skip
     assert [float(pydicom.dcmread(file).SliceThickness) for file in again] == [4, 7]
     assert np.ptp(positions(tmp_path / "b")[:, 2]) == pytest.approx(SPACING[2])
-    (one,) = write_dicom(tmp_path / "c.dcm", image.values[:1], "CT", source=image.header)
+    (one,) = write_dicom(
+        tmp_path / "c.dcm", image.values[:1], "CT", spacing=SPACING, source=image.header
+    )
     assert float(pydicom.dcmread(one).SliceThickness) == 4
 
 
@@ -345,6 +370,17 @@ def test_nifti_of_either_side_is_not_mirrored(tmp_path, side):
     back = nibabel.load(tmp_path / "b.nii")
     assert np.allclose(back.affine, affine, atol=1e-5)
     assert np.array_equal(back.get_fdata(), values)
+
+
+def test_a_nifti_without_a_transform_does_not_say_where_it_lies(tmp_path):
+    image = nibabel.Nifti1Image(volume(5, 4, 3), None)
+    image.header.set_zooms((2, 3, 4))
+    nibabel.save(image, tmp_path / "a.nii")
+    read = read_nifti(tmp_path / "a.nii")
+    assert (read.spacing, read.placement) == ((3, 2, 4), None)
+    image.set_qform(np.diag([-2, 3, 4, 1]), code=1)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert np.allclose(read_nifti(tmp_path / "a.nii").placement.first[:, 2], [0, 4, 8])
 
 
 def test_another_grid_has_the_same_corners():
