@@ -180,13 +180,15 @@ def test_ismrmrd_oversampling_of_the_readout_is_removed(tmp_path, length, kept):
     )  # fmt: skip
     write_ismrmrd(tmp_path / "k.h5", lines_of(k.astype(np.complex64)), header)
     assert np.allclose(read_kspace(tmp_path / "k.h5").data[0], transformed(image), atol=1e-5)
-    # Positions of the coarser grid on that of the readout, whose first ones are not there.
+    # Positions of the coarser grid on that of the readout, whose first and last are not there.
     places = length // 2 + (np.arange(kept) - kept // 2) * length / kept
+    places = places.clip(max=length - 1)
     for missing in range(1, length // 2):
-        lines = lines_of(k.astype(np.complex64), discard_pre=missing)
+        lines = lines_of(k.astype(np.complex64), discard_pre=missing, discard_post=missing - 1)
         write_ismrmrd(tmp_path / f"{missing}.h5", lines, header)
         mask = read_kspace(tmp_path / f"{missing}.h5").mask
-        assert np.array_equal(mask.all(1), np.floor(places) >= missing)
+        there = (np.floor(places) >= missing) & (np.ceil(places) <= length - missing)
+        assert np.array_equal(mask.all(1), there)
 
 
 def test_ismrmrd_with_its_header_as_one_string(tmp_path):
@@ -298,10 +300,10 @@ def test_ismrmrd_says_where_the_slices_lie(tmp_path):
             data, slice=number, position=place, read_dir=(0, 0, -1), phase_dir=(0, 1, 0)
         )
     ]
-    write_ismrmrd(tmp_path / "k.h5", lines, head(recon=(6, 8), fov=(120.0, 80.0)))
+    write_ismrmrd(tmp_path / "k.h5", lines, head(recon=(5, 8), fov=(100.0, 80.0)))
     placement = read_kspace(tmp_path / "k.h5").placement
     assert placement is not None
-    assert np.allclose(placement.first, [[10, -20, 90], [14, -20, 90]])
+    assert np.allclose(placement.first, [[10, -20, 70], [14, -20, 70]])
     assert np.allclose(placement.across, [0, 1, 0])
     write_ismrmrd(tmp_path / "nowhere.h5", lines_of(data), head())
     assert read_kspace(tmp_path / "nowhere.h5").placement is None
@@ -313,6 +315,8 @@ def test_lines_of_other_scans_are_left_out_and_reversed_ones_turned(tmp_path):
     lines += [(data[:, ::-1, -1], {"step": COLUMNS - 1, "flags": [ismrmrd.ACQ_IS_REVERSE]})]
     # Of the body coil, with two channels.
     lines += [(draw(2, ROWS), {"flags": [ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA]})]
+    for kind in ("DUMMYSCAN_DATA", "PHASECORR_DATA", "HPFEEDBACK_DATA", "RTFEEDBACK_DATA"):
+        lines += [(draw(COILS, ROWS), {"flags": [getattr(ismrmrd, f"ACQ_IS_{kind}")]})]
     lines += [(draw(COILS, ROWS), {"encoding": 1})]
     write_ismrmrd(tmp_path / "k.h5", lines, head())
     assert np.array_equal(read_kspace(tmp_path / "k.h5").data[0], data)
@@ -388,9 +392,12 @@ def test_an_asymmetric_echo_stays_one_without_oversampling(tmp_path, missing):
     assert np.allclose(kspace.data[0, :, 8:], expected[:, 8:], atol=0.02 * np.abs(expected).max())
 
 
-def test_a_sample_that_is_discarded_once_is_no_part_of_its_average(tmp_path):
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sample_that_is_discarded_once_is_no_part_of_its_average(tmp_path, turned):
     data = draw(COILS, ROWS, COLUMNS)
-    lines = lines_of(data, discard_post=3) + lines_of(3 * data)
+    once = (data[:, ::-1], {"discard_pre": 3, "flags": [ismrmrd.ACQ_IS_REVERSE]})
+    values, fields = once if turned else (data, {"discard_post": 3})
+    lines = lines_of(values, **fields) + lines_of(3 * data)
     write_ismrmrd(tmp_path / "k.h5", lines, head())
     found = read_kspace(tmp_path / "k.h5").data[0]
     assert np.allclose(found[:, :-3], 2 * data[:, :-3])

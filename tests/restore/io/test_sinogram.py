@@ -75,6 +75,13 @@ def test_three_axes_are_told_by_the_angles(tmp_path: Path) -> None:
         assert np.array_equal(read_sinogram(tmp_path / name, angles=angles).data, slices)
     assert np.array_equal(read_sinogram(tmp_path / "a.tif").data, slices)
     assert np.array_equal(read_sinogram(tmp_path / "b.npy").data, slices)
+    # As many views as rows: a stack of projections, and an array of slices.
+    np.save(tmp_path / "a.npy", COUNTS[:ROWS])
+    tifffile.imwrite(tmp_path / "a.tif", COUNTS[:ROWS], photometric="minisblack")
+    angles = angles[:ROWS]
+    assert np.array_equal(read_sinogram(tmp_path / "a.npy", angles=angles).data, COUNTS[:ROWS])
+    found = read_sinogram(tmp_path / "a.tif", angles=angles).data
+    assert np.array_equal(found, slices[:, :ROWS])
 
 
 def test_names_and_fan_of_arrays(tmp_path: Path) -> None:
