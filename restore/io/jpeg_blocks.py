@@ -22,7 +22,6 @@ from restore.io.picture import Picture, read_picture, write_picture
 from restore.io.quiet import quiet_stderr
 
 _BLOCK = 8
-_LARGEST = 1023
 _SOS, _APP0, _APP14, _COMMENT = 0xDA, 0xE0, 0xEE, 0xFE
 # JFIF 1.02, section 7: full-range Y, Cb, Cr of full-range R, G, B.
 _YCBCR = np.array(
@@ -171,8 +170,8 @@ def _quantised(blocks: NDArray[np.float64], jpeg: Any, index: int) -> NDArray[np
     if not table.all():
         raise _NoCoefficients("a divisor of its tables is 0")
     coefficients = dctn(blocks, axes=(-2, -1), norm="ortho") / table
-    rounded: NDArray[np.float64] = np.clip(np.rint(coefficients), -_LARGEST, _LARGEST)
-    return rounded.astype(np.int16)
+    rounded: NDArray[np.int16] = np.rint(coefficients).astype(np.int16)
+    return rounded
 
 
 def _padded(plane: NDArray[Any], size: tuple[int, int], how: Any) -> NDArray[Any]:

@@ -42,6 +42,18 @@ def footprint(changed: np.ndarray, shape: tuple[int, int], step: tuple[int, int]
     return result
 
 
+def test_black_is_encoded_as_by_libjpeg(tmp_path: Path) -> None:
+    """Its sum is the one coefficient of -1024 that 8 bits have; the divisors are 1."""
+    levels = np.full((8, 16), 255, dtype=np.uint8)
+    Image.fromarray(levels).save(tmp_path / "a.jpg", quality=100)
+    levels[:, :8] = 0
+    Image.fromarray(levels).save(tmp_path / "black.jpg", quality=100)
+    write_jpeg_blocks(tmp_path / "b.jpg", levels[None] / 255, tmp_path / "a.jpg", levels == 0)
+    wanted = coefficients(tmp_path / "black.jpg").Y
+    assert wanted.min() == -1024
+    assert np.array_equal(coefficients(tmp_path / "b.jpg").Y, wanted)
+
+
 @pytest.mark.parametrize("sampling", [*SAMPLINGS, "grey", "rgb"])
 @pytest.mark.parametrize("quality", [50, 92])
 @pytest.mark.parametrize("progressive", [False, True])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from restore.errors import InputError
@@ -214,6 +215,14 @@ def test_cmyk_without_profile(tmp_path: Path, suffix: str) -> None:
     assert picture.notes == ("CMYK without a profile converted by the plain formula",)
 
 
+def test_cmyk_of_16_bits_is_said_to_lose_some(tmp_path: Path) -> None:
+    stored = np.full((4, 4, 4), [0, 65535, 65535, 0], dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="separated")
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.pixels[:, 0, 0].tolist() == [1, 0, 0]
+    assert picture.notes[-1] == "16-bit CMYK read at 8 bits"
+
+
 def test_cmyk_with_an_unusable_profile(tmp_path: Path) -> None:
     image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     path = saved(tmp_path / "a.jpg", image, icc_profile=srgb_cmyk_profile())
@@ -233,8 +242,10 @@ def test_lab_tiff(tmp_path: Path) -> None:
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     converted = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
     assert converted is not None
-    picture = read_picture(saved(tmp_path / "a.tif", converted))
+    profile = ImageCms.ImageCmsProfile(lab).tobytes()
+    picture = read_picture(saved(tmp_path / "a.tif", converted, icc_profile=profile))
     assert picture.mode == "LAB"
+    assert picture.metadata.icc is None  # the pixels are sRGB now
     assert np.abs(levels(picture.pixels)[4, 4].astype(int) - [200, 120, 40]).max() <= 3
 
 

@@ -208,6 +208,9 @@ def test_several_slices_are_shown_side_by_side(tmp_path):
     assert shown[0, 9] == 32768
     assert shown[7, 0] == 65535
     assert shown[7, 9] == 0
+    write_shown(tmp_path / "a.png", np.ones((5, 4, 5)))  # three and two
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (15, 8)
 
 
 def test_slices_of_one_place_or_of_several_orientations_are_one_line(tmp_path):
