@@ -188,7 +188,7 @@ def test_lengths_of_nifti_are_in_its_unit(tmp_path, unit, millimetres):
     affine = np.diag([50.0, 40, 30, 1])
     affine[:3, 3] = 7, -8, 9
     image = nibabel.Nifti1Image(volume(5, 4, 3), affine)
-    image.header.set_xyzt_units(unit)
+    image.header.set_xyzt_units(unit, "sec")  # which lies in the same byte
     nibabel.save(image, tmp_path / "a.nii")
     read = read_nifti(tmp_path / "a.nii")
     assert read.spacing == pytest.approx((40 * millimetres, 50 * millimetres, 30 * millimetres))
