@@ -173,7 +173,8 @@ class CommonOptions:
     def given(self) -> dict[str, Any]:
         """What was given on the command line, by option name."""
         values = {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if value not in (None, False, [])}
+        # By identity: 0 is a seed, and an eta, though it equals False.
+        return {n: v for n, v in values.items() if not (v is None or v is False or v == [])}
 
 
 def with_common_options(

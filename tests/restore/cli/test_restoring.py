@@ -174,6 +174,9 @@ def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
     (record,) = restore("denoise", photo, "--config", "options.json", "--seed", 6, "--json").records
     assert record["seed"] == 6
     assert record["noise_std"] == pytest.approx(0.1)
+    zeros = ("--seed", 0, "--eta", 0, "--overwrite", "--dry-run")
+    (plan,) = restore("denoise", photo, "--config", "options.json", *zeros).records
+    assert (plan["settings"]["seed"], plan["settings"]["parameters"]) == (0, {"eta": 0})
 
 
 def test_a_config_file_may_begin_with_a_byte_order_mark(restore, photo, tmp_path):
