@@ -56,6 +56,20 @@ def test_simulated_noise_is_that_of_the_problem(tmp_path: Path, mask: str, coils
     assert scan.truth.shape == (2, 40, 36)
 
 
+def test_the_seed_draws_the_noise_and_the_mask(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", picture(40, 36))
+
+    def kspace(seed: int, **settings: object) -> torch.Tensor:
+        one = {"simulate": True, "coils": 1, "seed": seed, **settings}
+        scan = measured(tmp_path / "image.npy", **one)
+        return scan.problem.y * scan.scale
+
+    noise = [kspace(seed, sigma=0.05) - kspace(seed) for seed in (0, 1)]
+    assert float((noise[0] - noise[1]).norm()) > 0.5 * float(noise[0].norm())
+    masks = [kspace(seed, mask="random") != 0 for seed in (0, 1)]
+    assert not torch.equal(*masks)
+
+
 def test_images_inside_are_about_one(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", 1e-6 * picture(40, 36))
     scan = measured(tmp_path / "image.npy", simulate=True, acceleration=3.0, sigma=0.01)
@@ -78,6 +92,18 @@ def test_what_was_taken_away_is_the_truth(tmp_path: Path) -> None:
     assert scan.truth is not None
     assert np.allclose(scan.truth[0], picture(40, 36), atol=1e-3)
     assert scan.operator["acceleration"] == pytest.approx(4, rel=0.1)
+
+
+def test_a_given_noise_is_taken_and_no_image_is_where_no_coil_sees(tmp_path: Path) -> None:
+    maps = simulated_coils(3, (40, 36))
+    maps[..., :10] = 0
+    np.save(tmp_path / "k.npy", centred_fft(maps * torch.from_numpy(picture(40, 36))).numpy())
+    np.save(tmp_path / "maps.npy", maps.numpy())
+    scan = measured(tmp_path / "k.npy", maps=tmp_path / "maps.npy", sigma=0.07)
+    assert scan.problem.noise_std == scan.resolved["sigma"] == 0.07
+    image = scan.image(torch.ones(1, 1, 1, 40, 36, dtype=torch.complex64))
+    assert not image[..., :10].any()
+    assert bool((image[..., 10:] > 0).all())
 
 
 def test_more_coils_than_wanted_are_compressed(tmp_path: Path) -> None:
