@@ -30,6 +30,12 @@ def test_the_seed_decides(kind):
     assert not torch.equal(one, other)
 
 
+@pytest.mark.parametrize("width", [36, 35])
+def test_an_odd_middle_has_dc_in_its_middle(width):
+    mask = make_mask("random", (4, width), width / 5, center_fraction=5 / width)
+    assert mask[0].nonzero()[:, 0].tolist() == [width // 2 + k for k in range(-2, 3)]
+
+
 def test_equispaced_lines_lie_apart():
     columns = make_mask("equispaced", (4, 100), 4, center_fraction=0.08)[0].nonzero()[:, 0].numpy()
     outside = columns[(columns < 44) | (columns > 55)]

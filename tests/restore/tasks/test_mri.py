@@ -228,17 +228,22 @@ def test_given_maps_are_whitened_as_the_data_are(
 
 
 @pytest.mark.parametrize("flat", [False, True])
-def test_a_mask_lies_as_the_array_does(tmp_path: Path, flat: bool) -> None:
-    image = picture(40, 36)
-    kept = np.broadcast_to(np.minimum(np.arange(36), 36 - np.arange(36)) < 12, (40, 36))
+@pytest.mark.parametrize("width", [36, 35])
+def test_a_mask_lies_as_the_array_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, flat: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image, columns = picture(40, width), np.arange(width)
+    kept = np.broadcast_to(np.minimum(columns, width - columns) < 12, (40, width))
     np.save(tmp_path / "k.npy", np.fft.fft2(image))
     np.save(tmp_path / "mask.npy", kept[0] if flat else kept)
-    scan = measured(tmp_path / "k.npy", dc="corner", mask=str(tmp_path / "mask.npy"))
-    middle = (np.abs(np.arange(36) - 18) < 12).nonzero()[0]
+    scan = measured(tmp_path / "k.npy", dc="corner", mask="mask.npy")
+    assert scan.resolved["mask"] == str(tmp_path / "mask.npy")
+    middle = (np.abs(columns - width // 2) < 12).nonzero()[0]
     found = scan.problem.y[0, 0].abs().sum(0).nonzero()[:, 0]
     assert np.array_equal(found.numpy(), middle)
     assert scan.truth is not None
-    assert np.allclose(scan.truth[0], image * (40 * 36) ** 0.5, rtol=1e-4, atol=0.1)
+    assert np.allclose(scan.truth[0], image * (40 * width) ** 0.5, rtol=1e-4, atol=0.1)
 
 
 @pytest.mark.parametrize("name", ["simulate", "traj"])
