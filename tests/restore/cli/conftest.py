@@ -1,4 +1,6 @@
+import importlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,3 +71,16 @@ def own(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     return "pixelwise:prior"
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch) -> list[int]:
+    """How many pictures `noting:prior`, independent pixels of N(0, 1), was given at a time."""
+    (tmp_path / "noting.py").write_text(
+        "rows = []\n\n\n"
+        "def prior(x, sigma):\n    rows.append(len(x))\n    return x / (1 + sigma**2)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "noting", raising=False)
+    noted: list[int] = importlib.import_module("noting").rows
+    return noted

@@ -147,6 +147,15 @@ def test_samples_are_averaged_and_calibrated(restore, photo):
     assert pnp["psnr"] == pnp["psnr_sample"]
 
 
+def test_samples_are_drawn_by_the_seed_in_batches(restore, photo, rows):
+    def row(seed):
+        common = ("-n", "noting:prior", "-m", "ddrm", "--samples", 3, "--batch-size", 2)
+        return _compare(restore, photo, *common, "--seed", seed, "--json").records[0]
+
+    assert row(0)["psnr"] != row(1)["psnr"]
+    assert set(rows) == {2, 1}
+
+
 def test_all_that_fit_by_default(restore, photo, own):
     from restore.methods import methods
 
@@ -701,10 +710,11 @@ def test_exact_says_which_pair_does_not_fit(restore):
 def test_exact_takes_parameters(restore):
     problem = ("compare", "--exact", "-m", "ddrm", "--operator", "mask", "--sigma", "0.05",
                "--samples", "4", "--steps", "3", "--json")  # fmt: skip
-    plain, other, named = (
+    plain, other, named, seeded = (
         restore(*problem, *more).records[0]
-        for more in ((), ("--set", "ddrm.eta=0.1"), ("--set", "ddrm.steps=5"))
+        for more in ((), ("--set", "ddrm.eta=0.1"), ("--set", "ddrm.steps=5"), ("--seed", 1))
     )
+    assert seeded["mean_error"] != plain["mean_error"]
     assert other["steps"] == plain["steps"] == 3
     assert other["mean_error"] != plain["mean_error"]
     assert named["steps"] == 5

@@ -117,6 +117,9 @@ def test_counts_binning_rings_and_tried_centers(sinogram: Path, tmp_path: Path) 
     sidecar = json.loads((tmp_path / "out.json").read_text())
     assert sidecar["center"] == 25
     assert sidecar["photons"] == 1e5
+    again = ("--config", tmp_path / "out.json", "-o", tmp_path / "again.tif")
+    record(tmp_path / "counts.npy", *again)
+    assert json.loads((tmp_path / "again.json").read_text())["center"] == 25
 
 
 def test_counts_without_the_open_beam_are_told_of(sinogram: Path, tmp_path: Path) -> None:
@@ -211,6 +214,9 @@ def test_a_dicom_series_is_simulated_and_written_in_hu(tmp_path: Path) -> None:
     written = read_dicom(tmp_path / "out.dcm")
     assert written.spacing[0] == 2
     assert float(np.abs(written.values[0] - hu[0]).mean()) < 60
+    # To look at, from -200 to 1200 HU, side by side.
+    shown = np.asarray(Image.open(tmp_path / "out.png"))[:, :SIDE] / 65535
+    assert np.abs(shown - ((written.values[0] + 200) / 1400).clip(0, 1)).max() < 1e-3
     header = pydicom.dcmread(tmp_path / "out.dcm", stop_before_pixels=True)
     source = pydicom.dcmread(series / "slice.dcm", stop_before_pixels=True)
     assert header.ImageType[0] == "DERIVED"
@@ -413,8 +419,11 @@ def test_a_fan_without_lengths_is_per_pixel_and_says_what_a_cell_is(tmp_path: Pa
     assert result.exit_code == 0
     assert "no --det-spacing: a detector cell is taken as 1 mm" in result.stdout
     assert inside(np.load(tmp_path / "out.npy")) == pytest.approx(0.01, rel=0.03)
-    record(*fan, "--det-spacing", 1, "-o", tmp_path / "known.npy")
-    assert inside(np.load(tmp_path / "known.npy")) == pytest.approx(0.02, rel=0.03)
+    record(*fan, "--det-spacing", 1, "-o", tmp_path / "known.nii")
+    known = nibabel.load(tmp_path / "known.nii")
+    assert inside(known.get_fdata()[..., 0]) == pytest.approx(0.02, rel=0.03)
+    assert known.header.get_zooms()[:2] == (0.5, 0.5)
+    assert json.loads((tmp_path / "known.json").read_text())["spacing"] == 0.5
 
 
 def test_a_simulation_without_lengths_is_scored_per_pixel_of_its_size(tmp_path: Path) -> None:
@@ -499,6 +508,25 @@ def test_samples_and_their_spread(tmp_path: Path) -> None:
     )  # fmt: skip
     for name in ("out_0.nii", "out_1.nii", "out_std.nii", "out_std.npy", "out_std.png", "out.png"):
         assert (tmp_path / name).exists(), name
+
+
+def test_simulated_noise_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", phantom()[::2, ::2])
+    common = (tmp_path / "image.npy", "--simulate", "--views", 8, "--sigma", 0.1, "-m", "fbp")
+    for seed in (0, 1):
+        record(*common, "--seed", seed, "-o", tmp_path / f"{seed}.npy")
+    one, other = (np.load(tmp_path / f"{seed}_degraded.npy") for seed in (0, 1))
+    assert np.std(one - other) == pytest.approx(0.1 * 2**0.5, rel=0.3)
+
+
+def test_radians_are_simulated_and_a_sidecar_tells_degrees(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", phantom()[::2, ::2])
+    common = (tmp_path / "image.npy", "--simulate", "-m", "fbp")
+    record(*common, "--angles", "0:180:8", "-o", tmp_path / "deg.npy")
+    record(*common, "--angles", f"0:{math.pi}:8", "--angle-unit", "rad", "-o", tmp_path / "rad.npy")
+    assert np.allclose(np.load(tmp_path / "deg.npy"), np.load(tmp_path / "rad.npy"), atol=1e-6)
+    about = json.loads((tmp_path / "rad.json").read_text())["operator"]
+    assert (about["first_angle"], about["last_angle"]) == pytest.approx((0, 157.5))
 
 
 @pytest.mark.parametrize(

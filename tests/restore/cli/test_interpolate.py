@@ -23,10 +23,10 @@ def frames_of(strip, count, width):
 
 
 def test_strip_from_one_picture_to_the_other(restore, pair, own):
-    done = restore("interpolate", *pair, "-n", own, "--frames", 5, "-o", "strip.png", "--json",
-                   "--tolerance", 1e-4)  # fmt: skip
+    common = ("interpolate", *pair, "-n", own, "--frames", 5, "--json")
+    done = restore(*common, "-o", "strip.npy", "--tolerance", 1e-4)
     assert done.code == 0, done.err
-    strip = read_picture("strip.png").pixels
+    strip = read_picture("strip.npy").pixels
     assert strip.shape == (3, 12, 5 * 16 + 4 * 2)
     frames = frames_of(strip, 5, 16)
     for frame, name in ((frames[0], "a.png"), (frames[-1], "b.png")):
@@ -35,6 +35,11 @@ def test_strip_from_one_picture_to_the_other(restore, pair, own):
     assert levels == sorted(levels)
     record = done.records[0]
     assert max(record["round_trip_rms"]) < 2e-3
+    ends = [(frames[0], "a.png"), (frames[-1], "b.png")]
+    errors = [np.square(frame - read_picture(name).pixels).mean() ** 0.5 for frame, name in ends]
+    assert record["round_trip_rms"] == pytest.approx(errors, rel=0.01)
+    loose = restore(*common, "-o", "loose.png", "--tolerance", 0.05).records[0]
+    assert loose["evaluations"] < record["evaluations"]
     sidecar = json.loads(Path(record["sidecar"]).read_text())
     assert sidecar["frames"] == 5
     assert sidecar["versions"]["torch"]
@@ -46,6 +51,12 @@ def test_animation_there_and_back(restore, pair, own):
     assert "come back within" in done.out
     with Image.open("way.gif") as animation:
         assert animation.n_frames == 6
+        levels = []
+        for number in range(6):
+            animation.seek(number)
+            levels.append(float(np.asarray(animation.convert("RGB")).mean()))
+        assert np.argsort(np.argsort(levels[:4])).tolist() == [0, 1, 2, 3]
+        assert levels[4:] == pytest.approx(levels[2:0:-1], abs=2)
         assert animation.info["loop"] == 0
         assert animation.size == (16, 12)
     assert Path("way.json").exists()

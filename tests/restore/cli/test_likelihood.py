@@ -34,6 +34,26 @@ def test_equals_the_known_density(restore, photo, own, trace):
     assert record["standard_error"] < (0.2 if trace == "gaussian" else 0.01)
 
 
+def test_the_error_is_that_of_the_mean_of_draws_of_the_seed(restore, tmp_path, own):
+    """Of two draws it is half their difference; 16 bits have 8 more than 8."""
+    levels = np.random.default_rng(0).integers(20000, 40000, (4, 4)).astype(np.uint16)
+    Image.fromarray(levels).save("deep.png")
+
+    def bits(trace, draws, seed=0):
+        common = ("-n", own, "--tolerance", 0.05, "--json")
+        drawn = ("--trace", trace, "--draws", draws, "--seed", seed)
+        (record,) = restore("likelihood", "deep.png", *common, *drawn).records
+        return record["bits_per_dim"], record["standard_error"]
+
+    (one, _), (two, error), (other, _) = (
+        bits("gaussian", draws, seed) for draws, seed in ((1, 0), (2, 0), (1, 1))
+    )
+    assert error == pytest.approx(abs(one - two), rel=0.2)
+    assert abs(one - other) > 0.01
+    expected = bits_of("deep.png") + math.log2(65535 / 255)
+    assert bits("rademacher", 1)[0] == pytest.approx(expected, abs=0.5)
+
+
 def test_what_is_unlike_the_data_needs_more_bits(restore, tmp_path):
     """The bundled model: a smooth picture and one of independent pixels."""
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)

@@ -166,6 +166,36 @@ def test_samples_of_a_pattern_without_an_svd(scan: Path, tmp_path: Path) -> None
     assert np.allclose(np.load(tmp_path / "out_std.npy"), samples.std(0, ddof=1), atol=1e-6)
 
 
+def test_samples_are_averaged_as_they_are_written_and_an_average_before(
+    tmp_path: Path, rows: list[int]
+) -> None:
+    np.save(tmp_path / "image.npy", head()[::2, ::2])
+    common = (tmp_path / "image.npy", "--simulate", "--coils", 1, "--acceleration", 3, "-n",
+              "noting:prior", "--steps", 2, "--batch-size", 2, "--save-complex")  # fmt: skip
+    images = {}
+    for option in ("samples", "average"):
+        assert run(*common, f"--{option}", 3, "-o", tmp_path / f"{option}.npy").exit_code == 0
+        images[option] = np.load(tmp_path / f"{option}.npy")
+    # A real and an imaginary part of each.
+    assert set(rows) == {4, 2}
+    written = np.mean([np.load(tmp_path / f"samples_{i}.npy") for i in range(3)], 0)
+    assert np.allclose(images["samples"], written, atol=1e-6)
+    mean = np.load(tmp_path / "average_complex.npy")
+    assert np.allclose(images["average"], np.abs(mean), atol=1e-6)
+    # Where phases differ the magnitude of a mean is less than the mean of magnitudes.
+    assert images["average"].mean() < 0.99 * images["samples"].mean()
+    config = ("--config", tmp_path / "average.json", "-o")
+    assert run(tmp_path / "image.npy", *config, tmp_path / "again.npy").exit_code == 0
+    assert np.array_equal(np.load(tmp_path / "again.npy"), images["average"])
+
+
+def test_another_seed_is_another_sample_of_a_scan(scan: Path, tmp_path: Path) -> None:
+    common = (scan, "-m", "diffpir", "--steps", 1, "--average", 1, "--coils", 1)
+    for seed in (0, 1):
+        record(*common, "--seed", seed, "-o", tmp_path / f"{seed}.npy")
+    assert not np.array_equal(np.load(tmp_path / "0.npy"), np.load(tmp_path / "1.npy"))
+
+
 def test_a_sample_of_one_slice_of_fewer_coils(scan: Path, tmp_path: Path) -> None:
     said = record(
         scan, "--acceleration", 3, "--center-fraction", 0.2, "--samples", 1, "--steps", 3, "-o",

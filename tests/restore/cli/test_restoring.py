@@ -236,6 +236,27 @@ def test_the_batch_size_changes_no_bit(restore, photo, mask):
         assert np.array_equal(pixels(f"b1{name}.png"), pixels(f"b3{name}.png"))
 
 
+def test_the_batch_size_is_that_of_the_prior(restore, photo, mask, rows):
+    common = ("--mask", mask, "-n", "noting:prior", "--samples", 3, "--batch-size", 2)
+    assert restore("inpaint", photo, *common, "--steps", 1).code == 0
+    assert rows == [2, 1]
+
+
+def test_a_sidecar_names_files_absolutely(restore, tmp_path, photo, mask):
+    Image.fromarray(np.full((30, 40, 4), 255, np.uint8)).save(tmp_path / "hints.png")
+    for verb, files in (
+        ("inpaint", {"mask": "mask.png", "init": "photo.png", "reference": "photo.png"}),
+        ("colorize", {"hints": "hints.png"}),
+    ):
+        options = [word for name, file in files.items() for word in (f"--{name}", file)]
+        assert restore(verb, "photo.png", *options, "-m", "ccdf", *QUICK, "-o", "a.png").code == 0
+        config = json.loads((tmp_path / "a.json").read_text())["config"]
+        assert {name: config[name] for name in files} == {
+            name: str(tmp_path / file) for name, file in files.items()
+        }
+        (tmp_path / "a.png").unlink()
+
+
 def test_another_seed_is_another_sample(restore, photo, mask):
     for seed in (0, 1):
         command = ("inpaint", photo, "--mask", mask, *QUICK, "--seed", seed)

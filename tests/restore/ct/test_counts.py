@@ -94,6 +94,8 @@ def test_poisson_counts_have_the_spread_that_is_said() -> None:
     assert bool(
         poisson_sinogram(torch.full((1, 1, 9), 60.0), 10, torch.Generator()).isfinite().all()
     )
+    # An opaque ray is known as well as by one photon, as it is then counted.
+    assert poisson_std(torch.tensor([60.0]), 10).item() == 1
 
 
 @pytest.mark.parametrize("views", [20, VIEWS])

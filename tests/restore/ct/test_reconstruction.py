@@ -9,6 +9,7 @@ import torch
 
 from operators import ParallelBeamCT
 from restore.ct import FILTERS, parallel_fbp, sirt
+from restore.ct.fbp import filtered_lines
 from restore.ct.redundancy import Arc, ray_weights
 
 ANGLES = torch.arange(90).double() * (math.pi / 90)
@@ -25,6 +26,16 @@ def error(x: torch.Tensor) -> float:
 def test_fbp(window: str) -> None:
     x = parallel_fbp(A(IMAGE[None]), ANGLES, (40, 48), 0.8, 1.0, 38.7, window=window)
     assert error(x[0]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("window", "share"),
+    [("shepp-logan", 8**0.5 / math.pi), ("cosine", 0.5**0.5), ("hann", 0.5)],
+)
+def test_what_a_filter_leaves_half_way_to_the_finest(window: str, share: float) -> None:
+    line = (torch.arange(400).double() * math.pi / 2).cos()
+    left, ramp = (filtered_lines(line, name)[150:250] for name in (window, "ramp"))
+    assert float(left.std() / ramp.std()) == pytest.approx(share, rel=1e-3)
 
 
 DEGREE = math.pi / 180

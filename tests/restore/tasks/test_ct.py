@@ -31,3 +31,8 @@ def test_conjugate_gradients_give_the_mean_of_a_gaussian_image(
     mean = torch.linalg.solve(information, seen).reshape(1, *domain.shape)
     found = scan.classical["cg"]()
     assert float((found - mean).norm()) < 1e-3 * float(mean.norm())
+    if photons is not None:  # so that the residual is in units of y
+        lines = torch.from_numpy(np.load(tmp_path / "sinogram.npy")) / scan.unit
+        weights = (problem.y[0, 0] / lines)[lines != 0]
+        assert float(weights.square().mean()) == pytest.approx(1, rel=1e-3)
+        assert float(weights.std()) > 0.1
