@@ -12,6 +12,7 @@ from restore.problem import Problem
 from restore.tasks import baselines
 from restore.tasks.baselines import wiener
 from restore.tasks.deblur import Deblur
+from restore.tasks.initial import started_from
 from restore.tasks.settings import Settings
 
 CPU = torch.device("cpu")
@@ -106,6 +107,10 @@ def test_valid_measures_a_canvas_and_writes_its_middle(tmp_path, kernel):
     window = (..., slice(top, top + part.shape[2]), slice(left, left + part.shape[3]))
     torch.testing.assert_close(whole[window], part)
     assert torch.equal(measurement.problem.y[window], inside.y)
+    # A start that is given is of the written picture, too.
+    started = started_from(tmp_path / "p.png", picture, measurement).start
+    assert torch.equal(measurement.finish(started)[0], torch.from_numpy(picture.pixels))
+    assert torch.equal(started[..., 0, :], measurement.start[..., 0, :])
 
 
 @pytest.mark.parametrize("border", ["valid", "reflect", "circular"])

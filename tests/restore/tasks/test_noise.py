@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from restore.errors import InputError
 from restore.io.picture import Picture, read_picture
 from restore.metrics import estimate_noise
-from restore.tasks.noise import noise_level
+from restore.tasks.denoise import Denoise
+from restore.tasks.inpaint import Inpaint
+from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 
 SAMPLES = Path(__file__).parents[3] / "data" / "samples"
@@ -44,6 +47,9 @@ def test_holes_are_no_noise(tmp_path: Path, share: float) -> None:
     level, notes = noise_level(picture, Settings(sigma="auto"), estimated=False, known=known)
     assert level == pytest.approx(0.05, rel=0.15)
     assert notes == [f"noise estimated: sigma {level:.4f} ({255 * level:.1f} of 255)"]
+    Image.fromarray(~known).save(tmp_path / "mask.png")
+    settings = Settings(sigma="auto", mask=tmp_path / "mask.png")
+    assert Inpaint().measure(picture, settings, torch.device("cpu")).problem.noise_std == level
 
 
 def test_too_few_known_pixels_to_estimate_it_are_refused(tmp_path: Path) -> None:
@@ -83,3 +89,24 @@ def test_noise_beyond_texture_is_told_of_where_the_picture_is_taken_as_clean(
         [True] * said
     )
     assert noise_level(picture, Settings(sigma=0.001), estimated=False)[1] == []
+    assert noise_level(picture, Settings(sigma=0.0), estimated=True) == (picture.rounding_std, [])
+
+
+def test_simulated_noise_is_drawn_by_the_seed() -> None:
+    """10,800 numbers: 0.03 are four standard errors of a deviation."""
+    clean = torch.full((3, 60, 60), 0.5)
+    one, same, other = (add_noise(clean, Settings(sigma=0.1, seed=s)) - clean for s in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert float(one.std()) == pytest.approx(0.1, rel=0.03)
+    assert float((one - other).std()) == pytest.approx(0.1 * 2**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("sigma", [None, "auto"])
+def test_what_is_to_be_denoised_is_simulated_with_a_noise_of_its_own(
+    tmp_path: Path, sigma: str | None
+) -> None:
+    picture = noisy(tmp_path, 0.0)
+    degraded, settings = Denoise().degrade(picture, Settings(sigma=sigma))
+    noise = degraded - torch.from_numpy(picture.pixels)
+    assert float(noise.std()) == pytest.approx(25 / 255, rel=0.03)
+    assert settings.sigma == sigma
