@@ -115,10 +115,15 @@ def test_windows_are_filled_as_the_verb_fills_them(restore, tmp_path):
     Image.fromarray(rng.integers(90, 160, (32, 320), dtype=np.uint8)).save("wide.png")
     run = ("wide.png", "--simulate", "-m", "ddrm", "--samples", "2", "--seed", "3", "--json",
            "--mask", "hole.png")  # fmt: skip
-    verb = restore("inpaint", *run, "--steps", "3", "-o", "out.png").records[0]
-    row = restore("compare", *run, "--task", "inpaint", "--nfe", "3").records[0]
+    verb = restore("inpaint", *run, "--steps", "3", "--save-std", "-o", "out.png").records[0]
+    row = restore("compare", *run, "--task", "inpaint", "--nfe", "3", "-o", "kept").records[0]
     assert row["psnr"] == pytest.approx(verb["metrics"]["psnr"], abs=1e-6)
     assert row["evaluations"] == 3
+    truth, *samples = (read_picture(f"{n}.png").pixels for n in ("wide", "out_0", "out_1"))
+    alone = np.mean([psnr(sample, truth) for sample in samples])
+    assert row["psnr_sample"] == pytest.approx(alone, abs=1e-6)
+    spread, kept = (np.load(n).squeeze() for n in ("out_std.npy", "kept/wide/ddrm_std.npy"))
+    assert np.allclose(kept, spread, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["deep.png", "float.npy", "bilevel.png"])

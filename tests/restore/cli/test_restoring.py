@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,12 +171,13 @@ def test_one_estimate_is_made_once_and_its_sidecar_repeats_it(
 
 
 def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
-    (tmp_path / "options.json").write_text('{"seed": 5, "sigma": 0.1}')
+    (tmp_path / "options.json").write_text('{"seed": 5, "sigma": 0.1, "suffix": "_x"}')
     (record,) = restore("denoise", photo, "--config", "options.json", "--seed", 6, "--json").records
     assert record["seed"] == 6
     assert record["noise_std"] == pytest.approx(0.1)
-    zeros = ("--seed", 0, "--eta", 0, "--overwrite", "--dry-run")
-    (plan,) = restore("denoise", photo, "--config", "options.json", *zeros).records
+    nothing = ("--seed", 0, "--eta", 0, "--suffix", "", "-o", "out/", "--dry-run")
+    (plan,) = restore("denoise", photo, "--config", "options.json", *nothing).records
+    assert Path(plan["output"]) == Path("out/photo.png")
     assert (plan["settings"]["seed"], plan["settings"]["parameters"]) == (0, {"eta": 0})
 
 
