@@ -168,7 +168,7 @@ def test_takes_the_class_of_a_method():
         solve(problem, Half(), Sure, stepz=3)
 
 
-def test_particles_fill_a_batch_too():
+def test_particles_and_imaginary_parts_fill_a_batch_too():
     rows = []
 
     class Counted(Half):
@@ -178,6 +178,13 @@ def test_particles_fill_a_batch_too():
 
     solve(_problem(), Counted(), "mcgdiff", samples=30, steps=2, particles=16)
     assert 2**17 < max(rows) * 64 * 48 <= 2**18
+
+    rows.clear()
+    scan = operators.CartesianMRI(torch.ones(64, 64, dtype=torch.bool), (1, 64, 64))
+    y = torch.ones(1, *scan.codomain.shape, dtype=torch.complex64)
+    grey = type("Grey", (Counted,), {"channels": 1})
+    solve(Problem(scan, y, 0.05), grey(), samples=40, steps=1)
+    assert max(rows) * 64 * 64 == 2**18
 
 
 @pytest.mark.parametrize("method", ["ccdf", "ilvr", "scoresde", "ddrm-cg", "pigdm", "daps", "pnp"])

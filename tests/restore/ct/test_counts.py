@@ -98,6 +98,18 @@ def test_poisson_counts_have_the_spread_that_is_said() -> None:
     assert poisson_std(torch.tensor([60.0]), 10).item() == 1
 
 
+def test_views_not_quite_half_a_turn_apart_tell_the_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a disc far from the axis moves by in 2.5° is half a cell and more."""
+    y, x = torch.meshgrid(19.5 - torch.arange(40.0), torch.arange(40.0) - 19.5, indexing="ij")
+    image = (torch.hypot(x - 10, y - 8) < 6).float()
+    first = angles(15)
+    turn = torch.cat([first, first + math.pi + math.radians(2.5)])
+    lines = ParallelBeamCT((1, 40, 40), turn, CELLS, center=31.8)(image[None])
+    # The centroids tell where the disc is, and not the axis.
+    monkeypatch.setattr("restore.ct.center._centroid", lambda *_: (29.5, 10.0, 8.0))
+    assert find_center(lines, turn).index == pytest.approx(31.8, abs=0.1)
+
+
 @pytest.mark.parametrize("views", [20, VIEWS])
 @pytest.mark.parametrize("center", [29.5, 32.8, 25.1])
 def test_the_axis_is_found(center: float, views: int) -> None:
