@@ -318,7 +318,7 @@ def test_existing_outputs_are_refused_skipped_or_replaced(restore, tmp_path, pho
     assert "photo_denoise.png: exists already" in done.err
     assert restore("denoise", photo, "--skip-existing").code == 0
     assert output.read_bytes() == b"mine"
-    assert restore("denoise", photo, "--overwrite").code == 0
+    assert restore("denoise", photo, "--skip-existing", "--overwrite").code == 0
     assert opened(output).size == (40, 30)
 
 

@@ -134,7 +134,8 @@ class TestGrid:
         loose = ("--set", "rtol=0.05", "--set", "atol=0.05")
         common = ("--size", "8x8", "--sampler", sampler, *(loose if sampler == "ode" else QUICK))
         assert restore("sample", "--grid", "1x1", *common, "-o", "one.png").code == 0
-        many = restore("sample", "--grid", "2x1", *common, "--batch-size", 1, "-o", "two.png")
+        alone = () if sampler == "ode" else ("--batch-size", 1)  # steps that adapt are so anyway
+        many = restore("sample", "--grid", "2x1", *common, *alone, "-o", "two.png")
         assert many.code == 0, many.err
         first, second = read("two.png")[..., :8], read("two.png")[..., -8:]
         assert torch.equal(read("one.png"), first)
