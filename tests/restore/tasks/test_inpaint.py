@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -104,8 +105,9 @@ def test_only_the_windows_are_denoised(large: Path) -> None:
 
 
 def test_memory_that_runs_out_halves_the_tile_and_goes_on(large: Path) -> None:
-    ours, _, notes = restored(large, model="limited")
+    ours, record, notes = restored(large, model="limited")
     assert "out of memory with tiles of 224 pixels: 112 instead" in notes
+    assert json.loads(Path(record["sidecar"]).read_text())["config"]["tile"] == 112
     assert max(max(size) for size in SEEN) <= 128
     whole, _, _ = restored(large)
     assert np.abs(ours.astype(int) - whole).mean() < 1

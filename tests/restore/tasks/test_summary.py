@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from restore.tasks.record import UNREAD
 from restore.tasks.summary import FIGURES, summarised
 
 
@@ -26,6 +27,8 @@ def test_the_best_first_and_what_failed_last():
     summary = summarised(rows, ("c", "a", "b"), truth_known=True)
     assert [one["method"] for one in summary] == ["b", "a", "c"]
     assert (summary[2]["error"], summary[2]["inputs"], summary[2]["failed"]) == ("too few", None, 1)
+    summary = summarised([*rows, failed("2", UNREAD)], ("c", "a", "b"), truth_known=True)
+    assert [one["failed"] for one in summary] == [1, 1, 2]
 
 
 def test_an_infinite_psnr_counts_for_no_mean_but_puts_a_perfect_method_first():
