@@ -176,6 +176,15 @@ def test_a_run_that_ends_early_leaves_nothing(restore, tmp_path, photo, monkeypa
     assert json.loads(new["x.json"])["seed"] == 1
 
 
+def test_what_was_there_before_it_failed_stays(restore, tmp_path, photo):
+    Image.new("RGB", (5, 5)).save(tmp_path / "small.png")
+    assert restore(*QUICK, "-o", "x.png").code == 0
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    refused = restore(*QUICK, "--reference", "small.png", "--overwrite", "-o", "x.png")
+    assert refused.code == 2
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_an_output_is_written_after_its_samples(restore, tmp_path, photo, monkeypatch):
     """What a run leaves that is killed, and cannot clean up, does not look done."""
     order, whole = [], atomic.atomic_path
