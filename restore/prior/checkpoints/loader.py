@@ -25,6 +25,7 @@ from restore.prior.checkpoints.layout import (
     check_numbers,
     few,
 )
+from restore.prior.models import CARD, WEIGHTS
 from restore.prior.network_denoiser import CheckpointDenoiser
 
 LAYOUTS: dict[str, Layout] = {
@@ -35,6 +36,8 @@ _LATENT = (
     "first_stage_model.", "cond_stage_model.", "model.diffusion_model.", "post_quant_conv.",
     ".transformer_blocks.",
 )  # fmt: skip
+# Names of the network that `restore train` makes.
+_OUR_OWN = ("embedding.mlp.0.weight", "middle.0.film.weight")
 
 
 @dataclass(frozen=True)
@@ -178,14 +181,19 @@ def recognise(weights: Weights, said: Choices) -> Recognised:
     """What a state dict is.
 
     Raises:
-        InputError: if it is of a latent model, or of no layout known here; then it lists the
-            nearest ones and the names that they miss.
+        InputError: if it is of a latent model, of ours but without its card, or of no layout known
+            here; then it lists the nearest ones and the names that they miss.
     """
     latent = [mark for mark in _LATENT if any(mark in name for name in weights.state)]
     if latent:
         raise InputError(
             f"{weights.path}: a latent-diffusion model (names with {latent[0]}); latent models "
             f"are out of scope, expected a model of pixels"
+        )
+    if all(name in weights.state for name in _OUR_OWN):
+        raise InputError(
+            f"{weights.path}: of `restore train`, without its card; expected {WEIGHTS}, with "
+            f"{CARD} beside it"
         )
     missing = {
         family: [mark for mark in layout.MARKS if not _has(weights, mark)]

@@ -82,6 +82,16 @@ def test_half_a_layout_names_what_it_misses(tmp_path):
     assert "DDPM (pytorch_diffusion, DDIM, DDRM), missing mid.attn_1.q.weight" in refusal(path)
 
 
+def test_the_weights_of_a_model_of_ours_lack_their_card(tmp_path):
+    for name in ("model.safetensors", "renamed.safetensors"):
+        path = tmp_path / name
+        shutil.copy(find_model("photo").weights, path)
+        assert refusal(path) == (
+            f"{path}: of `restore train`, without its card; expected model.safetensors, with "
+            "card.json beside it"
+        )
+
+
 def test_a_latent_model_is_refused_as_such(tmp_path):
     path = tmp_path / "sd.safetensors"
     save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}, path)
