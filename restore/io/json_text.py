@@ -1,9 +1,15 @@
-"""JSON as others wrote it."""
+"""JSON: as others wrote it, and as we write it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore.io.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -16,3 +22,12 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def write_json(path: Path, content: BaseModel) -> None:
+    """Write what is described by a model, such as a card or a recipe, whole or not at all.
+
+    Raises:
+        InputError: as `atomic_path`.
+    """
+    write_bytes(path, (content.model_dump_json(indent=2) + "\n").encode())

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save
 
 from restore.io.atomic import write_bytes
+from restore.io.json_text import write_json
 from restore.prior.checkpoints.card import sha256_of
 from restore.prior.models import CARD, WEIGHTS, Card, NetworkCard
 from restore.training.recipe import LEAST_LEVEL
@@ -55,5 +56,5 @@ def export_model(
         licence=licence,
         recipe=recipe.model_dump(mode="json"),
     )
-    write_bytes(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    write_json(folder / CARD, card)
     return card

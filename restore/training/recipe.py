@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from restore.errors import InputError, first_error
+from restore.io.json_text import write_json
 from restore.training.objectives.weightings import Weighting
 
 # No level is trained below it.
@@ -96,8 +97,12 @@ class Recipe(BaseModel):
         return self.steps - round(self.decay * self.steps)
 
     def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Write as JSON.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        write_json(path, self)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

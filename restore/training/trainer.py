@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import InputError
-from restore.io.atomic import atomic_path, write_bytes
+from restore.io.atomic import write_bytes
 from restore.noise import seeded_generator
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
@@ -230,8 +230,7 @@ class Trainer:
         torch.save(state, content)
         write_bytes(self.folder / name, content.getbuffer())
         if name == "checkpoint.pt":
-            with atomic_path(self.folder / "recipe.json") as temporary:
-                self.recipe.save(temporary)
+            self.recipe.save(self.folder / "recipe.json")
 
     def _resume(self) -> None:
         recipe_path = self.folder / "recipe.json"
@@ -272,8 +271,7 @@ class Trainer:
             raise self._damaged(name) from error
         self.step = state["step"]
         if previous.name != self.recipe.name:
-            with atomic_path(recipe_path) as temporary:
-                previous.model_copy(update={"name": self.recipe.name}).save(temporary)
+            previous.model_copy(update={"name": self.recipe.name}).save(recipe_path)
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

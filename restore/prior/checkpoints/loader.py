@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from restore.errors import InputError
-from restore.io.atomic import write_bytes
+from restore.io.json_text import write_json
 from restore.prior.checkpoints import adm, ddpm, diffusers, edm, ncsnpp
 from restore.prior.checkpoints.card import CheckpointCard, card_path, read_card, sha256_of
 from restore.prior.checkpoints.files import Weights, read_weights
@@ -121,7 +121,7 @@ class Checkpoint:
             InputError: as `recognise`, or if the folder cannot be written to.
         """
         card, path = self.make_card(), card_path(self.weights)
-        write_bytes(path, (card.model_dump_json(indent=2) + "\n").encode())
+        write_json(path, card)
         return path
 
     def load(

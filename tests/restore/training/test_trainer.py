@@ -340,19 +340,25 @@ def test_gradients_are_clipped(recipe, pictures, tmp_path):
     assert float(torch.cat(gradients).norm()) == pytest.approx(1e-6, rel=1e-3)
 
 
-def test_the_noise_is_of_the_seed(recipe, pictures, tmp_path, monkeypatch):
-    seen = []
+@pytest.fixture
+def levels(monkeypatch):
+    """Those of each batch that is trained on."""
+    drawn = []
 
     def keep(recipe, generator):
-        seen.append(noise_levels(recipe, generator))
-        return seen[-1]
+        drawn.append(noise_levels(recipe, generator))
+        return drawn[-1]
 
     monkeypatch.setattr("restore.training.trainer.noise_levels", keep)
+    return drawn
+
+
+def test_the_noise_is_of_the_seed(recipe, pictures, tmp_path, levels):
     for seed in (0, 1, 0):
         other = recipe.model_copy(update={"seed": seed})
-        Trainer(other, pictures, tmp_path / f"{len(seen)}", CPU)._train_step()
-    assert torch.equal(seen[0], seen[2])
-    assert not torch.equal(seen[0], seen[1])
+        Trainer(other, pictures, tmp_path / f"{len(levels)}", CPU)._train_step()
+    assert torch.equal(levels[0], levels[2])
+    assert not torch.equal(levels[0], levels[1])
 
 
 @pytest.mark.parametrize(
@@ -496,13 +502,6 @@ def test_no_level_is_drawn_beyond_those_on_the_card(recipe):
     assert (sigma.min().item(), sigma.max().item()) == pytest.approx((LEAST_LEVEL, 50.0))
 
 
-def test_each_step_has_its_own_noise(recipe, pictures, tmp_path, monkeypatch):
-    seen = []
-
-    def keep(recipe, generator):
-        seen.append(noise_levels(recipe, generator))
-        return seen[-1]
-
-    monkeypatch.setattr("restore.training.trainer.noise_levels", keep)
+def test_each_step_has_its_own_noise(recipe, pictures, tmp_path, levels):
     Trainer(recipe.model_copy(update={"steps": 2}), pictures, tmp_path / "run", CPU).run()
-    assert not torch.equal(*seen)
+    assert not torch.equal(*levels)
