@@ -58,7 +58,8 @@ def _section(result: Result) -> str:
     kinds = SHOWN_OF_SCANS if "slices" in record else SHOWN
     pictures = [file for file in files if file.suffix.lower() in kinds]
     figures = "".join(_figure(file) for file in pictures)
-    rows: dict[str, Any] = {name: record[name] for name in FIGURES}
+    shown = {name: record[name] for name in FIGURES}
+    rows: dict[str, Any] = {name: value for name, value in shown.items() if value is not None}
     rows["consistent with the input"] = "yes" if result.consistent else "no"
     for name in ("metrics", "baseline"):
         if record[name]:

@@ -156,14 +156,15 @@ class Restorer:
         certificate = written.certificate
         metrics, baseline = _scores(case, written.pixels)
         sidecar = sidecar_path(output)
-        plain = {} if method in CLASSICAL else plain_parameters(method, parameters)
+        classical = method in CLASSICAL
+        plain = {} if classical else plain_parameters(method, parameters)
         record: dict[str, Any] = {
             "input": str(source),
             "output": str(output),
             "sidecar": str(sidecar),
             "task": self.task.name,
             "method": method,
-            "model": self.model.name,
+            "model": None if classical else self.model.name,
             "seed": self.settings.seed,
             "steps": plain.get("steps", evaluations // count),
             "evaluations": evaluations,
@@ -181,7 +182,7 @@ class Restorer:
             "samples": self.settings.samples,
             "average": None if self.settings.samples else count,
             "std": spread,
-            "model_sha256": self.model.sha256,
+            "model_sha256": None if classical else self.model.sha256,
             "device": str(self.device),
             "dtype": self.model.dtype,
             "certificate": certificate.as_dict(),

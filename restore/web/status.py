@@ -49,7 +49,8 @@ def outcome_html(outcome: Outcome) -> str:
     """The figures of a result, and what its visitor should know."""
     record = outcome.record
     fits = "fits the input" if outcome.consistent else "does NOT fit the input"
-    rows: dict[str, Any] = {title: record[name] for name, title in _FIGURES.items()}
+    shown = {title: record[name] for name, title in _FIGURES.items()}
+    rows: dict[str, Any] = {title: value for title, value in shown.items() if value is not None}
     for scores in (record["metrics"], record["baseline"]):
         if scores:
             name = scores.get("name", record["method"])

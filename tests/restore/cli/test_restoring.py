@@ -356,9 +356,12 @@ def test_floats_beyond_one_are_judged_as_written(restore, tmp_path, photo):
 )  # fmt: skip
 def test_classical_methods_by_name(restore, tmp_path, photo, mask, verb, options):
     masked = ("--mask", mask) if verb == "inpaint" else ()
-    done = restore(verb, photo, *options, *masked, "-o", "a.png", "--json")
-    (record,) = done.records
-    assert (record["method"], record["evaluations"]) == (options[1], 0)
+    page = ("--report", "a.html")
+    (record,) = restore(verb, photo, *options, *masked, "-o", "a.png", "--json", *page).records
+    assert (record["method"], record["model"], record["evaluations"]) == (options[1], None, 0)
+    assert json.loads((tmp_path / "a.json").read_text())["model_sha256"] is None
+    assert "<th>method</th>" in (html := (tmp_path / "a.html").read_text())
+    assert "<th>model</th>" not in html
     if verb == "super-resolve":
         enlarged = opened(photo).resize((80, 60), Image.Resampling.BICUBIC)
         assert np.abs(pixels("a.png").astype(int) - np.asarray(enlarged)).max() <= 1

@@ -15,6 +15,7 @@ from restore.web.comparing import methods_for, start_comparing
 from restore.web.restoring import open_picture
 from restore.web.scanning import open_scan, start_scanning
 from restore.web.service import Limits, Service
+from restore.web.status import outcome_html
 
 QUICK = {"steps": 2, "seed": 3}
 
@@ -88,6 +89,8 @@ def test_k_space_gives_what_the_command_line_gives(scanned, kspace, tmp_path):
 def test_classical_methods_are_offered_too(scanned, kspace):
     outcome = scanned("mri", kspace, {}, {"method": "zero-filled"})
     assert outcome.record["evaluations"] == 0
+    assert "<th>method</th>" in (said := outcome_html(outcome))
+    assert "<th>model</th>" not in said
 
 
 def test_a_scan_is_one_file_or_a_pair(service, upload, kspace):
