@@ -27,7 +27,13 @@ from restore.tasks.ct_image import (
     show_attenuation,
     write_attenuation,
 )
-from restore.tasks.ct_input import Lines, measured_lines, refuse_unused, simulated_lines
+from restore.tasks.ct_input import (
+    Lines,
+    measured_lines,
+    refuse_unused,
+    simulated_lines,
+    simulated_scan,
+)
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
 from restore.tasks.scan import Scan, ScanTask, check_truth
@@ -66,6 +72,14 @@ class Ct(ScanTask[CtSettings]):
     classical: ClassVar[tuple[str, ...]] = ("fbp", "sirt", "tv", "cg")
     settings: ClassVar[type[CtSettings]] = CtSettings
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".tif", ".tiff", ".nii", ".dcm", ".png")
+
+    def check(self, source: Path, settings: CtSettings) -> None:
+        """Read a sinogram, or the image of one that is simulated, and its reference."""
+        refuse_unused(source, settings)
+        if settings.simulate:
+            simulated_scan(source, settings)
+        else:
+            self._truth(source, settings, measured_lines(source, settings))
 
     def measure(
         self, source: Path, settings: CtSettings, device: torch.device, degraded: Path

@@ -145,15 +145,25 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
     )  # fmt: skip
 
 
+def simulated_scan(source: Path, settings: CtSettings) -> tuple[Attenuation, Geometry]:
+    """The image that is to be projected, and the rays.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    image, pixel = _image(source, settings)
+    rows, columns = image.values.shape[1:]
+    return image, _covering(source, settings, (rows, columns), pixel)
+
+
 def simulated_lines(source: Path, settings: CtSettings, degraded: Path) -> Lines:
     """Project an image, with the noise that was asked for, and write the sinogram.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
-    image, pixel = _image(source, settings)
+    image, geometry = simulated_scan(source, settings)
     truth = torch.from_numpy(image.values)
-    geometry = _covering(source, settings, (truth.shape[1], truth.shape[2]), pixel)
     values = geometry.operator()(truth[:, None])[:, 0]
     generator = seeded_generator(settings.seed)
     if settings.photons is not None:

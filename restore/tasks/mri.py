@@ -15,7 +15,13 @@ from restore.io.bart import bart_pair
 from restore.io.display import write_shown
 from restore.io.files import numbered
 from restore.io.images import write_images
-from restore.tasks.mri_input import Measured, MriSettings, measured_kspace, simulated_kspace
+from restore.tasks.mri_input import (
+    Measured,
+    MriSettings,
+    check_scan,
+    measured_kspace,
+    simulated_kspace,
+)
 from restore.tasks.mri_problem import About, cropped, mri_scan, support
 from restore.tasks.scan import Images, Scan, ScanTask
 from restore.tasks.settings import RunSettings
@@ -37,6 +43,10 @@ class Mri(ScanTask[MriSettings]):
     classical: ClassVar[tuple[str, ...]] = ("zero-filled", "cg-sense", "l1-wavelet", "tv")
     settings: ClassVar[type[RunSettings]] = MriSettings
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".nii", ".dcm", ".png", ".cfl")
+
+    def check(self, source: Path, settings: MriSettings) -> None:
+        """Read a scan, or the image of one that is simulated, its mask and its reference."""
+        check_scan(source, settings)
 
     def measure(
         self, source: Path, settings: MriSettings, device: torch.device, degraded: Path

@@ -28,7 +28,7 @@ from restore.mri.coils import prewhiten, simulated_coils
 from restore.mri.masks import KINDS, LINES, make_mask
 from restore.mri.phase import smooth_phase
 from restore.noise import seeded_generator
-from restore.tasks.scan import slices_of
+from restore.tasks.scan import check_truth, slices_of
 from restore.tasks.settings import RunSettings
 
 SIMULATED_COILS = 8
@@ -193,6 +193,30 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing, notes=[*notes])
     full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)
     return Measured(kspace, magnitude, full, noise, header, placement)
+
+
+def check_scan(source: Path, settings: MriSettings) -> None:
+    """Refuse a file that cannot be read, or that the settings do not fit; writes nothing.
+
+    Raises:
+        InputError: one line that names the file, what was found and what was expected.
+    """
+    truth = None if settings.reference is None else reference_images(settings.reference)
+    if settings.simulate:
+        _refuse_unused(source, settings, along=False)
+        slices, rows, columns = _magnitudes(source, settings).magnitude.shape
+        had, size = torch.ones(rows, columns, dtype=torch.bool), (slices, rows, columns)
+    else:
+        kspace = measured_kspace(source, settings)
+        if kspace.mask is None:  # along a trajectory, whose density may tell the size
+            return
+        had = torch.from_numpy(kspace.mask)
+        size = (len(kspace.data), *(kspace.matrix or had.shape))
+        if settings.maps is not None:
+            given_maps(settings, kspace, had.shape)
+    chosen_mask(source, settings, had)
+    if truth is not None and settings.reference is not None:
+        check_truth(truth, size, settings.reference)
 
 
 def _magnitudes(source: Path, settings: MriSettings) -> _Source:

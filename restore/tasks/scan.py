@@ -84,6 +84,14 @@ class ScanTask(ABC, Generic[S]):
     suffixes: ClassVar[tuple[str, ...]]
 
     @abstractmethod
+    def check(self, source: Path, settings: S) -> None:
+        """Refuse a file that cannot be read or that the settings do not fit; writes nothing.
+
+        Raises:
+            InputError: one line that names the file, what was found and what was expected.
+        """
+
+    @abstractmethod
     def measure(self, source: Path, settings: S, device: torch.device, degraded: Path) -> Scan:
         """The problem of a file.
 

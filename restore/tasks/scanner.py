@@ -67,15 +67,13 @@ class Scanner(Generic[S]):
         self.prior, self.device = self.model.prior, self.model.device
 
     def check(self, source: Path) -> str:
-        """Refuse a file that is not there, and name its method.
-
-        What a scan measures may take long to read.
+        """Refuse a file that cannot be read or that the settings do not fit, and name its method.
 
         Raises:
-            InputError: likewise.
+            InputError: one line that names the file, what was found and what was expected.
         """
-        if not source.exists():
-            raise InputError(f"{source}: no such file, expected a scan")
+        with memory_errors(source):
+            self.task.check(source, self.settings)
         return self.method
 
     def restore(

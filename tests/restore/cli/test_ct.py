@@ -270,12 +270,6 @@ def test_a_dry_run_names_the_method(sinogram: Path) -> None:
     assert json.loads(run(sinogram, "--dry-run", "-m", "fbp").output)["method"] == "fbp"
 
 
-def test_a_dry_run_refuses_what_is_not_there(tmp_path: Path) -> None:
-    refused = run(tmp_path / "nothing.npy", "--dry-run")
-    assert refused.exit_code == 2
-    assert "nothing.npy: no such file" in refused.output
-
-
 def test_memory_that_runs_out_is_one_line(
     tmp_path: Path, sinogram: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -567,10 +561,12 @@ def test_bad_options_are_one_line(
     monkeypatch.chdir(tmp_path)
     np.save("empty.npy", 0 * phantom())
     np.save("truth.npy", phantom())
-    result = run(sinogram, "-o", tmp_path / "out.npy", *options)
-    assert result.exit_code == 2
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
+    # A dry run does not know in what unit the images of a scan are.
+    for dry in [[]] if "out.dcm" in options else [[], ["--dry-run"]]:
+        result = run(sinogram, "-o", tmp_path / "out.npy", *options, *dry)
+        assert result.exit_code == 2
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 def test_bad_files_are_one_line(tmp_path: Path) -> None:
