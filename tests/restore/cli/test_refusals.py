@@ -131,7 +131,7 @@ def test_a_result_beyond_the_memory(restore, photo, options):
      (("-o", f"{'x' * 300}.png"), ("too long", "expected a name")),
      (("-o", f"{'x' * 300}/a.png"), ("too long", "expected a name")),
      (("--suffix", "../x"), ("--suffix ../x", "expected the end")),
-     (("-m", ""), ("--method", "at least 1")),
+     (("-m", ""), ("an empty argument after -m",)),
      (("--dtype", "fp64"), ("--dtype fp64", "fp16")),
      (("--quality", 1), ("--quality 1: photo_denoise.png is no JPEG", "expected one")),
      (("--quality", 1, "-o", "x.png", "--simulate"), ("--quality 1: x.png is no JPEG",)),
@@ -335,6 +335,17 @@ def test_a_dry_run_over_several_lists_those_that_fail(restore, photo):
     done = restore("denoise", "photo.png", "absent.png", "--dry-run")
     assert (done.code, len(done.records), len(done.err.splitlines())) == (1, 1, 1)
     assert "absent.png: no such file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "after"),
+    [(("denoise", ""), ""), (("train", ""), ""), (("denoise", "photo.png", "-o", ""), " after -o"),
+     (("denoise", "photo.png", "--output="), " after --output"),
+     (("batch", "denoise", "photo.png", ""), " after photo.png")],
+)  # fmt: skip
+def test_an_empty_argument_is_not_this_folder(restore, tmp_path, photo, command, after):
+    refused(restore(*command), f"an empty argument{after}, expected a value")
+    assert list(tmp_path.iterdir()) == [photo]
 
 
 def test_a_config_beyond_what_python_reads(restore, tmp_path, photo):
