@@ -60,7 +60,7 @@ class Blur(LinearOperator):
         device: str | torch.device = "cpu",
     ) -> None:
         picture = picture_shape("Blur", shape)
-        kernel = torch.as_tensor(kernel)
+        kernel = torch.as_tensor(kernel, device="cpu")
         if border not in BORDERS:
             raise ValueError(f"Blur: the border is one of {', '.join(BORDERS)}, not {border!r}")
         if kernel.ndim == 1:
@@ -71,7 +71,7 @@ class Blur(LinearOperator):
             )
         # What separable and symmetric mean to rounding of the numbers that were given.
         tolerance = 1e-12 if kernel.dtype == torch.float64 else 1e-6
-        kernel = kernel.detach().cpu().to(torch.float64, copy=True)
+        kernel = kernel.detach().to(torch.float64, copy=True)
         if not bool(kernel.isfinite().all()):
             raise ValueError("Blur: the kernel has values that are not finite")
         if border == "valid" and (kernel.shape[0] > picture[1] or kernel.shape[1] > picture[2]):

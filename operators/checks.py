@@ -24,7 +24,9 @@ class _Draw:
 
     def __call__(self, space: Space) -> Tensor:
         shape = (*self.batch, *space.shape)
-        return torch.randn(shape, generator=self.generator, dtype=space.dtype).to(self.device)
+        return torch.randn(shape, generator=self.generator, dtype=space.dtype, device="cpu").to(
+            self.device
+        )
 
 
 def _error(a: Tensor, b: Tensor) -> float:

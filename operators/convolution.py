@@ -41,8 +41,8 @@ def border_index(position: Tensor, size: int, border: str) -> Tensor:
 
 def extension(size: int, first: int, count: int, border: str) -> Tensor:
     """Return the float64 matrix `[count, size]` that continues a line from position `first` on."""
-    index = border_index(torch.arange(first, first + count), size, border)
-    return (index[:, None] == torch.arange(size)).double()
+    index = border_index(torch.arange(first, first + count, device="cpu"), size, border)
+    return (index[:, None] == torch.arange(size, device="cpu")).double()
 
 
 class CircularConvolution(LinearOperator):
@@ -60,9 +60,9 @@ class CircularConvolution(LinearOperator):
     ) -> None:
         super().__init__(Space(shape, dtype), Space(shape, dtype))
         _, height, width = shape
-        wrapped = torch.zeros(height, width, dtype=torch.float64)
-        rows = (torch.arange(kernel.shape[0]) - kernel.shape[0] // 2) % height
-        columns = (torch.arange(kernel.shape[1]) - kernel.shape[1] // 2) % width
+        wrapped = torch.zeros(height, width, dtype=torch.float64, device="cpu")
+        rows = (torch.arange(kernel.shape[0], device="cpu") - kernel.shape[0] // 2) % height
+        columns = (torch.arange(kernel.shape[1], device="cpu") - kernel.shape[1] // 2) % width
         index = (rows[:, None] * width + columns).flatten()
         wrapped.view(-1).index_add_(0, index, kernel.cpu().double().flatten())
         spectrum = torch.fft.rfft2(wrapped)
@@ -110,8 +110,8 @@ class CosineConvolution(LinearOperator):
         super().__init__(Space(shape, dtype), Space(shape, dtype))
 
         def cosines(size: int, taps: int) -> Tensor:
-            offset = torch.arange(taps, dtype=torch.float64) - taps // 2
-            frequency = torch.arange(size, dtype=torch.float64)[:, None]
+            offset = torch.arange(taps, dtype=torch.float64, device="cpu") - taps // 2
+            frequency = torch.arange(size, dtype=torch.float64, device="cpu")[:, None]
             return torch.cos(torch.pi / size * frequency * offset)
 
         values = (

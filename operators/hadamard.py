@@ -111,8 +111,8 @@ class Hadamard(LinearOperator):
 
 def _drawn(runs: tuple[int, ...], count: int, seed: int) -> Tensor:
     """Return the first coefficient of each run, then others drawn without repetition; sorted."""
-    lengths = torch.tensor(runs)
+    lengths = torch.tensor(runs, device="cpu")
     first = lengths.cumsum(0) - lengths
-    order = torch.randperm(sum(runs), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(sum(runs), generator=torch.Generator().manual_seed(seed), device="cpu")
     rest = order[~torch.isin(order, first)]
     return torch.cat([first, rest])[:count].sort().values

@@ -66,7 +66,7 @@ class HintedColorize(LinearOperator):
         shape, dtype, mask = self.domain.shape, self.domain.dtype, self._hints.mask
         weights = self._luma.weights.cpu().double()
         size = torch.linalg.vector_norm(weights)
-        rest = torch.eye(len(weights), dtype=torch.float64)
+        rest = torch.eye(len(weights), dtype=torch.float64, device="cpu")
         basis, _ = torch.linalg.qr(torch.cat([weights[:, None], rest], 1))
         basis = basis * torch.sign(basis[:, 0] @ weights)
         along = (size**2 + mask).sqrt().to(mask)

@@ -86,7 +86,7 @@ class Jpeg(LinearOperator):
         self.colour = colour
         self._lay_out(Space(shape, dtype))
         if tables is None:
-            scale = torch.ones(channels, BLOCK, BLOCK, dtype=torch.float64)
+            scale = torch.ones(channels, BLOCK, BLOCK, dtype=torch.float64, device="cpu")
         elif tables.shape != (channels, BLOCK, BLOCK) or not bool((tables > 0).all()):
             raise ValueError(
                 f"Jpeg: the tables are {list(tables.shape)}; expected {[channels, BLOCK, BLOCK]} "
@@ -97,10 +97,9 @@ class Jpeg(LinearOperator):
         real = self.domain.real_dtype
         self._scale = scale.to(device=device, dtype=real)
         self._cosines = cosine_matrix().to(device=device, dtype=real)
-        self._colours = torch.tensor(YCBCR, dtype=torch.float64).to(device=device, dtype=real)
-        self._inverse_colours = (
-            torch.tensor(YCBCR, dtype=torch.float64).inverse().to(device=device, dtype=real)
-        )
+        colours = torch.tensor(YCBCR, dtype=torch.float64, device="cpu")
+        self._colours = colours.to(device=device, dtype=real)
+        self._inverse_colours = colours.inverse().to(device=device, dtype=real)
         self._divide()
 
     def _lay_out(self, domain: Space) -> None:
@@ -181,7 +180,7 @@ class Jpeg(LinearOperator):
 
     def block_grids(self, elements: int) -> list[Tensor]:
         """Return the indices of the elements of each component's blocks, `[rows, columns, K]`."""
-        index = torch.arange(sum(self._counts) * elements).reshape(-1, elements)
+        index = torch.arange(sum(self._counts) * elements, device="cpu").reshape(-1, elements)
         parts = zip(torch.split(index, list(self._counts)), self.padded, strict=True)
         return [part.reshape(size[0] // BLOCK, size[1] // BLOCK, -1) for part, size in parts]
 
@@ -271,7 +270,7 @@ class Jpeg(LinearOperator):
         for steps, padded in zip(self.steps, self.padded, strict=True):
             step, blocks = steps[axis], padded[axis] // BLOCK
             left = self.domain.shape[1 + axis] - (blocks - 1) * BLOCK * step
-            unit = torch.eye(left).to(self._cosines)
+            unit = torch.eye(left, device="cpu").to(self._cosines)
             if axis == 0:
                 last = decimate(unit.unsqueeze(-1), (step, 1), (BLOCK, 1)).squeeze(-1)
             else:

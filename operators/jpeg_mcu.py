@@ -29,7 +29,8 @@ class JpegMcu(Jpeg):
 
     def _forwards(self) -> tuple[Tensor, ...]:
         height, width = self.mcu
-        pixels = torch.eye(height * width).to(self._cosines).reshape(-1, height, width)
+        unit = torch.eye(height * width, device="cpu").to(self._cosines)
+        pixels = unit.reshape(-1, height, width)
         return tuple(
             scale * (self._cosines @ to_blocks(decimate(pixels, step, size)) @ self._cosines.mT)
             for step, size, scale in zip(self.steps, self.padded, self._scale, strict=True)
@@ -69,7 +70,7 @@ class JpegMcu(Jpeg):
 
     def _pseudo_inverse(self) -> Tensor:
         """A† transposed: A has full row rank, so that A† = Aᴴ (A Aᴴ)⁻¹."""
-        unit = torch.eye(self.domain.numel, dtype=torch.float64)
+        unit = torch.eye(self.domain.numel, dtype=torch.float64, device="cpu")
         exact = self.to("cpu", torch.float64)
         matrix = exact._apply(unit.reshape(-1, *self.domain.shape)).flatten(1)  # A transposed
         inverse: Tensor = torch.linalg.solve(matrix.mT @ matrix, matrix.mT)

@@ -62,7 +62,7 @@ def factors_of(sampling: str | Sequence[tuple[int, int]]) -> Factors:
 
 def cosine_matrix() -> Tensor:
     """Return the orthonormal DCT-II of 8 samples, `[8, 8]` in double precision."""
-    k = torch.arange(BLOCK, dtype=torch.float64)
+    k = torch.arange(BLOCK, dtype=torch.float64, device="cpu")
     rows = torch.cos(math.pi / BLOCK * (k + 0.5) * k.unsqueeze(1)) * math.sqrt(2 / BLOCK)
     rows[0] /= math.sqrt(2)
     return rows

@@ -15,7 +15,7 @@ from operators.svd import ThinSVD
 
 def factorised(jpeg: Jpeg) -> ThinSVD:
     """Return the SVD of A, block-diagonal over the MCUs."""
-    pixels = torch.arange(jpeg.domain.numel).reshape(jpeg.domain.shape).movedim(0, -1)
+    pixels = torch.arange(jpeg.domain.numel, device="cpu").reshape(jpeg.domain.shape).movedim(0, -1)
     grids = jpeg.block_grids(BLOCK**2)
     inputs, outputs, lefts, values, rights = [], [], [], [], []
     for top, height in _spans(jpeg.domain.shape[1], jpeg.mcu[0]):
@@ -69,7 +69,7 @@ def block_groups(
 def _dense(jpeg: Jpeg) -> Tensor:
     """The matrix, its columns pixel by pixel with the channels of a pixel together."""
     channels, height, width = jpeg.domain.shape
-    unit = torch.eye(jpeg.domain.numel, dtype=jpeg.domain.dtype)
+    unit = torch.eye(jpeg.domain.numel, dtype=jpeg.domain.dtype, device="cpu")
     unit = unit.reshape(-1, height, width, channels).movedim(-1, 1)
     return jpeg(unit).flatten(1).mT
 

@@ -20,7 +20,7 @@ def gaussian_kernel(sigma: float) -> Tensor:
     if not sigma > 0:
         raise ValueError(f"gaussian_kernel: sigma is {sigma}; it must be positive")
     radius = int(_TRUNCATE * sigma + 0.5)
-    position = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    position = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
     line = torch.exp(-0.5 * (position / sigma).square())
     line = line / line.sum()
     return torch.outer(line, line)
@@ -34,7 +34,7 @@ def box_kernel(size: int) -> Tensor:
     """
     if size < 1:
         raise ValueError(f"box_kernel: the size is {size}; it must be positive")
-    return torch.full((size, size), 1 / size**2, dtype=torch.float64)
+    return torch.full((size, size), 1 / size**2, dtype=torch.float64, device="cpu")
 
 
 def motion_kernel(length: float, angle: float) -> Tensor:
@@ -52,12 +52,12 @@ def motion_kernel(length: float, angle: float) -> Tensor:
     radius = math.ceil((length - 1) / 2)
     size = 2 * radius + 1
     count = 4 * _SUPERSAMPLING * size
-    path = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * length
+    path = ((torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count - 0.5) * length
     # Each pixel has the weight of the part of the path inside it.
     row = torch.round(-path * math.sin(angle)).long() + radius
     column = torch.round(path * math.cos(angle)).long() + radius
-    kernel = torch.zeros(size, size, dtype=torch.float64)
-    weight = torch.full((count,), 1 / count, dtype=torch.float64)
+    kernel = torch.zeros(size, size, dtype=torch.float64, device="cpu")
+    weight = torch.full((count,), 1 / count, dtype=torch.float64, device="cpu")
     return kernel.index_put_((row, column), weight, accumulate=True)
 
 
@@ -73,10 +73,12 @@ def disk_kernel(radius: float) -> Tensor:
         raise ValueError(f"disk_kernel: the radius is {radius}; it must be positive")
     reach = max(0, math.ceil(radius - 0.5))
     if reach == 0:  # inside one pixel, where the samples may all miss it
-        return torch.ones(1, 1, dtype=torch.float64)
+        return torch.ones(1, 1, dtype=torch.float64, device="cpu")
     size = 2 * reach + 1
     count = size * _SUPERSAMPLING
-    position = (torch.arange(count, dtype=torch.float64) + 0.5) / _SUPERSAMPLING - size / 2
+    position = (
+        torch.arange(count, dtype=torch.float64, device="cpu") + 0.5
+    ) / _SUPERSAMPLING - size / 2
     inside = (position[:, None].square() + position.square() <= radius**2).double()
     kernel = inside.reshape(size, _SUPERSAMPLING, size, _SUPERSAMPLING).mean((1, 3))
     return kernel / kernel.sum()

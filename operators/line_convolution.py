@@ -28,10 +28,12 @@ def line_matrix(kernel: Tensor, size: int, border: str) -> Tensor:
     valid = border == "valid"
     rows = size - taps + 1 if valid else size
     offset = taps - 1 if valid else centre
-    position = torch.arange(rows)[:, None] + offset - torch.arange(taps)
+    position = torch.arange(rows, device="cpu")[:, None] + offset - torch.arange(taps, device="cpu")
     index = border_index(position, size, border)
     weights = kernel.cpu().double().expand(rows, taps) * (index >= 0)
-    return torch.zeros(rows, size, dtype=torch.float64).scatter_add_(1, index.clamp_min(0), weights)
+    return torch.zeros(rows, size, dtype=torch.float64, device="cpu").scatter_add_(
+        1, index.clamp_min(0), weights
+    )
 
 
 class LineConvolution(Separable):
@@ -149,7 +151,7 @@ def _parity_svd(
 
 def _weights(size: int, count: int) -> Tensor:
     """Return what makes the first `count` even or odd lines of a side orthonormal."""
-    weights = torch.full((count,), 0.5, dtype=torch.float64).sqrt()
+    weights = torch.full((count,), 0.5, dtype=torch.float64, device="cpu").sqrt()
     weights[size // 2 :] = 1
     return weights
 

@@ -64,7 +64,7 @@ class NonCartesianMRI(LinearOperator):
             )
         if not bool((places.abs() <= 0.5).all()):
             raise ValueError("NonCartesianMRI: the trajectory is in cycles per pixel, within ±0.5")
-        ones = torch.ones(1, *space.shape[1:])
+        ones = torch.ones(1, *space.shape[1:], device="cpu")
         maps = ones if coil_maps is None else torch.as_tensor(coil_maps)
         if maps.ndim != 3 or maps.shape[1:] != space.shape[1:]:
             raise ShapeError(

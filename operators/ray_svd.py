@@ -165,12 +165,16 @@ def _found_symmetry(operator: RayOperator) -> tuple[PictureSymmetry, tuple[Orbit
     side = max(operator.domain.shape)
     near = _NEAR[operator.domain.dtype] * side
     # A normal that is off by 1/side moves its ray by a pixel at the border.
-    lines = operator.lines().cpu() * torch.tensor([side, side, 1.0], dtype=torch.float64)
+    lines = operator.lines().cpu() * torch.tensor(
+        [side, side, 1.0], dtype=torch.float64, device="cpu"
+    )
     total = len(lines)
     # The same line has two normals.
     tree = cKDTree(torch.cat([lines, -lines]).numpy())
     doubles = torch.from_numpy(tree.query_pairs(near, output_type="ndarray")) % total
-    first = torch.arange(total).scatter_reduce(0, doubles.amax(1), doubles.amin(1), "amin")
+    first = torch.arange(total, device="cpu").scatter_reduce(
+        0, doubles.amax(1), doubles.amin(1), "amin"
+    )
     count = torch.bincount(first, minlength=total)
 
     def moved(nx: Tensor, ny: Tensor) -> Tensor | None:

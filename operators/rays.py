@@ -196,7 +196,7 @@ def _matrix(operator: RayOperator) -> Tensor:
             crossed = weight != 0
             parts.append((crossed.sum(1), index[crossed].int(), weight[crossed]))
         counts, pixel, weight = (torch.cat(part) for part in zip(*parts, strict=True))
-        ends = torch.zeros(rays + 1, dtype=torch.int32)
+        ends = torch.zeros(rays + 1, dtype=torch.int32, device="cpu")
         ends[1:] = counts.cumsum(0)
         return _sparse_rows(ends, pixel, weight, (rays, pixels))
 
@@ -215,7 +215,7 @@ def _sparse_rows(ends: Tensor, column: Tensor, value: Tensor, size: tuple[int, i
     with warnings.catch_warnings():
         # torch calls its sparse rows a beta.
         warnings.simplefilter("ignore", UserWarning)
-        return torch.sparse_csr_tensor(ends, column, value, size)
+        return torch.sparse_csr_tensor(ends, column, value, size, device="cpu")
 
 
 def detector_places(
@@ -228,5 +228,5 @@ def detector_places(
     if not bool(turn.isfinite().all()) or not spacing > 0:
         raise ValueError(f"{name}: angles must be finite and the detector spacing positive")
     middle = (detectors - 1) / 2 if center is None else center
-    cells = (torch.arange(detectors, dtype=torch.float64) - middle) * spacing
+    cells = (torch.arange(detectors, dtype=torch.float64, device="cpu") - middle) * spacing
     return turn.cos()[:, None], turn.sin()[:, None], cells

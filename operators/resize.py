@@ -68,8 +68,8 @@ def resize_matrix(size_in: int, size_out: int, kernel: str = "bicubic") -> Tenso
     function, support = _KERNELS[kernel]
     scale = size_in / size_out
     stretch = max(scale, 1.0)
-    centre = (torch.arange(size_out, dtype=torch.float64)[:, None] + 0.5) * scale
-    pixel = torch.arange(size_in, dtype=torch.float64)[None]
+    centre = (torch.arange(size_out, dtype=torch.float64, device="cpu")[:, None] + 0.5) * scale
+    pixel = torch.arange(size_in, dtype=torch.float64, device="cpu")[None]
     first = torch.floor(centre - support * stretch + 0.5)
     end = torch.floor(centre + support * stretch + 0.5)
     weights = function((pixel - centre + 0.5) / stretch)

@@ -149,7 +149,7 @@ def _small_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _parities(size: int) -> tuple[Tensor, Tensor]:
     """Return orthonormal bases of the even and of the odd lines, as columns."""
-    identity = torch.eye(size, dtype=torch.float64)
+    identity = torch.eye(size, dtype=torch.float64, device="cpu")
     half = size // 2
     even = (identity + identity.flip(0))[:, : size - half]
     odd = (identity - identity.flip(0))[:, :half]

@@ -111,7 +111,7 @@ class CosineSynthesis(_Orthogonal):
         self._places = tuple(order.argsort() for order in self._orders)
         self._mirror = (-torch.arange(height, device=device)) % height
         down, right = _phases(height, 0.5).unsqueeze(-1), _phases(width, 2.0)
-        mirrored = down.conj() * (torch.arange(height) > 0).unsqueeze(-1)
+        mirrored = down.conj() * (torch.arange(height, device="cpu") > 0).unsqueeze(-1)
         complex_type = COMPLEX_TYPES[self.domain.real_dtype]
         self._down, self._mirrored, self._right = (
             phases.to(device, complex_type)
@@ -139,13 +139,13 @@ class CosineSynthesis(_Orthogonal):
 
 def _evens_first(n: int) -> Tensor:
     """Return 0 2 4 … 5 3 1 below n."""
-    line = torch.arange(n)
+    line = torch.arange(n, device="cpu")
     return torch.cat([line[::2], line[1::2].flip(0)])
 
 
 def _phases(n: int, square: float) -> Tensor:
     """Return √square·e^{-iπk/2n} for k = 0 … n - 1, with the size 1 for k = 0; in double."""
-    k = torch.arange(n, dtype=torch.float64)
+    k = torch.arange(n, dtype=torch.float64, device="cpu")
     return torch.polar(square ** (k.clamp(max=1) / 2), k * (-math.pi / (2 * n)))
 
 

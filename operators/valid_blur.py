@@ -38,9 +38,9 @@ class ValidConvolution(LinearOperator):
         # On the torus K x begins with the border, where it is not measured.
         above, before = (length - side for length, side in zip(self.torus, sides, strict=True))
         self._border = (above + taps[0] - 1, before + taps[1] - 1)
-        placed = torch.zeros(self.torus, dtype=torch.float64)
-        rows = (above + torch.arange(taps[0])) % self.torus[0]
-        columns = (before + torch.arange(taps[1])) % self.torus[1]
+        placed = torch.zeros(self.torus, dtype=torch.float64, device="cpu")
+        rows = (above + torch.arange(taps[0], device="cpu")) % self.torus[0]
+        columns = (before + torch.arange(taps[1], device="cpu")) % self.torus[1]
         placed[rows[:, None], columns] = kernel.cpu().double()
         complex_type = COMPLEX_TYPES[self.domain.real_dtype]
         self._kernel = torch.fft.rfft2(placed).to(device=device, dtype=complex_type)

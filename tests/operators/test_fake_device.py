@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
-from pretended import DEVICE, DOUBLE, accelerator
+from pretended import DEVICE, DOUBLE, DefaultDevice, accelerator
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -86,6 +86,31 @@ def test_a_pretended_accelerator_has_the_results_of_the_cpu(
         here = results(DEVICE)
     for a, b in zip(here, there, strict=True):
         assert torch.allclose(a, b, atol=1e-4 * float(b.abs().max()))
+
+
+def test_a_default_device_changes_no_operator(
+    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    """It lies where it is told to, with all that it makes for itself."""
+    if device.type != "cpu":
+        pytest.skip("the pretended device is for machines without one")
+    x = one_case.draw((2, *one_case.operator().domain.shape))
+
+    def results() -> list[Tensor]:
+        A = one_case.operator()
+        y = A(x)
+        found = [y, A.adjoint(y)]
+        if one_case.has_svd:
+            svd = A.svd()
+            found += [svd.singular_values, svd.v(svd.vt(x)), svd.u(svd.vt(x))]
+        return found
+
+    there = results()
+    # Cases have parts of their own in double precision, which land on the default device.
+    monkeypatch.setattr("pretended.DOUBLE", ())
+    with accelerator(monkeypatch), DefaultDevice():
+        here = results()
+    assert all(map(torch.equal, here, there))
 
 
 def test_the_traps_work(monkeypatch: pytest.MonkeyPatch) -> None:
