@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from restore.ct.fbp import filtered_lines
+from restore.ct.fbp import back_projected, filtered_lines
 from restore.ct.redundancy import Arc, centred, ray_weights
 
 
@@ -56,8 +56,7 @@ def fan_fbp(
     views, detectors = sinogram.shape[-2:]
     if angles.shape != (views,):
         raise ValueError(f"fbp: {views} views, but angles {list(angles.shape)}")
-    height, width = size
-    if math.hypot(height, width) * pixel_size / 2 >= source_origin:
+    if math.hypot(*size) * pixel_size / 2 >= source_origin:
         raise ValueError("fbp: the source lies within the circle around the image")
     middle = (detectors - 1) / 2 if center is None else center
     cells = (torch.arange(detectors, dtype=torch.float64) - middle) * detector_spacing
@@ -69,26 +68,18 @@ def fan_fbp(
     if curved:
         weights = weights * source_origin
     scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
-    detectors = scaled.shape[-1]
     lines = filtered_lines(scaled, window, step if curved else 0.0)
     lines = lines / (step if curved else step * source_origin)
 
-    x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size
-    y = ((height - 1) / 2 - torch.arange(height, dtype=torch.float64))[:, None] * pixel_size
-    image = sinogram.new_zeros(*sinogram.shape[:-2], height * width)
-    for view, t in enumerate(turn.tolist()):
-        across = (x * math.cos(t) + y * math.sin(t)).flatten()
-        along = (source_origin - x * math.sin(t) + y * math.cos(t)).flatten()
+    def seen(x: Tensor, y: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        across = x * math.cos(t) + y * math.sin(t)
+        along = source_origin - x * math.sin(t) + y * math.cos(t)
         if curved:
             place = torch.atan2(across, along) / step
             closeness = 1 / (along.square() + across.square())
         else:
             place = across / along / step
             closeness = (source_origin / along).square()
-        place = (place + middle + 1).clamp(0, detectors + 1)
-        low = place.floor().clamp_max(detectors)
-        share, index = (place - low).to(sinogram), low.long().to(sinogram.device)
-        line = lines[..., view, :]
-        seen = line[..., index] * (1 - share) + line[..., index + 1] * share
-        image += seen * closeness.to(sinogram)
-    return image.reshape(*sinogram.shape[:-2], height, width)
+        return place + middle + 1, closeness
+
+    return back_projected(lines, turn, size, pixel_size, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from restore.ct.redundancy import Arc, centred, ray_weights
 
 FILTERS = ("ramp", "shepp-logan", "cosine", "hann")
+# Pixels that are back-projected at a time.
+_BAND = 2**16
 
 
 def _response(size: int, window: str, step: float) -> Tensor:
@@ -92,17 +95,47 @@ def parallel_fbp(
     weights = ray_weights(arc, turn, turn.new_zeros(detectors), detectors, middle)
     weights = weights * max(1.0, math.pi / arc.length) / detector_spacing
     scaled, middle = centred(arc, sinogram * weights.to(sinogram), middle)
-    filtered, detectors = filtered_lines(scaled, window), scaled.shape[-1]
-    height, width = size
+    filtered = filtered_lines(scaled, window)
 
+    def seen(x: Tensor, y: Tensor, t: float) -> tuple[Tensor, None]:
+        return (x * math.cos(t) + y * math.sin(t)) / detector_spacing + middle + 1, None
+
+    return back_projected(filtered, turn, size, pixel_size, seen)
+
+
+def back_projected(
+    lines: Tensor,
+    turn: Tensor,
+    size: tuple[int, int],
+    pixel_size: float,
+    seen: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor | None]],
+) -> Tensor:
+    """Return the image `[*batch, H, W]` of what every view has where it sees a pixel.
+
+    Band by band, so that what a view needs of an image of any size stays in a processor's cache.
+
+    Args:
+        lines: Filtered views `[*batch, views, cells]`, the first and the last cell empty.
+        turn: Angles of the views.
+        size: (H, W).
+        pixel_size: Side of a pixel.
+        seen: Gives the cell that pixels at (x, y) are seen in by the view of an angle, and with
+            which weights, if any.
+    """
+    (height, width), last = size, lines.shape[-1] - 1
     x = (torch.arange(width, dtype=torch.float64) - (width - 1) / 2) * pixel_size
     y = ((height - 1) / 2 - torch.arange(height, dtype=torch.float64))[:, None] * pixel_size
-    image = sinogram.new_zeros(*sinogram.shape[:-2], height * width)
-    for view, t in enumerate(turn.tolist()):
-        place = (x * math.cos(t) + y * math.sin(t)).flatten() / detector_spacing + middle + 1
-        place = place.clamp(0, detectors + 1)
-        low = place.floor().clamp_max(detectors)
-        share, index = (place - low).to(sinogram), low.long().to(sinogram.device)
-        line = filtered[..., view, :]
-        image += line[..., index] * (1 - share) + line[..., index + 1] * share
-    return image.reshape(*sinogram.shape[:-2], height, width)
+    image = lines.new_zeros(*lines.shape[:-2], height * width)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        band = image[..., top * width : (top + rows) * width]
+        for view, t in enumerate(turn.tolist()):
+            place, weights = seen(x, y[top : top + rows], t)
+            place = place.flatten().clamp_(0, last)
+            low = place.floor().clamp_max_(last - 1)
+            share, index = (place - low).to(lines), low.long().to(lines.device)
+            line = lines[..., view, :]
+            left, right = line.index_select(-1, index), line[..., 1:].index_select(-1, index)
+            value = left * (1 - share) + right * share
+            band += value if weights is None else value * weights.flatten().to(lines)
+    return image.reshape(*lines.shape[:-2], height, width)
