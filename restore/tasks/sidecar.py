@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ PACKAGES = ("score-restore", "torch", "numpy", "scikit-image", "pillow")
 
 def software() -> dict[str, str]:
     """Versions of what a result depends on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+@cache  # its metadata is looked for on the whole path, and parsed
+def _version(package: str) -> str:
+    return version(package)
 
 
 def write_sidecar(path: Path, content: dict[str, Any]) -> None:
