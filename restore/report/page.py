@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from restore.io.atomic import atomic_path
 from restore.io.files import PICTURE_SUFFIXES
 from restore.io.picture import read_picture
-from restore.report.inline import png_uri
+from restore.report.inline import png_uri, shrunk
 
 if TYPE_CHECKING:
     from restore.tasks.run import Result
@@ -37,19 +37,25 @@ FIGURES = ("method", "model", "steps", "evaluations", "seconds", "seed", "noise_
 def write_report(path: Path, results: Sequence[Result]) -> None:
     """Write the page, whole or not at all. It needs no network and no other file.
 
+    Pictures are shown at no more than `LONGEST` pixels a side; a section is made when the one
+    before is written.
+
     Args:
         path: where to.
         results: what was restored, in order.
     """
-    sections = "\n".join(_section(result) for result in results)
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>restore</title>'
-        f"<style>{STYLE}</style><h1>Restored pictures</h1>{sections}</html>\n"
-    )
-    with atomic_path(path) as temporary:
+    with (
+        atomic_path(path) as temporary,
         # A name of a file may be no text.
-        temporary.write_text(page, encoding="utf-8", errors="replace")
+        temporary.open("w", encoding="utf-8", errors="replace") as page,
+    ):
+        page.write(
+            '<!doctype html><html lang="en"><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width"><title>restore</title>'
+            f"<style>{STYLE}</style><h1>Restored pictures</h1>"
+        )
+        page.writelines(f"{_section(result)}\n" for result in results)
+        page.write("</html>\n")
 
 
 def _section(result: Result) -> str:
@@ -82,7 +88,7 @@ def _figure(path: Path) -> str:
     name = html.escape(path.name)
     caption = f"{name}, {pixels.shape[2]}×{pixels.shape[1]}"
     return (
-        f'<figure><img src="{png_uri(pixels)}" alt="{name}">'
+        f'<figure><img src="{png_uri(shrunk(pixels))}" alt="{name}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

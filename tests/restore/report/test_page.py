@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from html import unescape
+from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
 from restore.io.picture import write_picture
+from restore.report.inline import LONGEST
 from restore.report.page import FIGURES, write_report
 from restore.tasks.run import Result
 
 HOSTILE = "<i>&'.png"
+
+
+def one_picture(tmp_path, size):
+    """The result of a run that made a black picture of that many (rows, columns)."""
+    write_picture(source := tmp_path / "black.png", np.zeros((1, *size)))
+    (sidecar := tmp_path / "run.json").write_text("{}")
+    record = dict.fromkeys(FIGURES, 0) | {"metrics": None, "baseline": None}
+    record |= {"input": str(source), "task": "denoise", "sidecar": str(sidecar)}
+    return Result(record, [], True, [])
+
+
+def test_a_large_picture_is_shown_smaller_under_its_own_size(tmp_path):
+    width = 2 * LONGEST
+    write_report(tmp_path / "page.html", [one_picture(tmp_path, (10, width))])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    shown = re.search('src="data:image/png;base64,(.*?)"', text)
+    assert Image.open(BytesIO(base64.b64decode(shown[1]))).size == (LONGEST, 5)
+    assert f"black.png, {width}×10" in text
 
 
 def test_figures_sizes_and_names_are_those_of_the_run(tmp_path):
