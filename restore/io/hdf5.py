@@ -87,6 +87,11 @@ def read_dataset(path: Path, file: Any, name: str, part: Any = ()) -> NDArray[An
     Raises:
         InputError: if there is none, it lies in another file, or it promises more than is there.
     """
+    return np.asarray(find_dataset(path, file, name)[part])
+
+
+def find_dataset(path: Path, file: Any, name: str) -> Any:
+    """Return a dataset of numbers of which nothing is read yet; else as `read_dataset`."""
     import h5py
 
     link = file.get(name, getlink=True) if name in file else None
@@ -97,7 +102,7 @@ def read_dataset(path: Path, file: Any, name: str, part: Any = ()) -> NDArray[An
         known = ", ".join(map(str, file)) or "nothing"
         raise InputError(f"{path}: no dataset {name} (there is {known}), expected one")
     check_dataset(path, found)
-    return np.asarray(found[part])
+    return found
 
 
 def check_dataset(path: Path, dataset: Any) -> None:

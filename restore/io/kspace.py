@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from restore.io.bart import COILS, MAPS, SLICES, is_bart, read_bart
 from restore.io.placement import Placement
 
 Complex = NDArray[np.complex64]
+
+Choose = Callable[[int], Sequence[int]]
+"""Gives, of how many slices there are, the numbers of those to take, which follow each other."""
 
 KSPACE_SUFFIXES = (".h5", ".hdf5", ".cfl", *ARRAY_SUFFIXES)
 
@@ -35,6 +39,7 @@ class KSpace:
         spacing: mm of a pixel, (rows, columns, slices), where the file says.
         placement: where the slices of that matrix lie, likewise.
         notes: what the user should know.
+        first: number in the file of the first slice.
     """
 
     data: Complex
@@ -46,9 +51,23 @@ class KSpace:
     spacing: tuple[float, float, float] | None = None
     placement: Placement | None = None
     notes: list[str] = field(default_factory=list)
+    first: int = 0
+
+    def taken(self, choose: Choose) -> KSpace:
+        """Return some of the slices."""
+        chosen = choose(len(self.data))
+        placement = None if self.placement is None else self.placement.taken(chosen)
+        return replace(self, data=self.data[part(chosen)], placement=placement, first=chosen[0])
 
 
-def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KSpace:
+def part(chosen: Sequence[int]) -> slice:
+    """Numbers that follow each other, as an index."""
+    return slice(chosen[0], chosen[-1] + 1)
+
+
+def read_kspace(
+    path: Path, *, key: str | None = None, dc: str = "centre", choose: Choose = range
+) -> KSpace:
     """Read k-space from fastMRI's or ISMRMRD's HDF5, BART's pair, or an array.
 
     Args:
@@ -56,6 +75,7 @@ def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KS
         key: name of the array where a file holds several.
         dc: where DC lies in a plain array: `centre`, or `corner` as an FFT of an image leaves it
             whose own origin is its first pixel, too.
+        choose: which slices; by default all. The others of fastMRI's are not read.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -64,13 +84,13 @@ def read_kspace(path: Path, *, key: str | None = None, dc: str = "centre") -> KS
     if dc == "corner" and not plain:
         raise InputError(f"{path}: --dc corner is for arrays, whose files do not say where DC lies")
     if is_bart(path):
-        kspace = _from_bart(path)
+        kspace = _from_bart(path).taken(choose)
     elif path.suffix.lower() in (".h5", ".hdf5"):
         from restore.io.mri_hdf5 import read_mri_hdf5
 
-        kspace = read_mri_hdf5(path)
+        kspace = read_mri_hdf5(path, choose)
     elif plain:
-        kspace = _from_array(path, read_array(path, key), dc)
+        kspace = _from_array(path, read_array(path, key), dc, choose)
     else:
         raise InputError(
             f"{path}: the suffix is {path.suffix or 'missing'}, expected k-space "
@@ -112,7 +132,7 @@ def read_coil_maps(path: Path) -> Complex:
     return np.ascontiguousarray(maps, dtype=np.complex64)
 
 
-def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
+def _from_array(path: Path, array: NDArray[Any], dc: str, choose: Choose) -> KSpace:
     if not np.iscomplexobj(array):
         raise InputError(
             f"{path}: real numbers ({array.dtype}), expected complex k-space, or --simulate for an "
@@ -123,10 +143,12 @@ def _from_array(path: Path, array: NDArray[Any], dc: str) -> KSpace:
             f"{path}: the array is {list(array.shape)}, expected [rows, columns], [coils, rows, "
             "columns] or [slices, coils, rows, columns]"
         )
-    data = array.reshape(*(1,) * (4 - array.ndim), *array.shape).astype(np.complex64)
+    whole = array.reshape(*(1,) * (4 - array.ndim), *array.shape)
+    chosen = choose(len(whole))
+    data = whole[part(chosen)].astype(np.complex64)
     if dc == "corner":
         data = _from_corner(data)
-    return KSpace(data, sampled(data))
+    return KSpace(data, sampled(data), first=chosen[0])
 
 
 def _from_corner(data: Complex) -> Complex:

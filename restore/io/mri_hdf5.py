@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
-from restore.io.hdf5 import open_hdf5, read_dataset
+from restore.io.hdf5 import find_dataset, open_hdf5, read_dataset
 from restore.io.ismrmrd import read_ismrmrd
-from restore.io.kspace import KSpace, sampled
+from restore.io.kspace import Choose, KSpace, part, sampled
 from restore.io.mri_grid import FieldOfView, at_resolution
 from restore.io.mri_header import MriHeader
 
@@ -20,18 +20,18 @@ MRI_HDF5_SUFFIXES = (".h5", ".hdf5")
 _IMAGES = ("reconstruction", "reconstruction_rss", "reconstruction_esc")
 
 
-def read_mri_hdf5(path: Path) -> KSpace:
-    """Read either layout.
+def read_mri_hdf5(path: Path, choose: Choose = range) -> KSpace:
+    """Read some slices of either layout; of fastMRI's no others.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
     with open_hdf5(path) as file:
         if "kspace" in file:
-            return _fastmri(path, file)
+            return _fastmri(path, file, choose)
         groups = [name for name in file if f"{name}/data" in file and f"{name}/xml" in file]
         if groups:
-            return read_ismrmrd(path, file, groups[0])
+            return read_ismrmrd(path, file, groups[0]).taken(choose)
         known = ", ".join(map(str, file)) or "nothing"
     raise InputError(
         f"{path}: holds {known}, expected fastMRI's `kspace` or ISMRMRD's `data` and `xml`"
@@ -55,13 +55,16 @@ def read_mri_images(path: Path) -> NDArray[np.float32]:
     return magnitudes.reshape(-1, *images.shape[-2:])
 
 
-def _fastmri(path: Path, file: Any) -> KSpace:
-    data = read_dataset(path, file, "kspace")
-    if data.ndim not in (3, 4) or not np.iscomplexobj(data):
+def _fastmri(path: Path, file: Any, choose: Choose) -> KSpace:
+    found = find_dataset(path, file, "kspace")
+    shape: tuple[int, ...] = found.shape or ()
+    if len(shape) not in (3, 4) or not min(shape) or found.dtype.kind != "c":
         raise InputError(
-            f"{path}: kspace is {list(data.shape)} {data.dtype}, expected complex "
+            f"{path}: kspace is {list(shape)} {found.dtype}, expected complex "
             "[slices, rows, columns] or [slices, coils, rows, columns]"
         )
+    chosen = choose(shape[0])
+    data = np.asarray(found[part(chosen)])
     data = (data[:, None] if data.ndim == 3 else data).astype(np.complex64)
     if "mask" in file:
         lines = read_dataset(path, file, "mask").astype(bool)
@@ -75,10 +78,11 @@ def _fastmri(path: Path, file: Any) -> KSpace:
         data = np.where(lines, data, np.complex64(0))
     if "ismrmrd_header" not in file:
         notes = ["no header: the whole field of view is written"]
-        return KSpace(data, sampled(data), notes=notes)
+        return KSpace(data, sampled(data), notes=notes, first=chosen[0])
     header = MriHeader(path, read_dataset(path, file, "ismrmrd_header").item())
     data, matrix = at_resolution(path, data, header, _encoded(data, header))
-    return KSpace(data, sampled(data), matrix=matrix, spacing=header.spacing)
+    mask, spacing = sampled(data), header.spacing
+    return KSpace(data, mask, matrix=matrix, spacing=spacing, first=chosen[0])
 
 
 def _encoded(data: NDArray[np.complex64], header: MriHeader) -> FieldOfView:

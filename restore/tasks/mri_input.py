@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -103,23 +104,24 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
     Raises:
         InputError: one line that names the file, what was found and what was expected.
     """
+
+    def choose(count: int) -> Sequence[int]:
+        return slices_of(settings.slice, count, source)
+
     if settings.traj is not None:
         trajectory = read_trajectory(settings.traj, size=settings.size)
         samples = read_samples(source, trajectory, settings.key)
         weights = None if settings.dcf is None else read_density(settings.dcf, trajectory)
-        kspace = KSpace(samples, None, trajectory.places, weights, matrix=trajectory.matrix)
+        whole = KSpace(samples, None, trajectory.places, weights, matrix=trajectory.matrix)
+        kspace = whole.taken(choose)
     else:
-        kspace = read_kspace(source, key=settings.key, dc=settings.dc)
+        kspace = read_kspace(source, key=settings.key, dc=settings.dc, choose=choose)
     along = kspace.trajectory is not None
     _refuse_unused(source, settings, along=along)
-    chosen = list(slices_of(settings.slice, len(kspace.data), source))
-    data = kspace.data[chosen]
-    placement = None if kspace.placement is None else kspace.placement.taken(chosen)
-    kspace = replace(kspace, data=data, placement=placement)
     if along:
         return kspace if settings.size is None else _of_size(kspace, settings.size)
-    mask = sampled(data)
-    for number, one in zip(chosen, data, strict=True):
+    mask = sampled(kspace.data)
+    for number, one in enumerate(kspace.data, kspace.first):
         if not np.array_equal(sampled(one[None]), mask):
             raise InputError(
                 f"{source}: slice {number} is not sampled where others are, expected one pattern, "

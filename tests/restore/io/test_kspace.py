@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+import tracemalloc
 
 import h5py
 import ismrmrd
@@ -140,6 +141,25 @@ def test_fastmri_with_its_header_and_mask(tmp_path):
     assert single.notes == ["no header: the whole field of view is written"]
 
 
+@pytest.mark.parametrize(("name", "slices"), [("k.h5", 0), ("k.npy", 20)])
+def test_what_is_held_of_the_slices_that_are_not_taken(tmp_path, name, slices):
+    """Of fastMRI's nothing; an array is read, and only then taken from."""
+    data = draw(20, COILS, 32, 32)
+    if name == "k.npy":
+        np.save(tmp_path / name, data)
+    else:
+        write_fastmri(tmp_path / name, data, header=False)
+    tracemalloc.start()
+    try:
+        kspace = read_kspace(tmp_path / name, choose=lambda count: range(count)[7:9])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(kspace.data, data[7:9])
+    assert kspace.first == 7
+    assert peak < (slices + 10) * data[0].nbytes
+
+
 def test_ismrmrd_slices_and_averages(tmp_path):
     data = draw(2, COILS, ROWS, COLUMNS)
     lines = [
@@ -156,6 +176,9 @@ def test_ismrmrd_slices_and_averages(tmp_path):
     assert not kspace.mask[:, 5].any()
     assert kspace.mask[:, 6].all()
     assert kspace.notes == ["2 averages of each line"]
+    second = read_kspace(tmp_path / "k.h5", choose=lambda count: range(1, count))
+    assert np.array_equal(second.data, kspace.data[1:])
+    assert second.first == 1
     assert kspace.spacing == pytest.approx((20, 20, 5))
 
 
