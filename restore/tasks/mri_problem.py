@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,11 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
         check_truth(truth, size, settings.reference or source)
     classical: dict[str, Callable[[], Tensor]] = {
         "zero-filled": lambda: _direct(operator, y, settings, weights),
-        "cg-sense": lambda: cg_sense(operator, y, max(sigma, 1e-3), STEPS),
-        "l1-wavelet": lambda: l1_wavelet(operator, y),
-        "tv": lambda: total_variation(operator, y, weight_of(problem)),
+        "cg-sense": lambda: _by_slice(
+            problem, partial(cg_sense, noise_std=max(sigma, 1e-3), iterations=STEPS)
+        ),
+        "l1-wavelet": lambda: _by_slice(problem, l1_wavelet),
+        "tv": lambda: _by_slice(problem, partial(total_variation, weight=weight_of(problem))),
     }
     return Scan(
         problem=problem,
@@ -145,6 +147,13 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
         | ({} if settings.simulate else {"sigma": sigma}),
         sidecar={"coils": int(y.shape[1]), "acceleration": acquired.described.get("acceleration")},
     )
+
+
+def _by_slice(problem: Problem, estimate: Callable[[LinearOperator, Tensor], Tensor]) -> Tensor:
+    """Estimate each slice alone, in a third of the time that arrays of all of them take."""
+    numbers = torch.split(torch.arange(problem.batch, device=problem.y.device), 1)
+    slices = map(problem.take, numbers)
+    return torch.cat([estimate(one.operator, one.y) for one in slices])
 
 
 def _of_fewer_coils(source: Path, settings: MriSettings, kspace: KSpace) -> Tensor:

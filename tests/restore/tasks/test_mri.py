@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from operators import NonCartesianMRI
+from operators import LinearOperator, NonCartesianMRI
 from operators.fourier import centred_fft
 from restore.errors import InputError
 from restore.io.dicom import write_dicom
 from restore.io.kspace import KSpace
 from restore.io.placement import Placement
 from restore.mri.coils import simulated_coils
-from restore.tasks import mri_input
+from restore.tasks import mri_input, mri_problem
 from restore.tasks.mri import MRI
 from restore.tasks.mri_input import MriSettings
 from restore.tasks.scan import Scan
@@ -155,6 +155,30 @@ def test_maps_of_one_slice_serve_all(tmp_path: Path) -> None:
     assert np.allclose(both.truth[1], 2 * both.truth[0], rtol=1e-3)
     estimated = measured(tmp_path / "k.npy", mask="random", center_fraction=0.25)
     assert estimated.problem.operator.batch_shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [("cg-sense", "cg_sense"), ("l1-wavelet", "l1_wavelet"), ("tv", "total_variation")],
+)
+def test_classical_methods_hold_one_slice_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, function: str
+) -> None:
+    maps = simulated_coils(3, (40, 36))
+    images = torch.from_numpy(np.stack([picture(40, 36), 2 * picture(40, 36)]))
+    np.save(tmp_path / "k.npy", centred_fft(maps * images[:, None]).numpy())
+    plain, seen = getattr(mri_problem, function), list[torch.Tensor]()
+
+    def watched(A: LinearOperator, y: torch.Tensor, *args: object, **settings: object) -> object:
+        seen.append(y)
+        return plain(A, y, *args, **settings)
+
+    monkeypatch.setattr(mri_problem, function, watched)
+    scan = measured(tmp_path / "k.npy", mask="random", center_fraction=0.25, sigma=0.01)
+    x = scan.classical[method]()
+    assert x.shape == (2, 1, 40, 36)
+    assert [len(y) for y in seen] == [1, 1]
+    assert torch.equal(torch.cat(seen), scan.problem.y)
 
 
 @pytest.mark.parametrize("along", [False, True])
