@@ -103,9 +103,11 @@ def sinogram_noise(sinogram: Tensor) -> float:
     detectors = sinogram.shape[-1]
     if detectors < len(_DIFFERENCE):
         return 0.0
-    weights = _DIFFERENCE.to(sinogram)
-    parts = [w * sinogram[..., k : k + detectors - len(weights) + 1] for k, w in enumerate(weights)]
-    size = torch.stack(parts).sum(0).abs().flatten()
+    weights, width = _DIFFERENCE.to(sinogram), detectors - len(_DIFFERENCE) + 1
+    size = weights[0] * sinogram[..., :width]
+    for k, weight in enumerate(weights[1:], 1):
+        size += weight * sinogram[..., k : k + width]
+    size = size.abs_().flatten()
     size = size[size > 1e-9]
     return float(size.median()) / _MEDIAN if size.numel() else 0.0
 

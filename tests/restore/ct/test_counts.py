@@ -1,7 +1,9 @@
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from operators import ParallelBeamCT
 from restore.ct.center import center_residuals, find_center
@@ -84,6 +86,25 @@ def test_noise_is_estimated() -> None:
     noise = torch.randn(1, VIEWS, CELLS, generator=torch.Generator().manual_seed(0))
     assert sinogram_noise(0.05 * scan() + 0.02 * noise) == pytest.approx(0.02, rel=0.15)
     assert sinogram_noise(torch.zeros(1, 4, 3)) == 0
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest result has."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def test_no_array_of_the_noise_is_larger_than_the_sinogram() -> None:
+    sinogram = torch.randn(2, VIEWS, CELLS, generator=torch.Generator().manual_seed(0))
+    with Largest() as largest:
+        sinogram_noise(sinogram)
+    assert 0 < largest.numbers <= sinogram.numel()
 
 
 def test_poisson_counts_have_the_spread_that_is_said() -> None:
