@@ -111,7 +111,9 @@ def check_dataset(path: Path, dataset: Any) -> None:
     Raises:
         InputError: likewise.
     """
-    if dataset.external or dataset.is_virtual:
+    # A group that it is in, or a link to another link, may lie elsewhere too.
+    elsewhere = dataset.file.filename != str(path)
+    if elsewhere or dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: {dataset.name} lies in other files, expected the data in this")
     _check_lengths(path, dataset)
     if dataset.dtype.names is not None:

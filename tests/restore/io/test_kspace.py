@@ -549,6 +549,13 @@ def bad_files(tmp_path):
     with h5py.File(tmp_path / "link.h5", "w") as file:
         file["kspace"] = h5py.ExternalLink("whole.h5", "kspace")
     yield "link.h5", "lies in another file"
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["elsewhere"] = h5py.ExternalLink("whole.h5", "kspace")
+        file["kspace"] = h5py.SoftLink("elsewhere")
+    yield "links.h5", "lies in other files"
+    with h5py.File(tmp_path / "bytes.h5", "w") as file:
+        file.create_dataset("kspace", (2, 2), "c8", external=[(tmp_path / "whole.h5", 0, 32)])
+    yield "bytes.h5", "lies in other files"
     write_fastmri(tmp_path / "mask.h5", draw(2, ROWS, COLUMNS), mask=np.ones(5))
     yield "mask.h5", r"the mask is \[5\], the lines are 8"
     lines = [(draw(c, ROWS), {"step": c}) for c in (2, 3)]
