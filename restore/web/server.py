@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -31,6 +32,8 @@ from restore.web.service import Limits, Service
 from restore.web.stream import Stream
 
 PORT, PORTS = 7860, 100
+# Windows forbids some ports.
+_TAKEN = (errno.EADDRINUSE, errno.EACCES)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # What a request has besides the file that it uploads.
 _ENVELOPE_BYTES = 2**20
@@ -69,6 +72,7 @@ def temporary_root() -> Iterator[Path]:
 
 def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     """The page behind its gate, with its files in `root`."""
+    root = root.resolve()  # by the name that the gate knows it by
     # Gradio reads where its own files go when components are made.
     os.environ["GRADIO_TEMP_DIR"] = str(root)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(root / "session-none")
@@ -143,9 +147,10 @@ def listen(host: str, port: int | None) -> socket.socket:
     for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
         try:
             return socket.create_server((host, candidate), family=family)
-        except (OSError, OverflowError) as error:
-            number = getattr(error, "errno", None)
-            reason = os.strerror(number).lower() if number and number > 0 else str(error)
+        except OSError as error:  # of names, too, whose numbers are no others' numbers
+            reason = str(error.strerror).partition(" (while")[0].lower()
+            if error.errno not in _TAKEN:
+                break  # no other port would help
     raise InputError(
         f"--host {host} --port {port or PORT}: {reason}; expected an address that is free"
     )

@@ -111,8 +111,9 @@ class Served:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Temporary files go where the test sees them."""
-    (folder / "tmp").mkdir(exist_ok=True)
+    """Temporary files go where the test sees them, through a link, as they do on macOS."""
+    (folder / "there").mkdir()
+    (folder / "tmp").symlink_to(folder / "there")
     return os.environ | {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
 
 

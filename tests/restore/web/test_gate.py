@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,8 @@ def test_what_the_page_uses_passes(visitor, path):
         "/gradio_api/run-history/records",
         "/gradio_api/stream/a/b/c/playlist-file",
         "/assets/../../etc/passwd",
+        "/assets/..\\..\\etc\\passwd",
+        "/static/d:secret.txt",
         "/enter",
     ],
 )
@@ -126,8 +129,20 @@ def test_what_a_page_sends_names_files_of_its_own_only(visitor, root):
     assert visitor.post(join, good) == 200
     for path in ("/etc/passwd", f"{root}/link.txt", "https://example.org/x.png"):
         assert visitor.post(join, {"data": [[{"value": {"path": path}}]]}) == 403
+        assert visitor.post("/gradio_api/run/upload", {"path": path}) in (403, 404)
     assert visitor.ask(join, "POST", b"{", JSON)[0] == 400
     assert visitor.post("/gradio_api/component_server", {}) == 404
+
+
+def test_what_lies_elsewhere_is_not_looked_for(visitor, root, monkeypatch):
+    """Windows would tell another machine who asks, as soon as a file there is looked for."""
+    looked = []
+    monkeypatch.setattr(Path, "resolve", lambda path: looked.append(path) or path)
+    for name in (r"\\host\share", "//host/share", "/etc/passwd", "secret.txt"):
+        assert visitor.ask(f"/gradio_api/file={name}")[0] == 403
+        assert visitor.post("/gradio_api/queue/join", {"path": name}) == 403
+    assert looked == []
+    assert visitor.ask(f"/gradio_api/file={root}/0123abcd/photo.png")[0] == 200
 
 
 def test_a_body_reaches_the_page_as_it_was_sent(visitor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from restore.cli.app import app
+from restore.errors import InputError
+from restore.web.server import listen
 
 from .conftest import Served, environment
 
@@ -134,6 +137,20 @@ def test_a_port_that_is_taken_is_said_in_a_line(served):
     assert result.exit_code == 2
     assert result.stderr.startswith(f"--host 127.0.0.1 --port {port}: address already in use")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_an_address_that_is_none_is_said_once_in_words(monkeypatch, host):
+    asked, create = [], socket.create_server
+
+    def counted(address, **options):
+        asked.append(address)
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", counted)
+    with pytest.raises(InputError, match=r"--port 7860: [a-z',/ ]+; expected an address that is"):
+        listen(host, None)
+    assert len(asked) == 1  # no other port would help
 
 
 def test_a_device_or_model_that_is_not_there_is_said_before(tmp_path):
