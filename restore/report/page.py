@@ -74,7 +74,8 @@ def _section(result: Result) -> str:
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(_text(value))}</td></tr>"
         for name, value in rows.items()
     )
-    sidecar = html.escape(json.dumps(json.loads(Path(record["sidecar"]).read_text()), indent=2))
+    settings = json.loads(Path(record["sidecar"]).read_text(encoding="utf-8"))
+    sidecar = html.escape(json.dumps(settings, indent=2))
     return (
         f"<section><h2>{html.escape(record['input'])}: {html.escape(record['task'])}</h2>{figures}"
         f"<table>{table}</table><details><summary>Settings</summary><pre>{sidecar}</pre></details>"

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from restore.web.choices import numeric, whole
+from restore.web.choices import among, numeric, whole
 from restore.web.comparing import COMPARED, Compared, methods_for, start_comparing
 from restore.web.photo_verbs import BLURS
 from restore.web.restoring import open_picture
@@ -100,7 +100,9 @@ def compare_tab(service: Service) -> None:
         def begin() -> Any:
             own = {
                 "scale": numeric("scale", scale) if verb == "super-resolve" else None,
-                "kernel": f"{blur}:{numeric('size', size) or 0:g}" if verb == "deblur" else None,
+                "kernel": f"{among('blur', blur, BLURS[:3])}:{numeric('size', size) or 0:g}"
+                if verb == "deblur"
+                else None,
                 "quality": whole("quality", quality) if verb == "dejpeg" else None,
                 "mask": session.take(mask, "compare-mask") if mask and verb == "inpaint" else None,
                 "hints": session.take(hints, "compare-hints")

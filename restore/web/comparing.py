@@ -19,7 +19,8 @@ from restore.tasks.settings import Settings, resolve_settings
 from restore.tasks.sidecar import software
 from restore.web.choices import among
 from restore.web.files import Session
-from restore.web.outcome import without_folders
+from restore.web.outcome import tidy_record, without_folders
+from restore.web.restoring import check_header
 from restore.web.run import Run
 from restore.web.service import Service
 
@@ -87,14 +88,17 @@ def start_comparing(
         among("method", name, offered)
     if not names:
         raise InputError(f"no method is chosen; expected some of {', '.join(offered)}")
+    given = {name: value for name, value in own.items() if value is not None}
+    for file in (source, *(value for value in given.values() if isinstance(value, Path))):
+        check_header(service, file)
     picture = read_picture(source)
     width, height = (crop, crop) if crop else (picture.width, picture.height)
     service.limits.check(width, height, samples)
-    given = {name: value for name, value in own.items() if value is not None}
     given |= {"device": service.device, "seed": seed, "simulate": True}
     settings = resolve_settings(given, None, verb, Settings)
     plan = Plan(tuple(names), settings, nfe=max(nfe, 1), samples=max(samples, 1), crop=crop or None)
     folder = session.fresh("compare")
+    folders = session.folders
 
     def work(on_step: StepCallback) -> Compared:
         comparison = Comparison(TASKS[verb], plan, folder)
@@ -110,9 +114,10 @@ def start_comparing(
         title = f"restore compare: {verb}"
         configuration = comparison.configuration | {"versions": software()}
         write_comparison(report, title, inputs_of(comparison, [source]), summary, configuration)
-        page = without_folders(report.read_text(encoding="utf-8"), (source.parent, folder))
+        page = without_folders(report.read_text(encoding="utf-8"), folders)
         report.write_text(page, encoding="utf-8")
         made = (comparison.picture(source, name) for name in names)
-        return Compared(summary, page, [report, *(path for path in made if path.exists())])
+        files = [report, *(path for path in made if path.exists())]
+        return Compared(tidy_record(summary, folders), page, files)
 
     return service.start(session, work)

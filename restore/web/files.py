@@ -94,6 +94,11 @@ class Session:
         old.append(folder)
         return folder
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where its files are, which nobody is told."""
+        return [folder for of in self._folders.values() for folder in of]
+
     def close(self) -> None:
         """Cancel the run and delete everything."""
         if self.run is not None:

@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from restore.io.atomic import atomic_path
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def without_folders(text: str, folders: Iterable[Path]) -> str:
         plain = f"{folder}{os.sep}"
         # JSON escapes the backslashes of Windows, and letters beyond ASCII.
         for written in (json.dumps(plain)[1:-1], plain):
-            text = text.replace(written, "")
+            text = text.replace(written, "").replace(escape(written), "")
     return text
 
 
@@ -55,7 +58,7 @@ def tidy_sidecar(path: Path, folders: Iterable[Path]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def tidy_record(record: dict[str, Any], folders: Iterable[Path]) -> dict[str, Any]:
-    """The same of a record."""
-    tidied: dict[str, Any] = json.loads(without_folders(json.dumps(record), folders))
+def tidy_record(record: T, folders: Iterable[Path]) -> T:
+    """The same of a record, or of several."""
+    tidied: T = json.loads(without_folders(json.dumps(record), folders))
     return tidied

@@ -43,7 +43,7 @@ def open_picture(service: Service, session: Session, upload: str, verb: str) -> 
         InputError: if it is no picture, or too large.
     """
     source = session.take(upload, f"{verb}-upload")
-    _check_header(service, source)
+    check_header(service, source)
     shown = session.fresh(f"{verb}-shown") / "picture.png"
     write_shown_picture(source, shown)
     return source, shown
@@ -60,7 +60,7 @@ def open_drawing(service: Service, session: Session, verb: str, upload: str, pic
     """
     kind = DRAWINGS[verb]
     source = session.take(upload, f"{kind}-upload")
-    _check_header(service, source)
+    check_header(service, source)
     seen = read_picture(picture)
     size = (seen.height, seen.width)
     shown = session.fresh(kind) / f"{kind}.png"
@@ -106,6 +106,7 @@ def start_restoring(
         name = DRAWINGS[verb]
         path = folder / f"{source.stem}_{name}.png"
         path.write_bytes(_decoded(drawing))
+        check_header(service, path)
         own[name] = path
         extra.append(path)
     settings = settings_of(service, verb, Settings, common, own)
@@ -113,6 +114,7 @@ def start_restoring(
     if ext not in ("auto", "png", "jpg", "tif", "npy"):
         raise InputError(f"kind of file {ext}: expected auto, png, jpg, tif or npy")
     [output] = plan_outputs([InputFile(source)], verb, output=f"{folder}/", ext=ext)
+    folders = session.folders
 
     def work(on_step: StepCallback) -> Outcome:
         result = Restorer(TASKS[verb], settings).restore(
@@ -122,7 +124,6 @@ def start_restoring(
         shown.mkdir()
         size = write_shown_picture(output, shown / "after.png")
         write_shown_picture(source, shown / "before.png", size)
-        folders = (source.parent, folder)
         tidy_sidecar(result.files[-1], folders)
         spread = output.with_name(f"{output.stem}_std.png")
         return Outcome(
@@ -146,7 +147,7 @@ def _decoded(drawing: str) -> bytes:
     raise InputError("the drawing is no PNG; expected it from the page's own editor")
 
 
-def _check_header(service: Service, source: Path) -> None:
+def check_header(service: Service, source: Path) -> None:
     """Refuse a picture by the size that its header tells, before it is decoded."""
     from PIL import Image
 
@@ -159,6 +160,7 @@ def _check_header(service: Service, source: Path) -> None:
 
 
 def _check_size(service: Service, source: Path, settings: Settings, verb: str) -> None:
+    check_header(service, source)
     picture = read_picture(source)
     scale = (settings.scale or DEFAULT_SCALE) if verb == "super-resolve" else 1.0
     task = TASKS[verb]

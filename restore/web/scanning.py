@@ -75,11 +75,10 @@ def start_scanning(
     _check_size(service, source, settings.samples or 1)
     folder = session.fresh(verb)
     [output] = plan_outputs([InputFile(source)], verb, output=f"{folder}/", ext=ext)
+    folders = session.folders
 
     def work(on_step: StepCallback) -> Outcome:
         result = Scanner(task, settings).restore(source, output, suffix=f"_{verb}", on_step=on_step)
-        folders = [source.parent, folder]
-        folders += [file.parent for file in own.values() if isinstance(file, Path)]
         tidy_sidecar(result.files[-1], folders)
         record = tidy_record(result.record, folders)
         report = output.with_name(f"{output.stem}_report.html")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +14,8 @@ from restore.errors import InputError
 from restore.tasks.photo import Restorer
 from restore.tasks.registry import TASKS
 from restore.tasks.settings import Settings
+from restore.web import restoring
+from restore.web.photo_verbs import blur
 from restore.web.restoring import open_drawing, open_picture, start_restoring
 from restore.web.run import Cancelled
 from restore.web.service import Limits, Service
@@ -74,6 +78,19 @@ def test_the_sidecar_repeats_the_run_where_it_was_downloaded(
     again = ["inpaint", "photo.png", "--config", "photo_inpaint.json", "-o", "again.png"]
     assert CliRunner().invoke(app, again).exit_code == 0
     assert (downloads / "again.png").read_bytes() == outcome.files[0].read_bytes()
+
+
+def test_a_kernel_of_ones_own_is_named_as_it_was_uploaded(service, upload, photo, tmp_path):
+    (path := tmp_path / "kernel.npy").write_bytes(b"")
+    np.save(path, np.ones((3, 3), np.float32))
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "deblur")
+    own = blur(session, "gaussian", None, None, "valid", upload(path))
+    outcome = start_restoring(service, session, "deblur", source, QUICK, own).result()
+    sidecar = outcome.files[1].read_text()
+    assert json.loads(sidecar)["config"]["kernel"] == "kernel.npy"
+    assert outcome.notes[0].startswith("kernel kernel.npy: 3x3")
+    assert str(session.folder) not in sidecar + json.dumps(outcome.record) + str(outcome.notes)
 
 
 def test_one_sample_has_no_spread(visit, photo, hole):
@@ -165,6 +182,19 @@ def test_a_picture_with_too_many_pixels_is_refused_by_its_header(service, upload
     narrow = Service(service.store, Limits(pixels=1000))
     with pytest.raises(InputError, match="40x30 pixels; expected at most"):
         open_picture(narrow, service.store.session("visitor"), upload(photo), "inpaint")
+
+
+@pytest.mark.parametrize(("drawn", "size"), [(False, "40x30"), (True, "50x30")])
+def test_what_a_quick_page_sends_is_refused_before_it_is_decoded(
+    service, upload, photo, monkeypatch, drawn, size
+):
+    monkeypatch.setattr(restoring, "read_picture", None)
+    narrow = Service(service.store, Limits(pixels=1200 if drawn else 1000))
+    session = service.store.session("visitor")
+    source = session.take(upload(photo), "inpaint-upload")
+    drawing = as_drawing(np.zeros((30, 50), np.uint8)) if drawn else None
+    with pytest.raises(InputError, match=f"{size} pixels; expected at most"):
+        start_restoring(narrow, session, "inpaint", source, QUICK, {}, drawing)
 
 
 @pytest.mark.parametrize("drawing", ["/etc/passwd", "data:image/png;base64,!", "data:text/html,x"])

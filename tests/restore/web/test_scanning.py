@@ -6,10 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from restore.cli.app import app
 from restore.errors import InputError
+from restore.web import comparing
 from restore.web.choices import angles, center, numeric, whole
 from restore.web.comparing import methods_for, start_comparing
 from restore.web.restoring import open_picture
@@ -177,6 +179,43 @@ def test_a_comparison_has_the_figures_of_the_command_line(service, upload, photo
     )
     assert str(tmp_path / "root") not in compared.report
     assert "photo.png" in compared.report
+
+
+def test_a_comparison_names_files_without_their_folders(
+    service, upload, photo, hole, tmp_path, monkeypatch
+):
+    def full(self, *_):
+        raise OSError(f"{self._record.folder}/a.png: no room")
+
+    monkeypatch.setattr(comparing.Comparison, "_estimates", full)
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "compare")
+    mask = session.take(upload(tmp_path / "hole.png"), "compare-mask")
+    compared = start_comparing(
+        service, session, "inpaint", source, ["biharmonic"], {"mask": mask},
+        nfe=1, samples=1, crop=0, seed=0,
+    ).result()  # fmt: skip
+    assert "no room" in compared.summary[0]["error"]
+    assert "hole.png" in compared.report
+    assert str(session.folder) not in compared.report + str(compared.summary)
+
+
+@pytest.mark.parametrize(("name", "size"), [("photo", "40x30"), ("mask", "50x30")])
+def test_pictures_with_too_many_pixels_are_not_compared(
+    service, upload, photo, tmp_path, monkeypatch, name, size
+):
+    monkeypatch.setattr(comparing, "read_picture", None)
+    narrow = Service(service.store, Limits(pixels=1000 if name == "photo" else 1200))
+    session = service.store.session("visitor")
+    Image.new("L", (50, 30)).save(tmp_path / "mask.png")
+    mask = session.take(upload(tmp_path / "mask.png"), "compare-mask")
+    source = session.take(upload(photo), "compare-upload")
+    with pytest.raises(InputError, match=f"{size} pixels; expected at most"):
+        start_comparing(
+            narrow, session, "inpaint", source, ["biharmonic"], {"mask": mask},
+            nfe=1, samples=1, crop=0, seed=0,
+        )  # fmt: skip
 
 
 def test_a_comparison_is_cancelled_as_a_whole(service, upload, photo):
