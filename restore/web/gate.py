@@ -211,7 +211,7 @@ class Gate:
     def _check_file(self, name: str) -> None:
         named = Path(name)
         try:
-            # What lies elsewhere is not even looked for: Windows would tell another machine who asks.
+            # Elsewhere none is even looked for: Windows would tell another machine who asks.
             inside = named.is_relative_to(self.root)
             inside = inside and named.resolve().is_relative_to(self.root) and named.is_file()
         except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have
