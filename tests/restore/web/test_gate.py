@@ -36,16 +36,21 @@ class Visitor:
         self.cookie = None
 
     async def page(self, scope, receive, send) -> None:
-        body = (await receive())["body"] if scope["method"] == "POST" else b""
+        body, more = b"", scope["method"] == "POST"
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        if scope["method"] == "POST":  # as a page does that listens for the visitor's leaving
+            assert (await receive())["type"] == "http.disconnect"
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"page " + body})
 
-    def ask(self, path, method="GET", body=b"", headers=None) -> tuple[int, str]:
+    def ask(self, path, method="GET", body=b"", headers=None, kind="http") -> tuple[int, str]:
         headers = {"host": "localhost:7860", "content-length": str(len(body))} | (headers or {})
         if self.cookie:
             headers["cookie"] = self.cookie
         scope = {
-            "type": "http",
+            "type": kind,
             "method": method,
             "path": path,
             "query_string": b"",
@@ -54,9 +59,17 @@ class Visitor:
             ],
         }
         sent = []
+        half = len(body) // 2
+        coming = iter(
+            [
+                {"type": "http.request", "body": body[:half], "more_body": True},
+                {"type": "http.request", "body": body[half:], "more_body": False},
+                {"type": "http.disconnect"},
+            ]
+        )
 
         async def receive():
-            return {"type": "http.request", "body": body, "more_body": False}
+            return next(coming)
 
         async def send(message):
             sent.append(message)
@@ -83,6 +96,10 @@ def visitor(root):
 def test_what_the_page_uses_passes(visitor, path):
     assert visitor.ask(path) == (200, "page ")
     assert "connect-src 'self'" in visitor.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in visitor.headers["content-security-policy"]
+    assert visitor.headers["x-content-type-options"] == "nosniff"
+    # Browsers say that a form is the page's own only where there is a referrer.
+    assert visitor.headers["referrer-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +108,7 @@ def test_what_the_page_uses_passes(visitor, path):
         "/gradio_api/proxy=https://example.org/x",
         "/gradio_api/openapi.json",
         "/gradio_api/vibe-code",
+        "/gradio_api/heartbeat/a/b",
         "/monitoring",
         "/gradio_api/run-history/records",
         "/gradio_api/stream/a/b/c/playlist-file",
@@ -102,6 +120,8 @@ def test_what_the_page_uses_passes(visitor, path):
 )
 def test_what_it_does_not_use_does_not_pass(visitor, path):
     assert visitor.ask(path)[0] == 404
+    assert visitor.post(path, {}) == 404
+    assert "default-src 'self'" in visitor.headers["content-security-policy"]
 
 
 def test_files_of_the_page_and_no_others_are_read(visitor, root):
@@ -119,6 +139,8 @@ def test_files_of_the_page_and_no_others_are_read(visitor, root):
         "secret.txt",
         "a\0b",
         "x" * 5000,
+        f"{root}/a\0b",
+        f"{root}/{'x' * 5000}",
     ):
         assert visitor.ask(file + path)[0] in (403, 404), path
 
@@ -127,6 +149,9 @@ def test_what_a_page_sends_names_files_of_its_own_only(visitor, root):
     join = "/gradio_api/queue/join"
     good = {"data": [{"path": f"{root}/0123abcd/photo.png", "meta": {}}], "fn_index": 1}
     assert visitor.post(join, good) == 200
+    inner = {"data": [good["data"][0] | {"value": {"path": "/etc/passwd"}}]}
+    assert visitor.post(join, inner) == 403
+    assert visitor.post(join + "ed", good) == 404
     for path in ("/etc/passwd", f"{root}/link.txt", "https://example.org/x.png"):
         assert visitor.post(join, {"data": [[{"value": {"path": path}}]]}) == 403
         assert visitor.post("/gradio_api/run/upload", {"path": path}) in (403, 404)
@@ -154,18 +179,23 @@ def test_bodies_are_bounded_and_say_how_long_they_are(visitor, root, monkeypatch
     upload = "/gradio_api/upload"
     assert visitor.ask(upload, "POST", b"x" * 1000)[0] == 200
     assert visitor.ask(upload, "POST", b"x" * 1001)[0] == 413
-    assert visitor.ask(upload, "POST", b"x", {"content-length": None})[0] == 411
+    for length in (None, "-1", "1e3"):
+        assert visitor.ask(upload, "POST", b"x", {"content-length": length})[0] == 411
     lied = {"content-length": "10"}
-    assert visitor.ask("/gradio_api/queue/join", "POST", b"x" * 1001, lied)[0] == 413
-    monkeypatch.setattr(gates, "KEPT_BODIES", 2)
-    (root / "kept").write_bytes(bytes(2001))
-    assert visitor.ask(upload, "POST", b"x")[0] == 507
+    for length, status in ((1000, 200), (1001, 413)):
+        body = b"1" * length
+        assert visitor.ask("/gradio_api/queue/join", "POST", body, lied)[0] == status
+    monkeypatch.setattr(gates, "KEPT_BODIES", 3)
+    for kept, status in ((3000, 200), (3001, 507)):
+        (root / "kept").write_bytes(bytes(kept - len(b"picture") - len(b"secret")))
+        assert visitor.ask(upload, "POST", b"x")[0] == status
 
 
 def test_pages_elsewhere_do_not_get_in(visitor):
     assert visitor.ask("/", headers={"host": "evil.example:7860"})[0] == 403
     assert visitor.ask("/", headers={"host": "[::1]:7860"})[0] == 200
-    assert visitor.post("/gradio_api/queue/join", {}, origin="http://evil.example") == 403
+    for origin in ("http://evil.example", "http://localhost:9999", "null"):
+        assert visitor.post("/gradio_api/queue/join", {}, origin=origin) == 403
     assert visitor.post("/gradio_api/queue/join", {}, origin="http://localhost:7860") == 200
 
 
@@ -176,15 +206,18 @@ def test_the_password_opens_everything_and_nothing_else_does(root, monkeypatch):
     status, text = visitor.ask("/", headers=outside)
     assert (status, "Password" in text) == (401, True)
     for path in ("/config", "/gradio_api/info", f"/gradio_api/file={root}/0123abcd/photo.png"):
-        assert visitor.ask(path, headers=outside)[0] == 401
+        assert visitor.ask(path, headers=outside) == (401, "expected the password first")
     assert visitor.post("/gradio_api/queue/join", {}, **outside) == 401
-    assert visitor.ask("/enter", "POST", b"password=falsch", outside)[0] == 401
-    assert visitor.ask("/enter", "POST", b"", outside)[0] == 401
+    right = b"password=h%C3%B6chst+geheim"
+    assert visitor.ask("/gradio_api/queue/join", "POST", right, outside)[0] == 401
+    for body in (b"password=falsch", b"", b"\xff"):
+        assert visitor.ask("/enter", "POST", body, outside)[0] == 401
+    assert visitor.ask("/enter", "POST", b"x" * 4097, outside)[0] == 413
     visitor.cookie = "restore=guessed"
     assert visitor.ask("/config", headers=outside)[0] == 401
     visitor.cookie = None
-    assert visitor.ask("/enter", "POST", b"password=h%C3%B6chst+geheim", outside)[0] == 303
-    assert "HttpOnly" in visitor.headers["set-cookie"]
+    assert visitor.ask("/enter", "POST", right, outside)[0] == 303
+    assert {"HttpOnly", "SameSite=strict"} <= set(visitor.headers["set-cookie"].split("; "))
     assert visitor.ask("/config", headers=outside)[0] == 200
 
 
@@ -216,9 +249,13 @@ def test_room_is_made_before_an_upload_is_refused(root, monkeypatch):
         given_up.write_bytes(bytes(2000))
         visitor = Visitor(root, sweep=sweep)
         assert visitor.ask("/gradio_api/upload", "POST", b"x")[0] == status
+    # What is deleted as it is counted takes no room.
+    monkeypatch.setattr(gates.os, "walk", lambda root: [(root, (), ("gone",))])
+    assert visitor.ask("/gradio_api/upload", "POST", b"x")[0] == 200
 
 
 def test_requests_that_make_no_sense_are_refused(visitor, root):
+    assert visitor.ask("/gradio_api/queue/data", kind="websocket")[0] == 404
     assert visitor.ask("/", headers={"host": "["})[0] == 400
     assert visitor.post("/gradio_api/queue/join", {}, origin="http://[") == 400
     assert visitor.ask("/gradio_api/queue/join", "POST", b"\xff", JSON)[0] == 400
@@ -237,13 +274,13 @@ def test_guesses_take_their_time(root):
     slept = []
 
     async def sleep(seconds):
-        slept.append(seconds)
+        slept.append((seconds, visitor.gate._guess.locked()))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gates.asyncio, "sleep", sleep)
         visitor.ask("/enter", "POST", b"password=wrong")
-        assert slept == [1.0]
+        assert slept == [(1.0, True)]
         # The right one does not wait for the wrong ones of others.
         asyncio.run(visitor.gate._guess.acquire())
         assert visitor.ask("/enter", "POST", b"password=right")[0] == 303
-    assert slept == [1.0]
+    assert slept == [(1.0, True)]
