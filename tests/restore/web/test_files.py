@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from restore.errors import InputError
-from restore.web.files import ABANDONED_SECONDS, Store
+from restore.web.files import ABANDONED_SECONDS, LEAVING_SECONDS, Store
 
 
 def test_two_visitors_may_upload_the_same_file(service, upload, photo):
@@ -40,32 +41,71 @@ def test_a_new_file_takes_the_place_of_the_last(service, upload, photo):
         session.take(first, "picture")
 
 
+def test_an_upload_stays_as_long_as_anything_made_of_it(service, upload, photo):
+    session = service.store.session("a")
+    name = upload(photo)
+    picture, mask = (session.take(name, purpose) for purpose in ("picture", "mask"))
+    assert picture != mask
+    for purpose, there in (("picture", True), ("mask", False)):
+        session.fresh(purpose)
+        assert Path(name).exists() is there
+
+
+def test_what_a_run_may_read_stays_until_it_is_over(service):
+    session, told = service.store.session("a"), []
+    session.run = SimpleNamespace(
+        alive=True, cancel=lambda: told.append("cancel"), wait=told.append
+    )
+    first, second = session.fresh("picture"), session.fresh("picture")
+    assert session.folders == [first, second]
+    service.store.sweep(time.time() + ABANDONED_SECONDS + 1)
+    assert first.exists()
+    session.run.alive = False
+    third = session.fresh("picture")
+    assert [path.exists() for path in (first, second, third)] == [False, False, True]
+    assert session.folders == [third]
+    service.store.close("a")
+    assert told == ["cancel", LEAVING_SECONDS]
+
+
 def test_nobody_takes_what_was_not_uploaded(service, upload, photo):
     other = service.store.session("other").take(upload(photo), "picture")
     session = service.store.session("a")
-    for path in (photo, other, "/etc/passwd", service.store.root / "none" / "x.png"):
+    own = session.take(upload(photo, "own.png"), "picture")
+    root, others = service.store.root, other.parent.parent
+    (others / "loose.png").write_bytes(b"")
+    around = f"{session.folder}/../{other.relative_to(root)}"
+    for path in (photo, other, around, others / "loose.png", "/etc/passwd", root / "none" / "x"):
         with pytest.raises(InputError):
             session.take(path, "picture")
+        with pytest.raises(InputError):
+            session.take_all([own, path], "picture")
     with pytest.raises(InputError, match="nothing is uploaded"):
         session.take(None, "picture")
 
 
 def test_nothing_is_left_of_a_visitor(service, upload, photo):
-    service.store.session("a").take(upload(photo), "picture")
-    service.store.close("a")
+    for name in "ab":
+        service.store.session(name).take(upload(photo), "picture")
+    service.store.close_all()
     assert list(service.store.root.iterdir()) == []
     service.store.close("a")  # twice does no harm
 
 
-def test_uploads_that_were_given_up_are_deleted(service, upload, photo):
-    path = Path(upload(photo))
+@pytest.mark.parametrize("event", ["session", "close"])
+def test_uploads_that_were_given_up_are_deleted(service, upload, photo, event):
+    root, path = service.store.root, Path(upload(photo))
+    (loose := root / "loose").touch()
+    (root / "gone").symlink_to(root / "nothing")  # as what is taken at this moment
     service.store.sweep()
     assert path.exists()
     old = time.time() - ABANDONED_SECONDS - 1
-    os.utime(path.parent, (old, old))
-    service.store.session("kept")
+    for one in (path.parent, loose):
+        os.utime(one, (old, old))
+    getattr(service.store, event)("kept")
     assert not path.exists()
-    assert len(list(service.store.root.iterdir())) == 1
+    left = [one.name for one in root.iterdir() if not one.name.startswith("session-")]
+    assert left == ["gone"]
 
 
 def test_sessions_without_a_page_are_given_up(service, upload, photo):
@@ -80,6 +120,11 @@ def test_sessions_without_a_page_are_given_up(service, upload, photo):
         service.store.sweep(time.time() + ABANDONED_SECONDS + 1)
         assert [late.exists(), kept.exists()] == [False, True]
         assert late.parent.parent not in service.store.root.iterdir()
+    assert not service.store._open
+    service.store.session("open").used -= 500
+    service.store.session("open")  # something is asked for
+    service.store.sweep(time.time() + ABANDONED_SECONDS - 100)
+    assert kept.exists()
     service.store.sweep(time.time() + ABANDONED_SECONDS + 1)
     assert not kept.exists()
 

@@ -107,7 +107,11 @@ def test_samples_come_with_the_map_of_their_spread(visit, photo, hole):
 
 def test_before_and_after_have_the_size_of_the_result(visit, photo):
     outcome = visit("super-resolve", photo, {"scale": 2.0, "kernel": "bicubic"})
-    assert [opened(one).shape for one in outcome.shown] == [(60, 80, 3)] * 2
+    before, after = map(opened, outcome.shown)
+    assert before.shape == after.shape
+    assert (before[::2, ::2] == smooth(40, 30)).all()
+    assert (before[1::2, 1::2] == smooth(40, 30)).all()
+    assert (after == opened(outcome.files[0])).all()
     assert outcome.record["width"] == 80
     assert outcome.record["output"] == "photo_super-resolve.png"
 
@@ -119,6 +123,14 @@ def test_an_upload_of_any_name_is_shown(service, upload, photo):
         assert source.name == name
         assert (opened(shown) == smooth(40, 30)).all()
         assert source.read_bytes() == photo.read_bytes()
+
+
+def test_what_is_transparent_is_shown_so(service, upload, photo, hole, tmp_path):
+    pixels = np.dstack([smooth(40, 30), hole])
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    session = service.store.session("visitor")
+    _, shown = open_picture(service, session, upload(tmp_path / "clear.png"), "inpaint")
+    assert (opened(shown)[..., 3] == hole).all()
 
 
 def test_an_uploaded_mask_is_read_as_the_command_line_reads_it(service, upload, photo, tmp_path):

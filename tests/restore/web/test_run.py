@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
+import time
+from io import BytesIO
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from restore.errors import InputError
+from restore.web import run as runs
 from restore.web.log import log_failure
 from restore.web.preview import preview_of
-from restore.web.run import Cancelled, Line, Progress, Run
+from restore.web.run import POLL_SECONDS, Cancelled, Line, Progress, Run
 
 X = torch.full((1, 3, 8, 8), 0.5)
 
@@ -33,21 +40,30 @@ def test_one_run_at_a_time_in_the_order_they_came():
         pass
     second = Run(line, work("second"))
     assert next(p for p in second.events() if p.before).before == 1
-    third = Run(line, work("third"))
+    third = Run(line, lambda on_step: third.progress)
     assert next(p for p in third.events() if p.before == 2)
     second.cancel()  # leaves the line before its turn
     with pytest.raises(Cancelled):
         second.result()
+    assert next(p for p in third.events() if p.before == 1)
+    last = Run(line, work("last"))
+    assert next(p for p in last.events() if p.before == 2)
+    last.cancel()
+    with pytest.raises(Cancelled):
+        last.result()
+    third.wait(2.5 * POLL_SECONDS)
+    assert (first.alive, third.progress.before) == (True, 1)
     gate.set()
-    assert (first.result(), third.result()) == ("first", "third")
-    assert order == ["first", "third"]
+    assert (first.result(), third.result()) == ("first", Progress())
+    assert order == ["first"]
 
 
 def test_the_line_is_bounded():
     line, gate = Line(0), threading.Event()
     first = Run(line, lambda on_step: gate.wait(10))
-    while not line._line:
-        pass
+    next(first.events())
+    first.wait(0.01)
+    assert first.alive
     with pytest.raises(InputError, match="0 runs wait already"):
         Run(line, lambda on_step: 1).result()
     gate.set()
@@ -85,25 +101,63 @@ def test_what_went_wrong_reaches_the_visitor():
         run.result()
 
 
+def test_progress_says_how_long_it_has_worked_and_shows_an_estimate_now_and_then(monkeypatch):
+    clock, seen, known = iter([10.0, 12.0, 12.25, 12.75]), [], threading.Event()
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(runs, "preview_of", lambda x: f"of {x}")
+
+    def work(on_step):
+        known.wait(10)
+        for step in (1, 2, 3):
+            on_step(step, 9, step)
+            seen.append(run.progress)
+
+    run = Run(Line(0), work)
+    known.set()
+    run.wait()
+    assert seen == [
+        Progress(0, 1, 9, 2.0, "of 1"),
+        Progress(0, 2, 9, 2.25, "of 1"),
+        Progress(0, 3, 9, 2.75, "of 3"),
+    ]
+
+
+def test_what_does_not_change_is_told_once():
+    told = list(Run(Line(0), lambda on_step: time.sleep(3.5 * POLL_SECONDS)).events())
+    assert told in ([Progress()], [Progress()] * 2)
+
+
 def test_time_left():
     assert Progress(step=5, total=20, seconds=10).left == 30
     assert Progress().left is None
 
 
+def _picture(level: float, *shape: int, at: float | None = None) -> torch.Tensor:
+    """Of one level, but for another at its first pixel."""
+    x = torch.full(shape, level)
+    x[..., 0, 0] = level if at is None else at
+    return x
+
+
 @pytest.mark.parametrize(
-    "x",
+    ("x", "size", "level"),
     [
-        torch.rand(2, 3, 40, 30),
-        torch.rand(1, 1, 900, 1000),
-        torch.rand(1, 5, 9, 9),
-        torch.complex(torch.rand(1, 2, 16, 8), torch.rand(1, 2, 16, 8)),
-        torch.full((1, 1, 4, 4), -3.0),
+        (torch.stack([_picture(0.25, 3, 40, 30), torch.ones(3, 40, 30)]), (30, 40), 0.25),
+        (_picture(0.5, 1, 1, 100, 1000), (334, 34), 0.5),
+        (torch.arange(5.0)[None, :, None, None].expand(1, 5, 9, 9) / 8, (9, 9), 0.25),
+        (torch.complex(_picture(0.3, 1, 1, 16, 8), _picture(0.4, 1, 1, 16, 8)), (8, 16), 0.5),
+        (_picture(-3.0, 1, 1, 4, 4), (4, 4), 0.0),
+        (_picture(0.5, 1, 1, 64, 64, at=50.0), (64, 64), 0.5),  # runs into white by itself
+        (torch.cat([_picture(1.0, 1, 1, 16, 24), _picture(2.0, 1, 1, 16, 8)], 3), (32, 16), 0.5),
     ],
+    ids=["the first", "large", "channels", "complex", "negative", "a peak", "beyond white"],
 )
-def test_previews_of_whatever_there_is(x):
-    address = preview_of(x)
-    assert address.startswith("data:image/jpeg;base64,")
-    assert len(address) < 200_000
+def test_previews_of_whatever_there_is(x, size, level):
+    head, _, data = preview_of(x).partition(",")
+    assert head == "data:image/jpeg;base64"
+    image = Image.open(BytesIO(base64.b64decode(data)))
+    assert image.size == size
+    assert np.median(np.asarray(image)) / 255 == pytest.approx(level, abs=0.02)
 
 
 def test_the_log_says_where_and_not_what(caplog):

@@ -51,9 +51,10 @@ def asked(monkeypatch, tmp_path):
 
 
 def test_an_event_is_told_when_the_end_of_the_stream_before_it_is_read(asked):
-    holds, answers = asked("/queue/join", "/queue/data", "/queue/join", "/queue/join", "/info")
-    assert holds == [0, 0, stream.READ_SECONDS, 0, 0]
-    assert len(answers) == 10
+    once = ("/queue/join", "/queue/data")
+    holds, answers = asked(*once, *once, "/queue/join", "/queue/join", "/info")
+    assert holds == [0, 0, stream.READ_SECONDS, 0, stream.READ_SECONDS, 0, 0]
+    assert len(answers) == 14
 
 
 def test_a_page_is_open_while_its_heart_beats(tmp_path):
