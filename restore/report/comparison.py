@@ -330,12 +330,10 @@ def _white(maps: Iterable[Mapping[str, Pixels]]) -> float:
 
 
 def _best(one: Input) -> str | None:
-    """The method with the highest PSNR, which is infinite for a picture equal to the truth."""
+    """The method with the highest PSNR, infinite where a picture is the truth; else the first."""
     made = [shown for shown in one.shown if shown.picture is not None]
     if not made:
         return None
-    if one.truth is None:
-        return made[0].method
 
     def level(shown: ShownMethod) -> float:
         psnr = shown.row.get("psnr")

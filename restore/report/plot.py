@@ -72,7 +72,7 @@ def _curves(summary: Sequence[Mapping[str, Any]]) -> Iterator[_Curve]:
             continue
         points: list[tuple[float, float]] = []
         if row["evaluations"]:
-            samples = row.get("samples") or 1
+            samples = row["samples"]
             if samples > 1 and row["psnr_sample"] is not None:
                 points.append((row["evaluations"], row["psnr_sample"]))
             points.append((row["evaluations"] * samples, row["psnr"]))

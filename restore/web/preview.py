@@ -39,7 +39,7 @@ def preview_of(x_hat: Tensor) -> str:
         pixels = pixels.mean(0, keepdims=True)
     white = max(1.0, float(np.quantile(pixels, _WHITE_QUANTILE)))
     stream = BytesIO()
-    _image(np.clip(pixels / white, 0, 1)).save(stream, "JPEG", quality=80)
+    _image(pixels / white).save(stream, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from restore.report.columns import COLUMNS, MISSING, used
+from restore.report.columns import COLUMNS, MISSING, Column, used
 
 
 def test_means_have_their_standard_error_where_it_says_something():
@@ -9,6 +9,8 @@ def test_means_have_their_standard_error_where_it_says_something():
     assert COLUMNS["seconds"].text(row, "seconds") == "2.0"
     assert COLUMNS["psnr"].text(row | {"psnr_se": None}, "psnr") == "30.12"
     assert COLUMNS["memory"].text({"memory": 350_400_000}, "memory") == "350 MB"
+    share = Column("share", "{:.1f} %", unit=0.01)
+    assert share.text({"a": 0.5, "a_se": 0.015}, "a") == "50.0 % ± 1.5 %"
     assert COLUMNS["ssim"].text(row, "ssim") == MISSING
 
 

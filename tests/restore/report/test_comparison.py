@@ -104,6 +104,8 @@ def test_maps_share_a_scale_that_is_said(page):
     assert [one["alt"] for one in errors] == ["error of ddrm", "error of bicubic"]
     assert [one["alt"] for one in spreads] == ["standard deviation of ddrm"] * 2
     assert all("hidden" in one for one in errors + spreads)
+    always = [one["data-name"] for one in page.images("error") if "picture" in one["class"]]
+    assert always == ["truth", "measured", "measured"]
     assert any("0.1 (25.5 of 255) and more" in text for text in page.texts)
     assert np.all(pixels(errors[0]["src"]) == 1)
     # Half of white, but for rounding to 63 steps: red full, green half, no blue.
@@ -117,6 +119,25 @@ def test_one_pixel_in_two_hundred_may_run_into_white(write, shown, outliers, whi
     made.picture[0, 0, :outliers] = 0.4
     page = Page(write([Input("a.png", None, truth, [made])]).read_text(encoding="utf-8"))
     assert any(text.strip().startswith(f"{white} (") for text in page.texts)
+
+
+@pytest.mark.parametrize(
+    ("error", "white"), [(0.3, "0.173 (44.2 of 255)"), (0.0, "0.00392 (1.0 of 255)")]
+)
+def test_maps_are_of_the_root_mean_square_over_channels(write, shown, error, white):
+    truth = np.zeros((3, 5, 7), np.float32)
+    made = shown(truth, "a", 0.0)
+    made.picture[0] = error
+    page = Page(write([Input("a.png", None, truth, [made])]).read_text(encoding="utf-8"))
+    assert any(text.strip().startswith(white) for text in page.texts)
+
+
+def test_panes_have_the_shape_of_the_results(write, shown):
+    square = np.zeros((1, 8, 8), np.float32)
+    page = Page(write([Input("a.png", square, None, [shown(None, "a", 0.1)])]).read_text())
+    (section,) = page.all("section")
+    assert section["style"].startswith("--ratio:1.5;")
+    assert len(page.all("div", **{"class": "stage"})) == 1
 
 
 def test_what_there_is_no_map_of_is_said(page):
@@ -143,6 +164,25 @@ def test_the_configuration_and_the_rows_come_back(page, inputs, configuration):
     assert json.loads(page.texts[page.texts.index("Configuration") + 1]) == configuration
 
 
+def test_the_table_is_sorted_by_the_numbers_that_it_shows(page):
+    numbers = [one["data-value"] for one in page.all("td") if "data-value" in one]
+    assert {"19.0", "18.0"} <= set(numbers)
+    assert "0.25" not in numbers
+
+
+def test_below_a_picture_are_its_figures(page):
+    (caption,) = [text for text in page.texts if text.strip().startswith("PSNR 19.00")]
+    for figure in ("SSIM 0.9000", "residual 0.01", "in 90 % 0.800", "seconds 1.0"):
+        assert figure in caption
+
+
+def test_names_of_methods_of_ones_own_are_escaped(write, truth, shown):
+    text = write([Input("a.png", None, truth, [shown(truth, 'a:<b>"', 0.1, 2)])]).read_text()
+    assert "<b>" not in text
+    assert '"""' not in text
+    assert 'a:<b>"' in Page(text).texts
+
+
 def test_a_name_stays_a_name(page, inputs):
     assert inputs[0].name in page.texts
     assert "restore compare: <denoise>" in page.texts
@@ -151,7 +191,7 @@ def test_a_name_stays_a_name(page, inputs):
 
 def test_a_failure_says_why_in_its_place_and_in_the_table(page):
     assert "needs <38> evaluations" in page.texts
-    assert "2 of 2" in page.texts
+    assert [text for text in page.texts if " of 2" in text and len(text) < 9] == ["2 of 2"]
 
 
 def test_the_slider_chooses_among_the_pictures_that_there_are(page):
@@ -179,6 +219,11 @@ def test_an_input_without_any_picture(write, failed):
     assert Page(text).open == []
     assert "gone.png: not found" in text
     assert 'class="stage"' not in text
+
+
+def test_where_all_methods_failed_the_input_is_shown(write, truth, failed):
+    text = write([Input("a.png", truth, truth, [failed("snips", "no")])]).read_text()
+    assert "<option selected>measured</option>" in text
 
 
 def test_a_name_that_is_no_text_does_not_stop_the_page(write, truth, shown):

@@ -40,16 +40,17 @@ def test_figures_sizes_and_names_are_those_of_the_run(tmp_path):
     source, made = tmp_path / HOSTILE, tmp_path / f"{HOSTILE[:-4]}_denoise.png"
     write_picture(source, np.zeros((1, 4, 7)))
     write_picture(made, np.zeros((1, 8, 14)))
-    (sidecar := tmp_path / "run.json").write_text('{"note": "<s>"}')
+    (sidecar := tmp_path / "run.json").write_text('{"note": "<s> Jürgen"}', encoding="utf-8")
     record = {name: name[::-1] for name in FIGURES} | {"noise_std": 0.0123456, "metrics": None}
+    record["model"] = "<m>"
     record |= {"input": str(source), "task": "denoise", "sidecar": str(sidecar)}
     record["baseline"] = {"psnr": 20.0, "ssim": None}
     results = [Result(record, [], consistent, [made]) for consistent in (True, False)]
     write_report(tmp_path / "page.html", results)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert not {"<i>", "<s>"} & set(re.findall("<.*?>", text))
+    assert not {"<i>", "<s>", "<m>"} & set(re.findall("<.*?>", text))
     rows = re.findall("<tr><th>(.*?)</th><td>(.*?)</td></tr>", unescape(text))
-    figures = {**{name: name[::-1] for name in FIGURES}, "noise_std": "0.01235"}
+    figures = {**{name: name[::-1] for name in FIGURES}, "noise_std": "0.01235", "model": "<m>"}
     baseline = "psnr 20, ssim None"
     assert dict(rows[: len(rows) // 2]) == {
         **figures,
@@ -60,3 +61,20 @@ def test_figures_sizes_and_names_are_those_of_the_run(tmp_path):
     captions = re.findall("<figcaption>(.*?)</figcaption>", text)
     assert list(map(unescape, captions[:2])) == [f"{HOSTILE}, 7×4", f"{made.name}, 14×8"]
     assert f"<h2>{source}: denoise</h2>" in unescape(text)
+
+
+def test_of_scans_what_is_a_picture_is_shown_and_names_need_be_no_text(tmp_path):
+    sidecar, made = tmp_path / "run.json", [tmp_path / name for name in ("a.npy", "a.TIF", "a.PNG")]
+    sidecar.write_text("{}")
+    np.save(made[0], np.zeros((1, 4, 7), np.float32))
+    for path in made[1:]:
+        write_picture(path, np.zeros((1, 4, 7)))
+    record = dict.fromkeys((*FIGURES, "metrics", "baseline"))
+    record |= {"input": "\udcff.h5", "task": "mri", "sidecar": str(sidecar)}
+    shown = []
+    for of_scan in ({"slices": 1}, {}):
+        write_report(tmp_path / "page.html", [Result(record | of_scan, [], True, made)])
+        text = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert "<h2>?.h5: mri</h2>" in text
+        shown.append(re.findall(r'alt="(.*?)"', text))
+    assert shown == [["a.PNG"], ["a.TIF", "a.PNG"]]

@@ -27,6 +27,7 @@ def test_one_sample_and_the_mean_at_what_each_costs(summary_row):
         summary_row("b", 28.0, evaluations=80),
     )
     (one, mean), (other,) = dots(svg, "a"), dots(svg, "b")
+    assert "a: 30.00 dB, 80 evaluations" in [title.text for title in svg.iter("title")]
     assert one[2] < mean[2]
     assert mean[0] == other[0]  # 4 times 20 evaluations are 80
     assert one[1] == other[1]  # 28 dB
@@ -38,6 +39,13 @@ def test_without_a_network_a_line(summary_row):
     svg = drawn(summary_row("a", 30.0, evaluations=20), summary_row("bicubic", 27.0))
     assert dots(svg, "bicubic") == []
     assert len([path for path in svg.iter("path") if path.get("class") == "classical"]) == 1
+    titles = [title.text for title in svg.iter("title")]
+    assert titles == ["a: 30.00 dB, 20 evaluations", "bicubic: 27.00 dB, no network"]
+
+
+def test_a_mean_of_0_db_whose_samples_have_no_psnr_is_one_dot(summary_row):
+    svg = drawn(summary_row("zero", 0.0, evaluations=20, samples=4, psnr_sample=None))
+    assert len(dots(svg, "zero")) == 1
 
 
 def test_a_bar_is_one_standard_error_up_and_down(summary_row):
@@ -79,6 +87,12 @@ def test_one_method_alone(summary_row, evaluations):
     ((x, y, _),) = dots(svg, "a")
     assert 0 < x < WIDTH
     assert 0 < y < HEIGHT
+    paths = [(path.get("class"), path.get("d")) for path in svg.iter("path")]
+    left, top, bottom, right = map(int, re.findall(r"\d+", dict(paths)["axis"]))
+    grid = [re.match(r"M([\d.]+) ([\d.]+)", d).groups() for kind, d in paths if kind == "grid"]
+    assert all(left <= float(a) <= right and top <= float(b) <= bottom for a, b in grid)
+    levels = [text for text in svg.iter("text") if text.get("text-anchor") == "end"]
+    assert 3 <= len(levels) <= 7
 
 
 def test_names_are_escaped_and_unknown_levels_left_out(summary_row):
