@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from restore.web.photo_verbs import PhotoVerb
-from restore.web.restoring import DRAWINGS, open_drawing, open_picture, start_restoring
+from restore.web.restoring import DRAWINGS, EXTENSIONS, open_drawing, open_picture, start_restoring
 from restore.web.running import (
     COMMON,
     PRIVATE,
@@ -24,8 +24,6 @@ from restore.web.running import (
 )
 from restore.web.service import Service
 from restore.web.status import IDLE, READING, failure_html
-
-EXTENSIONS = ("auto", "png", "jpg", "tif", "npy")
 
 
 def photo_tab(service: Service, verb: PhotoVerb) -> None:

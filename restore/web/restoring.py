@@ -18,7 +18,7 @@ from restore.tasks.registry import TASKS
 from restore.tasks.run import choose_preset
 from restore.tasks.settings import Settings
 from restore.tasks.super_resolve import DEFAULT_SCALE
-from restore.web.choices import settings_of
+from restore.web.choices import among, settings_of
 from restore.web.files import Session
 from restore.web.outcome import Outcome, tidy_record, tidy_sidecar, without_folders
 from restore.web.preview import write_shown_mask, write_shown_picture, write_shown_strokes
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from restore.methods.base import StepCallback
 
 _PNG = "data:image/png;base64,"
+EXTENSIONS = ("auto", "png", "jpg", "tif", "npy")
 # Which drawing a verb takes, and its file's name after the picture's.
 DRAWINGS = {"inpaint": "mask", "colorize": "hints"}
 
@@ -102,7 +103,7 @@ def start_restoring(
     folder = session.fresh(verb)
     own = dict(own)
     extra: list[Path] = []
-    if verb in DRAWINGS and drawing:
+    if drawing:
         name = DRAWINGS[verb]
         path = folder / f"{source.stem}_{name}.png"
         path.write_bytes(_decoded(drawing))
@@ -111,8 +112,7 @@ def start_restoring(
         extra.append(path)
     settings = settings_of(service, verb, Settings, common, own)
     _check_size(service, source, settings, verb)
-    if ext not in ("auto", "png", "jpg", "tif", "npy"):
-        raise InputError(f"kind of file {ext}: expected auto, png, jpg, tif or npy")
+    among("kind of file", ext, EXTENSIONS)
     [output] = plan_outputs([InputFile(source)], verb, output=f"{folder}/", ext=ext)
     folders = session.folders
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,15 @@ def test_a_kernel_of_ones_own_is_named_as_it_was_uploaded(service, upload, photo
 def test_one_sample_has_no_spread(visit, photo, hole):
     outcome = visit("inpaint", photo, drawing=as_drawing(hole), common=QUICK | {"samples": 1})
     assert not any("_std" in file.name for file in outcome.files)
+    assert outcome.spread is None
+
+
+def test_a_result_that_does_not_fit_is_said_to(visit, photo, monkeypatch):
+    restore = Restorer.restore
+    monkeypatch.setattr(
+        Restorer, "restore", lambda *a, **k: replace(restore(*a, **k), consistent=False)
+    )
+    assert visit("denoise", photo).consistent is False
 
 
 def test_samples_come_with_the_map_of_their_spread(visit, photo, hole):
@@ -147,6 +157,10 @@ def test_an_uploaded_mask_is_read_as_the_command_line_reads_it(service, upload, 
     Image.fromarray(grey[:10]).save(small)
     with pytest.raises(InputError, match="mask is 40x10, the picture is 40x30"):
         open_drawing(service, session, "inpaint", upload(small), source)
+    Image.new("L", (50, 30)).save(large := tmp_path / "large.png")
+    narrow = Service(service.store, Limits(pixels=1200))
+    with pytest.raises(InputError, match="50x30 pixels; expected at most"):
+        open_drawing(narrow, session, "inpaint", upload(large), source)
 
 
 def test_uploaded_strokes_keep_their_colours(service, upload, photo, tmp_path):
@@ -188,6 +202,28 @@ def test_what_the_page_does_not_offer_is_refused(service, upload, photo, own, co
     source, _ = open_picture(narrow, session, upload(photo), "super-resolve")
     with pytest.raises(InputError, match=match):
         start_restoring(narrow, session, "super-resolve", source, common, own).result()
+
+
+@pytest.mark.parametrize(
+    ("verb", "common", "match"),
+    [
+        ("super-resolve", {}, "160x120 pixels; expected"),  # by the scale that it has of its own
+        ("inpaint", {"preset": "best"}, r"40x30 pixels times \d+ samples"),  # that it averages
+    ],
+)
+def test_the_size_is_that_of_what_the_verb_would_make(service, upload, photo, verb, common, match):
+    narrow = Service(service.store, Limits(pixels=1200))
+    session = service.store.session("visitor")
+    source, _ = open_picture(narrow, session, upload(photo), verb)
+    with pytest.raises(InputError, match=match):
+        start_restoring(narrow, session, verb, source, common, {})
+
+
+def test_only_kinds_of_files_that_are_offered_are_made(service, upload, photo):
+    session = service.store.session("visitor")
+    source, _ = open_picture(service, session, upload(photo), "denoise")
+    with pytest.raises(InputError, match=r"kind of file exe: expected one of auto, png"):
+        start_restoring(service, session, "denoise", source, QUICK, {}, ext="exe")
 
 
 def test_a_picture_with_too_many_pixels_is_refused_by_its_header(service, upload, photo):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from restore.errors import InputError
 from restore.web import comparing
 from restore.web.choices import angles, center, numeric, whole
 from restore.web.comparing import methods_for, start_comparing
-from restore.web.restoring import open_picture
+from restore.web.restoring import open_picture, start_restoring
 from restore.web.scanning import open_scan, start_scanning
 from restore.web.service import Limits, Service
 from restore.web.status import outcome_html
@@ -93,6 +95,8 @@ def test_classical_methods_are_offered_too(scanned, kspace):
     assert outcome.record["evaluations"] == 0
     assert "<th>method</th>" in (said := outcome_html(outcome))
     assert "<th>model</th>" not in said
+    assert outcome.spread is None
+    assert outcome.files[-1].read_text(encoding="utf-8") == outcome.report
 
 
 def test_a_scan_is_one_file_or_a_pair(service, upload, kspace):
@@ -198,6 +202,8 @@ def test_a_comparison_names_files_without_their_folders(
     ).result()  # fmt: skip
     assert "no room" in compared.summary[0]["error"]
     assert "hole.png" in compared.report
+    assert "versions" in compared.report
+    assert [file.name for file in compared.files] == ["photo_compare.html"]
     assert str(session.folder) not in compared.report + str(compared.summary)
 
 
@@ -216,6 +222,33 @@ def test_pictures_with_too_many_pixels_are_not_compared(
             narrow, session, "inpaint", source, ["biharmonic"], {"mask": mask},
             nfe=1, samples=1, crop=0, seed=0,
         )  # fmt: skip
+
+
+def test_of_a_large_picture_the_centre_is_compared(service, upload, photo):
+    narrow = Service(service.store, Limits(pixels=3000))
+    session = service.store.session("visitor")
+    source, _ = open_picture(narrow, session, upload(photo), "compare")
+    chosen = (narrow, session, "denoise", source, ["ddrm"], {"sigma": "0.1"})
+    with pytest.raises(InputError, match="40x30 pixels times 4 samples; expected at most"):
+        start_comparing(*chosen, nfe=1, samples=4, crop=0, seed=0)
+    compared = start_comparing(*chosen, nfe=1, samples=4, crop=16, seed=0).result()
+    assert compared.summary[0]["samples"] == 4
+    with Image.open(compared.files[1]) as image:
+        assert image.size == (16, 16)
+
+
+def test_nothing_is_read_while_a_run_of_the_visitor_is_not_over(service):
+    session = service.store.session("visitor")
+    session.run = SimpleNamespace(alive=True, cancel=lambda: None, wait=lambda _: None)
+    gone, figures = Path("gone.png"), {"nfe": 1, "samples": 1, "crop": 0, "seed": 0}
+    for start in (
+        lambda: start_restoring(service, session, "denoise", gone, {}, {}),
+        lambda: start_scanning(service, session, "mri", gone, {}, {}, "nii"),
+        lambda: start_comparing(service, session, "denoise", gone, ["ddrm"], {}, **figures),
+    ):
+        with pytest.raises(InputError, match="a run of yours is not over yet"):
+            start()
+    assert list(session.folder.iterdir()) == []
 
 
 def test_a_comparison_is_cancelled_as_a_whole(service, upload, photo):
