@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from restore.io.levels import to_integer
 from restore.io.picture import read_picture
@@ -90,7 +90,7 @@ def write_shown_strokes(
     image.save(target, "PNG")
 
 
-def _image(pixels: NDArray[np.float32]) -> Image.Image:
+def _image(pixels: ArrayLike) -> Image.Image:
     from PIL import Image
 
     levels = to_integer(pixels, 8)
