@@ -18,8 +18,9 @@ from restore.prior.denoiser import Denoiser, fitting
 from restore.problem import Problem
 
 StepCallback = Callable[[int, int, Tensor], None]
-"""on_step(step, total, x_hat): after evaluation `step` = 1 … total of the denoiser. An exception
-raised in it ends the run and reaches the caller: that is how a run is cancelled."""
+"""on_step(step, total, x_hat): after evaluation `step` = 1 … total of the denoiser, or iteration of
+what takes long before or without one. An exception raised in it ends the run and reaches the
+caller: that is how a run is cancelled."""
 
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
 """step(x, x_hat, sigma, lower): x at the level `lower`, from x at `sigma` and x̂ = D(x, sigma)."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from operators import Blur, Resize
 from restore.errors import InputError, expected_one_of
+from restore.methods.base import StepCallback
 from restore.methods.registry import methods_of
 from restore.tasks.baselines import bicubic, biharmonic, non_local_means, wiener
 from restore.tasks.choice import check_method
@@ -27,14 +28,15 @@ class Classical:
         name: on the command line.
         title: what it is, in a few words.
         tasks: the verbs that it serves.
-        estimate: from the measurement of one of these to a picture [1, C, H, W] in [0, 1].
+        estimate: from the measurement of one of these to a picture [1, C, H, W] in [0, 1]; what
+            takes long calls the function that it is given, if any.
         package: what the user must have installed for it, being no dependency of ours.
     """
 
     name: str
     title: str
     tasks: tuple[str, ...]
-    estimate: Callable[[Measurement], Tensor]
+    estimate: Callable[[Measurement, StepCallback | None], Tensor]
     package: str | None = None
 
     @property
@@ -43,30 +45,30 @@ class Classical:
         return self.package is None or find_spec(self.package) is not None
 
 
-def _bicubic(measurement: Measurement) -> Tensor:
+def _bicubic(measurement: Measurement, _: StepCallback | None) -> Tensor:
     problem = measurement.problem
-    _, height, width = problem.operator.domain.shape
+    height, width = problem.operator.domain.shape[-2:]
     return bicubic(problem.y, (height, width)).clamp(0, 1)
 
 
-def _lanczos(measurement: Measurement) -> Tensor:
+def _lanczos(measurement: Measurement, _: StepCallback | None) -> Tensor:
     y = measurement.problem.y
-    _, height, width = measurement.problem.operator.domain.shape
+    height, width = measurement.problem.operator.domain.shape[-2:]
     shape, size = tuple(y.shape[1:]), (height, width)
     return Resize(shape, size, "lanczos", dtype=y.dtype, device=y.device)(y).clamp(0, 1)
 
 
-def _biharmonic(measurement: Measurement) -> Tensor:
+def _biharmonic(measurement: Measurement, _: StepCallback | None) -> Tensor:
     assert measurement.hole is not None
     return biharmonic(measurement.problem.y, measurement.hole).clamp(0, 1)
 
 
-def _non_local_means(measurement: Measurement) -> Tensor:
+def _non_local_means(measurement: Measurement, _: StepCallback | None) -> Tensor:
     problem = measurement.problem
     return non_local_means(problem.y, problem.noise_std).clamp(0, 1)
 
 
-def _bm3d(measurement: Measurement) -> Tensor:
+def _bm3d(measurement: Measurement, _: StepCallback | None) -> Tensor:
     package = import_module("bm3d")
     problem = measurement.problem
     denoise = package.bm3d if problem.y.shape[1] == 1 else package.bm3d_rgb
@@ -75,20 +77,21 @@ def _bm3d(measurement: Measurement) -> Tensor:
     return denoised.reshape(*picture.shape).permute(2, 0, 1)[None].clamp(0, 1)
 
 
-def _wiener(measurement: Measurement) -> Tensor:
+def _wiener(measurement: Measurement, _: StepCallback | None) -> Tensor:
     blur = measurement.problem.operator
     assert isinstance(blur, Blur)
     return measurement.finish(wiener(measurement.problem, blur.kernel))
 
 
-def _grey(measurement: Measurement) -> Tensor:
+def _grey(measurement: Measurement, _: StepCallback | None) -> Tensor:
     luma = measurement.problem.y[:, :1]
     return luma.expand(-1, 3, -1, -1).clamp(0, 1)
 
 
 # Not for `colorize`: colours that vary less than grey at the same luma are those of green alone.
-def _total_variation(measurement: Measurement) -> Tensor:
-    return measurement.finish(total_variation(measurement.problem, measurement.start))
+def _total_variation(measurement: Measurement, on_step: StepCallback | None) -> Tensor:
+    x = total_variation(measurement.problem, measurement.start, on_step=on_step)
+    return measurement.finish(x)
 
 
 _METHODS = (
@@ -100,7 +103,7 @@ _METHODS = (
     Classical("bm3d", "BM3D (the user's own package)", ("denoise",), _bm3d, package="bm3d"),
     Classical("wiener", "Wiener's filter with the spectrum of photographs", ("deblur",), _wiener),
     Classical("grey", "the luma alone", ("colorize",), _grey),
-    Classical("decoded", "the file as it is decoded", ("dejpeg",), lambda m: m.start),
+    Classical("decoded", "the file as it is decoded", ("dejpeg",), lambda m, _: m.start),
     Classical(
         "tv",
         "least total variation (ODL, scikit-image)",

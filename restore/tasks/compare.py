@@ -235,7 +235,7 @@ class Comparison:
         """Pictures [N, C, H, W] by a method, and its evaluations for one of them."""
         measurement = case.measurement
         if name in CLASSICAL:
-            return CLASSICAL[name].estimate(measurement), 0
+            return CLASSICAL[name].estimate(measurement, None), 0
         cls = find_method(name)
         reason = misfit(cls, measurement.problem)
         if reason is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -36,7 +35,7 @@ from restore.tasks.ct_input import (
 )
 from restore.tasks.ct_settings import CtSettings
 from restore.tasks.ct_svd import exact_factors
-from restore.tasks.scan import Scan, ScanTask, check_truth
+from restore.tasks.scan import Estimate, Scan, ScanTask, check_truth
 from restore.tasks.task import Preset
 from restore.tasks.total_variation import total_variation
 
@@ -124,15 +123,20 @@ class Ct(ScanTask[CtSettings]):
         problem = Problem(whole, rays, std)
         fbp = geometry.fbp(lines.values)[:, None].to(device) / scale
         ridge = (max(std, LEAST_NOISE) / _SPREAD) ** 2
-        classical: dict[str, Callable[[], Tensor]] = {
-            "fbp": lambda: fbp,
-            "sirt": lambda: sirt(operator, plain),
-            "cg": lambda: whole.solve_normal(whole.adjoint(rays), ridge),
-            "tv": lambda: _ROOM * total_variation(Problem(_ROOM * whole, rays, std), fbp / _ROOM),
+
+        def least_variation(on_step: StepCallback | None) -> Tensor:
+            roomy = Problem(_ROOM * whole, rays, std)
+            return _ROOM * total_variation(roomy, fbp / _ROOM, on_step=on_step)
+
+        classical: dict[str, Callable[[StepCallback | None], Tensor]] = {
+            "fbp": lambda _: fbp,
+            "sirt": lambda on_step: sirt(operator, plain, on_step=on_step),
+            "cg": lambda _: whole.solve_normal(whole.adjoint(rays), ridge),
+            "tv": least_variation,
         }
         return Scan(
             problem=problem,
-            classical={name: cache(estimate) for name, estimate in classical.items()},
+            classical={name: Estimate(make) for name, make in classical.items()},
             start=START,
             baseline=BASELINE,
             image=lambda x: x[..., 0, :, :] * worth,

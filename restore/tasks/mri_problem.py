@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from operators.fourier import centred_ifft
 from restore.errors import InputError
 from restore.io.kspace import KSpace
 from restore.io.placement import Placement
+from restore.methods.base import StepCallback
 from restore.mri.baselines import cg_sense, l1_wavelet, total_variation, zero_filled
 from restore.mri.coils import combined, compress_coils, prewhiten
 from restore.mri.masks import KINDS
@@ -33,7 +34,7 @@ from restore.tasks.mri_input import (
     given_maps,
     reference_images,
 )
-from restore.tasks.scan import Scan, check_truth
+from restore.tasks.scan import Estimate, Scan, check_truth
 from restore.tasks.total_variation import weight_of
 
 # What a sampler starts from, and results are compared with.
@@ -119,17 +120,19 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
     if truth is not None:
         size = tuple(image(operator.adjoint(y)[None]).shape[1:])
         check_truth(truth, size, settings.reference or source)
-    classical: dict[str, Callable[[], Tensor]] = {
-        "zero-filled": lambda: _direct(operator, y, settings, weights),
-        "cg-sense": lambda: _by_slice(
-            problem, partial(cg_sense, noise_std=max(sigma, 1e-3), iterations=STEPS)
+    classical: dict[str, Callable[[StepCallback | None], Tensor]] = {
+        "zero-filled": lambda _: _direct(operator, y, settings, weights),
+        "cg-sense": lambda on_step: _by_slice(
+            problem, partial(cg_sense, noise_std=max(sigma, 1e-3), iterations=STEPS), on_step
         ),
-        "l1-wavelet": lambda: _by_slice(problem, l1_wavelet),
-        "tv": lambda: _by_slice(problem, partial(total_variation, weight=weight_of(problem))),
+        "l1-wavelet": lambda on_step: _by_slice(problem, l1_wavelet, on_step),
+        "tv": lambda on_step: _by_slice(
+            problem, partial(total_variation, weight=weight_of(problem)), on_step
+        ),
     }
     return Scan(
         problem=problem,
-        classical={name: cache(estimate) for name, estimate in classical.items()},
+        classical={name: Estimate(make) for name, make in classical.items()},
         start=BASELINE,
         baseline=BASELINE,
         image=image,
@@ -149,11 +152,19 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
     )
 
 
-def _by_slice(problem: Problem, estimate: Callable[[LinearOperator, Tensor], Tensor]) -> Tensor:
+def _by_slice(
+    problem: Problem,
+    estimate: Callable[[LinearOperator, Tensor], Tensor],
+    on_step: StepCallback | None,
+) -> Tensor:
     """Estimate each slice alone, in a third of the time that arrays of all of them take."""
-    numbers = torch.split(torch.arange(problem.batch, device=problem.y.device), 1)
-    slices = map(problem.take, numbers)
-    return torch.cat([estimate(one.operator, one.y) for one in slices])
+    found = []
+    for number in torch.arange(problem.batch, device=problem.y.device)[:, None]:
+        one = problem.take(number)
+        found.append(estimate(one.operator, one.y))
+        if on_step is not None:
+            on_step(len(found), problem.batch, found[-1])
+    return torch.cat(found)
 
 
 def _of_fewer_coils(source: Path, settings: MriSettings, kspace: KSpace) -> Tensor:

@@ -208,7 +208,7 @@ class Restorer:
         And the evaluations of the denoiser for the picture.
         """
         if method in CLASSICAL:
-            return CLASSICAL[method].estimate(measurement), 0
+            return CLASSICAL[method].estimate(measurement, on_step), 0
 
         def started(start: Tensor) -> Method:
             given = {"start": start} if "start" in parameters else {}

@@ -25,6 +25,24 @@ Images = NDArray[np.float32]
 S = TypeVar("S", bound=RunSettings)
 
 
+class Estimate:
+    """A reconstruction without a prior, [B, *domain.shape], computed at its first call and kept.
+
+    Args:
+        make: gives it; what takes long calls the function that it is given, if any.
+    """
+
+    def __init__(self, make: Callable[[StepCallback | None], Tensor]) -> None:
+        self._make = make
+        self._made: Tensor | None = None
+
+    def __call__(self, on_step: StepCallback | None = None) -> Tensor:
+        """Return it."""
+        if self._made is None:
+            self._made = self._make(on_step)
+        return self._made
+
+
 @dataclass(frozen=True)
 class Scan:
     """A scan as a problem, with what its solution needs on the way back.
@@ -34,7 +52,7 @@ class Scan:
     Attributes:
         problem: y = A x + σ_y n, a row of the batch for each slice.
         start: name of the one of `classical` that a sampler may begin from.
-        classical: reconstructions without a prior by name, each [B, *domain.shape] when called.
+        classical: reconstructions without a prior by name.
         baseline: the one of them that results are compared with.
         image: from solutions [N, B, *domain.shape] to images [N, B, H, W] in the file's unit.
         scale: what a value of 1 inside is worth in the file's unit.
@@ -48,7 +66,7 @@ class Scan:
     """
 
     problem: Problem
-    classical: Mapping[str, Callable[[], Tensor]]
+    classical: Mapping[str, Estimate]
     start: str
     baseline: str
     image: Callable[[Tensor], Tensor]

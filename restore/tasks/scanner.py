@@ -98,7 +98,7 @@ class Scanner(Generic[S]):
         classical = method in self.task.classical
         average = averaged(self.settings, self.preset, self.task.classical)
         count = self.settings.samples or average
-        parameters = {} if classical else self._parameters(scan, method)
+        parameters = {} if classical else self._parameters(scan, method, on_step)
         scan, x = self._solved(source, scan, prior, method, parameters, count, on_step)
 
         # Real and imaginary part of each slice are an evaluation each.
@@ -171,7 +171,7 @@ class Scanner(Generic[S]):
         try:
             if method in self.task.classical:
                 with memory_errors(source):
-                    return scan, scan.classical[method]()[None]
+                    return scan, scan.classical[method](on_step)[None]
             if "svd" in find_method(method).needs and scan.problem.operator.svd_or_none() is None:
                 scan = self.task.factorised(scan, on_step)
             with memory_errors(source):
@@ -185,12 +185,12 @@ class Scanner(Generic[S]):
         except ValueError as error:
             raise InputError(f"{source}: {error}") from error
 
-    def _parameters(self, scan: Scan, method: str) -> dict[str, Any]:
+    def _parameters(self, scan: Scan, method: str, on_step: StepCallback | None) -> dict[str, Any]:
         """The method's parameters: the user's over the preset's over the verb's."""
         chosen = tuned_for(method, self.task.tuned.get(method, {}))
         known = fields_of(find_method(method))
         if "start" in known:
-            chosen["start"] = scan.classical[scan.start]()
+            chosen["start"] = scan.classical[scan.start](on_step)
             if "sigma_max" in known:
                 chosen.setdefault("sigma_max", START_LEVEL)
         if method == self.preset.method:

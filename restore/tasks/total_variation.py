@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from operators import Identity, LinearOperator
+from restore.methods.base import StepCallback
 from restore.problem import Problem
 from restore.tasks.task import as_array
 
@@ -30,7 +32,12 @@ _SAFETY = 1.05
 
 
 def total_variation(
-    problem: Problem, start: Tensor, weight: float | None = None, iterations: int = ITERATIONS
+    problem: Problem,
+    start: Tensor,
+    weight: float | None = None,
+    iterations: int = ITERATIONS,
+    *,
+    on_step: StepCallback | None = None,
 ) -> Tensor:
     """argmin ½‖A x − y‖² + λ Σ |∇x| over x in [0, 1].
 
@@ -45,6 +52,7 @@ def total_variation(
         start: [B, C, H, W].
         weight: λ; None for `weight_of` the problem.
         iterations: of the primal-dual algorithm.
+        on_step: called after each of them with (iteration, iterations, x).
 
     Returns:
         [B, C, H, W] in [0, 1], on the device of y.
@@ -52,7 +60,7 @@ def total_variation(
     weight = weight_of(problem) if weight is None else weight
     if isinstance(problem.operator, Identity):
         return _denoised(problem.y, weight)
-    return _primal_dual(problem, start, weight, iterations)
+    return _primal_dual(problem, start, weight, iterations, on_step)
 
 
 def weight_of(problem: Problem) -> float:
@@ -93,7 +101,13 @@ def _denoised(y: Tensor, weight: float) -> Tensor:
     return torch.from_numpy(np.stack(denoised)).reshape(y.shape).to(y).clamp(0, 1)
 
 
-def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int) -> Tensor:
+def _primal_dual(
+    problem: Problem,
+    start: Tensor,
+    weight: float,
+    iterations: int,
+    on_step: StepCallback | None,
+) -> Tensor:
     odl = import_odl()
     y, functionals = problem.y, odl.functionals
     pictures = odl.uniform_discr([0] * start.ndim, list(start.shape), start.shape, dtype="float32")
@@ -119,6 +133,12 @@ def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int
     )
     step = 1 / math.sqrt(2 * _DIFFERENCES)
     x = pictures.element(as_array(start).copy())
+    number = itertools.count(1)
+
+    def show(x: Any) -> None:
+        if on_step is not None:
+            on_step(next(number), iterations, torch.from_numpy(x.data))
+
     odl.solvers.pdhg(
         x,
         functionals.IndicatorBox(pictures, 0, 1),
@@ -127,6 +147,7 @@ def _primal_dual(problem: Problem, start: Tensor, weight: float, iterations: int
         niter=iterations,
         tau=STEP_RATIO * step,
         sigma=step / STEP_RATIO,
+        callback=show,
     )
     return torch.from_numpy(x.data).to(y)
 

@@ -34,9 +34,9 @@ class Progress:
 
     Attributes:
         before: runs of others that come first; 0 once it works.
-        step: evaluations done.
-        total: evaluations in all; 0 while unknown.
-        seconds: since it began to work.
+        step: evaluations done, or iterations of what comes before them.
+        total: of those in all; 0 while unknown.
+        seconds: since it began with those.
         preview: the current estimate as a `data:` address.
     """
 
@@ -104,7 +104,7 @@ class Run(Generic[T]):
         self._line, self._work = line, work
         self._cancelled = threading.Event()
         self.progress = Progress()
-        self._began = self._shown = 0.0
+        self._began = self._seen = self._shown = 0.0
         self._result: T | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -167,6 +167,9 @@ class Run(Generic[T]):
     def _on_step(self, step: int, total: int, x_hat: Tensor) -> None:
         self._check()
         now = time.monotonic()
+        if step <= self.progress.step:  # of another part, which takes its own time
+            self._began = self._seen
+        self._seen = now
         preview = self.progress.preview
         if preview is None or now - self._shown > PREVIEW_SECONDS:
             preview, self._shown = preview_of(x_hat), now

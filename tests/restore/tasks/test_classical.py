@@ -85,7 +85,7 @@ def test_estimates_are_pictures_no_worse_than_the_measurement(
     name: str, task: str, tmp_path: Path
 ) -> None:
     measurement, clean = made(task, tmp_path)
-    x = CLASSICAL[name].estimate(measurement)
+    x = CLASSICAL[name].estimate(measurement, None)
     assert x.shape == clean.shape
     assert 0 <= x.min() <= x.max() <= 1
     if name not in ("grey", "decoded"):
@@ -105,13 +105,13 @@ def test_verbs_are_compared_with_their_own_classical_method(
     measurement, _ = made(task, tmp_path)
     shown, estimate = measurement.baseline
     assert shown == name
-    torch.testing.assert_close(CLASSICAL[name].estimate(measurement), estimate())
+    torch.testing.assert_close(CLASSICAL[name].estimate(measurement, None), estimate())
 
 
 @pytest.mark.parametrize("task", CLASSICAL["tv"].tasks)
 def test_total_variation_is_better_than_where_it_starts(task: str, tmp_path: Path) -> None:
     measurement, clean = made(task, tmp_path)
-    x = CLASSICAL["tv"].estimate(measurement)
+    x = CLASSICAL["tv"].estimate(measurement, None)
     assert x.shape == clean.shape
     assert 0 <= x.min() <= x.max() <= 1
     assert error(x, clean) < 0.95 * error(measurement.finish(measurement.start), clean)
@@ -123,7 +123,7 @@ def test_lanczos_is_pillows(tmp_path: Path) -> None:
     measurement, _ = made("super-resolve", tmp_path)
     red = Image.fromarray(measurement.problem.y[0, 0].numpy())
     expected = np.asarray(red.resize((40, 48), Image.Resampling.LANCZOS)).clip(0, 1)
-    x = CLASSICAL["lanczos"].estimate(measurement)
+    x = CLASSICAL["lanczos"].estimate(measurement, None)
     np.testing.assert_allclose(x[0, 0].numpy(), expected, atol=1e-5)
 
 
@@ -142,6 +142,6 @@ def test_bm3d_is_the_users_own_package(channels: int, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "bm3d", package)
     problem = Problem(Identity((channels, 48, 40)), y, 0.1)
     measurement = Measurement(problem, y, ("", lambda: y), lambda x: x, {})
-    x = CLASSICAL["bm3d"].estimate(measurement)
+    x = CLASSICAL["bm3d"].estimate(measurement, None)
     assert given == [((48, 40, channels), 0.1)]
     torch.testing.assert_close(x, (2 * y).clamp(0, 1))

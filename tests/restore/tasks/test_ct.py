@@ -36,3 +36,21 @@ def test_conjugate_gradients_give_the_mean_of_a_gaussian_image(
         weights = (problem.y[0, 0] / lines)[lines != 0]
         assert float(weights.square().mean()) == pytest.approx(1, rel=1e-3)
         assert float(weights.std()) > 0.1
+
+
+@pytest.mark.parametrize(("method", "iterations"), [("sirt", 100), ("tv", 200)])
+def test_what_takes_long_tells_how_far_it_is(tmp_path: Path, method: str, iterations: int) -> None:
+    np.save(tmp_path / "image.npy", 0.05 * np.ones((6, 6)))
+    settings = CtSettings(simulate=True, views=4, sigma=0.01)
+    scan = CT.measure(tmp_path / "image.npy", settings, CPU, tmp_path / "sinogram.npy")
+    seen: list[tuple[int, int]] = []
+
+    def on_step(step: int, total: int, x: torch.Tensor) -> None:
+        assert x.shape == (1, 1, 6, 6)
+        seen.append((step, total))
+
+    found = scan.classical[method](on_step)
+    told = iterations - (method == "sirt")  # its last step is the result
+    assert seen == [(i, iterations) for i in range(1, told + 1)]
+    assert scan.classical[method](on_step) is found
+    assert len(seen) == told

@@ -175,7 +175,9 @@ def test_classical_methods_hold_one_slice_at_a_time(
 
     monkeypatch.setattr(mri_problem, function, watched)
     scan = measured(tmp_path / "k.npy", mask="random", center_fraction=0.25, sigma=0.01)
-    x = scan.classical[method]()
+    told: list[tuple[int, int]] = []
+    x = scan.classical[method](lambda step, total, one: told.append((step, total)))
+    assert told == [(1, 2), (2, 2)]
     assert x.shape == (2, 1, 40, 36)
     assert [len(y) for y in seen] == [1, 1]
     assert torch.equal(torch.cat(seen), scan.problem.y)

@@ -102,14 +102,15 @@ def test_what_went_wrong_reaches_the_visitor():
 
 
 def test_progress_says_how_long_it_has_worked_and_shows_an_estimate_now_and_then(monkeypatch):
-    clock, seen, known = iter([10.0, 12.0, 12.25, 12.75]), [], threading.Event()
+    clock, seen, known = iter([10.0, 12.0, 12.25, 12.75, 13.0]), [], threading.Event()
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(runs, "preview_of", lambda x: f"of {x}")
 
     def work(on_step):
         known.wait(10)
-        for step in (1, 2, 3):
-            on_step(step, 9, step)
+        # The last one is of another part, which takes its own time.
+        for step, total in ((1, 9), (2, 9), (3, 9), (1, 4)):
+            on_step(step, total, step)
             seen.append(run.progress)
 
     run = Run(Line(0), work)
@@ -119,6 +120,7 @@ def test_progress_says_how_long_it_has_worked_and_shows_an_estimate_now_and_then
         Progress(0, 1, 9, 2.0, "of 1"),
         Progress(0, 2, 9, 2.25, "of 1"),
         Progress(0, 3, 9, 2.75, "of 3"),
+        Progress(0, 1, 4, 0.25, "of 3"),
     ]
 
 
