@@ -28,7 +28,6 @@ from restore.web.log import log_failure
 API = "/gradio_api"
 FILE = f"{API}/file="
 LOGIN = "/enter"
-COOKIE = "restore"
 _READ = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)?"
     r"|/(assets|static|svelte)/[\w./-]+"
@@ -94,7 +93,8 @@ class Gate:
         self.app, self.root = app, root.resolve()
         self.hosts, self.body_bytes, self._sweep = hosts, body_bytes, sweep
         self._password = None if password is None else password.encode()
-        self._token = secrets.token_urlsafe(32)
+        # A browser keeps one of a name for all ports: servers side by side need one each.
+        self._cookie, self._token = f"restore-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
         self._guess = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +140,7 @@ class Gate:
         if self._password is None:
             return True
         # Browsers send those of all ports, of which some are of no form that Python's own reads.
-        token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        token = cookie_parser(headers.get("cookie", "")).get(self._cookie, "")
         return hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _enter(self, scope: Scope, receive: Receive) -> Response:
@@ -157,7 +157,7 @@ class Gate:
                 await asyncio.sleep(_WRONG_SECONDS)
             return HTMLResponse(_LOGIN_PAGE % "That is not it.", 401)
         response = RedirectResponse("/", 303)
-        response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
         return response
 
     async def _checked(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:

@@ -213,12 +213,23 @@ def test_the_password_opens_everything_and_nothing_else_does(root, monkeypatch):
     for body in (b"password=falsch", b"", b"\xff"):
         assert visitor.ask("/enter", "POST", body, outside)[0] == 401
     assert visitor.ask("/enter", "POST", b"x" * 4097, outside)[0] == 413
-    visitor.cookie = "restore=guessed"
-    assert visitor.ask("/config", headers=outside)[0] == 401
-    visitor.cookie = None
     assert visitor.ask("/enter", "POST", right, outside)[0] == 303
     assert {"HttpOnly", "SameSite=strict"} <= set(visitor.headers["set-cookie"].split("; "))
     assert visitor.ask("/config", headers=outside)[0] == 200
+    visitor.cookie = f"{visitor.cookie.partition('=')[0]}=guessed"
+    assert visitor.ask("/config", headers=outside)[0] == 401
+
+
+def test_servers_side_by_side_know_their_visitors(root):
+    """A browser sends the cookies of all ports of a host to each."""
+    visitors = [Visitor(root, password="right") for _ in range(2)]
+    for visitor in visitors:
+        assert visitor.ask("/enter", "POST", b"password=right")[0] == 303
+    names = {visitor.cookie.partition("=")[0] for visitor in visitors}
+    assert len(names) == 2
+    for visitor in visitors:
+        visitor.cookie = "; ".join(other.cookie for other in visitors)
+        assert visitor.ask("/config")[0] == 200
 
 
 @pytest.mark.parametrize("other", ['foo={"a":1}', "theme=dark mode", "x[y]=1", "bad", "u=\xfc"])
@@ -265,7 +276,7 @@ def test_requests_that_make_no_sense_are_refused(visitor, root):
     (root / "loop").symlink_to(root / "loop")
     assert visitor.ask(f"/gradio_api/file={root}/loop")[0] == 403
     guarded = Visitor(root, password="x")
-    guarded.cookie = 'a,b[c=d; restore="; =; ä'
+    guarded.cookie = f'a,b[c=d; {guarded.gate._cookie}="; =; ä'
     assert guarded.ask("/config")[0] == 401
 
 
