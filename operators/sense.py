@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -15,6 +16,8 @@ from operators.svd import INSTEAD, NoFastSVD, ThinSVD
 
 # Images that are multiplied at once.
 _COLUMNS = 8
+# Elements of the matrices that are factorised at once: 64 MB in double precision.
+_PIECE = 2**22
 
 
 class SenseMRI(LinearOperator):
@@ -126,17 +129,25 @@ class SenseMRI(LinearOperator):
         double, home = torch.complex128, double_home(maps.device)
         dft = centred_fft(torch.eye(lines, dtype=double, device=home), (-2,))
         dft = dft[kept.to(dft.device)]
-        matrix = torch.einsum("kw,...jcrw->...rckjw", dft, maps.to(home).to(double))
+        own = None
         if sampled.ndim > 3:  # a line of the union that an image has not
-            own = sampled[..., :1, kept.to(sampled.device)].to(home).to(double)
-            matrix = matrix * own[..., None, None]
-        matrix = matrix.reshape(*matrix.shape[:-5], readout, coils * number, sets * lines)
-        u, s, v = _factors(matrix, self.domain.dtype)
+            own = sampled[..., :1, kept.to(sampled.device)].to(home).to(double)[..., None, None]
         dtype, real = self.domain.dtype, self.domain.real_dtype
-        right = LineTransform(v.to(maps.device, dtype), (sets, readout, lines), axis)
-        left = LineTransform(u.to(maps.device, dtype), (coils, readout, number), axis)
+        shape = (*self.batch_shape, readout, coils * number, sets * lines)
+        rank = min(shape[-2:])
+        u = torch.empty(*shape[:-1], rank, dtype=dtype, device=maps.device)
+        s = torch.empty(*shape[:-2], rank, dtype=real, device=maps.device)
+        v = torch.empty(*shape[:-2], shape[-1], rank, dtype=dtype, device=maps.device)
+        step = max(1, _PIECE * readout // max(1, math.prod(shape)))
+        for piece in (slice(first, first + step) for first in range(0, readout, step)):
+            part = maps[..., piece, :].to(home).to(double)
+            matrix = torch.einsum("kw,...jcrw->...rckjw", dft, part)
+            matrix = (matrix if own is None else matrix * own).flatten(-2).flatten(-3, -2)
+            u[..., piece, :, :], s[..., piece, :], v[..., piece, :, :] = _factors(matrix, dtype)
+        right = LineTransform(v, (sets, readout, lines), axis)
+        left = LineTransform(u, (coils, readout, number), axis)
         samples = LineSamples(self.codomain, kept.to(maps.device), axis)
-        return ThinSVD(samples @ left, s.to(maps.device, real), right)
+        return ThinSVD(samples @ left, s, right)
 
 
 def _factors(matrix: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 import operators
-from operators import CartesianMRI, NoFastSVD, NonCartesianMRI, SenseMRI, ShapeError, check_svd
+from operators import (
+    CartesianMRI,
+    NoFastSVD,
+    NonCartesianMRI,
+    SenseMRI,
+    ShapeError,
+    check_svd,
+    sense,
+)
 
 SHAPE = (14, 11)
 
@@ -125,6 +133,24 @@ def test_masks_of_lines_that_differ_from_image_to_image():
         assert torch.allclose(one.pinv(y[image]), A.pinv(y)[image], atol=1e-9)
         taken = A.take(torch.tensor([image]))
         assert torch.allclose(taken.pinv(y[image : image + 1])[0], A.pinv(y)[image], atol=1e-12)
+
+
+@pytest.mark.parametrize("maps", [(2, 3, *SHAPE), (2, 1, 3, *SHAPE)])
+def test_lines_are_factorised_some_positions_at_a_time(monkeypatch, maps):
+    whole, A = (SenseMRI(draw(*maps), some(1, SHAPE[1]), dtype=torch.complex128) for _ in range(2))
+    plain, sizes = sense._factors, []
+
+    def watched(matrix, dtype):
+        sizes.append(matrix.numel())
+        return plain(matrix, dtype)
+
+    monkeypatch.setattr(sense, "_factors", watched)
+    s, y = whole.svd().singular_values, whole(draw(2, *A.domain.shape, seed=3))
+    monkeypatch.setattr(sense, "_PIECE", sizes[0] // 3)
+    assert torch.allclose(A.svd().singular_values, s, atol=1e-12)
+    assert torch.allclose(A.pinv(y), whole.pinv(y), atol=1e-9)
+    assert sum(sizes[1:]) == sizes[0]
+    assert max(sizes[1:]) <= sense._PIECE
 
 
 def test_without_lines_there_is_no_svd_and_the_solution_is_the_same():
