@@ -85,6 +85,31 @@ def test_black_where_it_was_measured_counts():
     assert certify(Problem(Identity(SHAPE), y, 0.1), x, 0.0).residual == pytest.approx(0.1 / 2**0.5)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_images_are_certified_one_by_one(monkeypatch, own):
+    """An operator that all of them have is probed once."""
+    keep = torch.rand(3, 1, 40, 40, generator=torch.Generator().manual_seed(0)) < 0.5
+    operator = Mask(keep if own else keep[0], SHAPE)
+    x = torch.cat([noise(seed) for seed in range(3)])
+    problem = Problem(operator, operator(x + 0.1 * noise(3)), 0.1)
+    alone = [certify(problem.take(one), x[one], 0.0) for one in torch.arange(3).split(1)]
+    shapes, plain = [], Mask._apply
+
+    def watched(self, x):
+        shapes.append(x.shape)
+        return plain(self, x)
+
+    monkeypatch.setattr(Mask, "_apply", watched)
+    together = certify(problem, x, 0.0)
+    assert set(shapes) == {(1, *SHAPE)}
+    assert len(shapes) == (6 if own else 4)
+    assert together.residual_max == max(one.residual_max for one in alone)
+    weights = keep.sum((1, 2, 3)) if own else torch.ones(3)
+    squares = torch.tensor([one.residual**2 for one in alone])
+    mean = float((weights * squares).sum() / weights.sum())
+    assert together.residual == pytest.approx(mean**0.5, rel=1e-6)
+
+
 @pytest.mark.parametrize("noise_std", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_where_nothing_was_measured_all_is_consistent(dtype, noise_std):
