@@ -145,7 +145,8 @@ def _from_array(path: Path, array: NDArray[Any], dc: str, choose: Choose) -> KSp
         )
     whole = array.reshape(*(1,) * (4 - array.ndim), *array.shape)
     chosen = choose(len(whole))
-    data = whole[part(chosen)].astype(np.complex64)
+    # Of some slices a copy, beside which the others need not be held.
+    data = whole[part(chosen)].astype(np.complex64, copy=len(chosen) < len(whole))
     if dc == "corner":
         data = _from_corner(data)
     return KSpace(data, sampled(data), first=chosen[0])

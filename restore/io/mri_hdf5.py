@@ -65,7 +65,7 @@ def _fastmri(path: Path, file: Any, choose: Choose) -> KSpace:
         )
     chosen = choose(shape[0])
     data = np.asarray(found[part(chosen)])
-    data = (data[:, None] if data.ndim == 3 else data).astype(np.complex64)
+    data = (data[:, None] if data.ndim == 3 else data).astype(np.complex64, copy=False)
     if "mask" in file:
         lines = read_dataset(path, file, "mask").astype(bool)
         if lines.shape != (data.shape[-1],):
@@ -75,7 +75,7 @@ def _fastmri(path: Path, file: Any, choose: Choose) -> KSpace:
             )
         if not lines.any():
             raise InputError(f"{path}: the mask is all zero, expected some lines")
-        data = np.where(lines, data, np.complex64(0))
+        data[..., ~lines] = 0
     if "ismrmrd_header" not in file:
         notes = ["no header: the whole field of view is written"]
         return KSpace(data, sampled(data), notes=notes, first=chosen[0])

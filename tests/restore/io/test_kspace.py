@@ -160,6 +160,23 @@ def test_what_is_held_of_the_slices_that_are_not_taken(tmp_path, name, slices):
     assert peak < (slices + 10) * data[0].nbytes
 
 
+@pytest.mark.parametrize("name", ["k.h5", "k.npy"])
+def test_nothing_is_copied_of_what_is_taken_as_it_is(tmp_path, name):
+    data = draw(20, COILS, 32, 32)
+    if name == "k.npy":
+        np.save(tmp_path / name, data)
+    else:
+        write_fastmri(tmp_path / name, data, header=False)
+    tracemalloc.start()
+    try:
+        kspace = read_kspace(tmp_path / name)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(kspace.data, data)
+    assert peak < 1.5 * data.nbytes
+
+
 def test_ismrmrd_slices_and_averages(tmp_path):
     data = draw(2, COILS, ROWS, COLUMNS)
     lines = [
