@@ -34,6 +34,7 @@ class SenseMRI(LinearOperator):
             DC is at (H // 2, W // 2).
         dtype: `complex64` or `complex128`.
         device: Device of maps and mask.
+        copy: Whether to keep maps of its own; without, those that are given must not change later.
 
     x is `[*batch, sets, H, W]`, y `[*batch, coils, H, W]`.
 
@@ -54,6 +55,7 @@ class SenseMRI(LinearOperator):
         *,
         dtype: torch.dtype = torch.complex64,
         device: str | torch.device = "cpu",
+        copy: bool = True,
     ) -> None:
         maps = torch.as_tensor(coil_maps)
         if maps.ndim not in (3, 4, 5):
@@ -65,7 +67,7 @@ class SenseMRI(LinearOperator):
         sets, coils, height, width = maps.shape[-4:]
         space = complex_space("SenseMRI", (sets, height, width), dtype)
         super().__init__(space, Space((coils, height, width), dtype))
-        self._maps = maps.to(device=device, dtype=dtype, copy=True)
+        self._maps = maps.to(device=device, dtype=dtype, copy=copy)
         self._sampling = Mask(mask, self.codomain.shape, dtype=dtype, device=device)
         batches = {shape for shape in (maps.shape[:-4], self._sampling.batch_shape) if shape}
         if len(batches) > 1:

@@ -26,12 +26,13 @@ def kspace_noise(kspace: Tensor, mask: Tensor) -> float:
     y = (torch.arange(height, device=mask.device) - height // 2) / (height / 2)
     x = (torch.arange(width, device=mask.device) - width // 2) / (width / 2)
     radius = torch.hypot(y[:, None], x[None, :])
-    return _outer(kspace[..., mask], radius[mask])
+    return _level(kspace[..., mask & _outer(radius, mask)])
 
 
 def trajectory_noise(samples: Tensor, trajectory: Tensor) -> float:
     """Return the same of samples [slices, coils, samples] at [samples, 2] along a trajectory."""
-    return _outer(samples, trajectory.norm(dim=-1).float())
+    radius = trajectory.norm(dim=-1).float()
+    return _level(samples[..., _outer(radius, torch.ones_like(radius, dtype=torch.bool))])
 
 
 def whitened_noise(covariance: Tensor) -> float:
@@ -39,11 +40,16 @@ def whitened_noise(covariance: Tensor) -> float:
     return math.sqrt(float(covariance.diagonal().real.mean()) / 2)
 
 
-def _outer(samples: Tensor, radius: Tensor) -> float:
-    """Of samples [..., N] at a distance [N] from DC."""
+def _outer(radius: Tensor, measured: Tensor) -> Tensor:
+    """What is no nearer to DC than the outermost tenth of what was measured."""
     # By sorting: `quantile` takes no more than 2^24 numbers.
-    threshold = radius.sort().values[int((1 - _OUTER) * (len(radius) - 1))]
-    outer = samples[..., radius >= threshold].abs()
+    distances = radius[measured].sort().values
+    return radius >= distances[int((1 - _OUTER) * (len(distances) - 1))]
+
+
+def _level(outer: Tensor) -> float:
+    """σ of samples without signal."""
+    size = outer.abs()
     # Positions that were filled with zeros (partial Fourier, say) hold no noise.
-    measured = outer[outer > 0]
+    measured = size[size > 0]
     return float(measured.median()) / math.sqrt(2 * math.log(2)) if len(measured) else 0.0

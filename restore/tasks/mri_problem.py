@@ -89,7 +89,8 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
         source: the file, for what is said.
         settings: what the user chose.
         device: where the solution runs.
-        measured: what was read of the file, or simulated.
+        measured: what was read of the file, or simulated; y takes the place of its k-space, which
+            may fill half of the memory.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -104,7 +105,7 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
     if not scale > 0:
         raise InputError(f"{source}: the zero-filled image is empty, expected k-space")
     sigma, notes = _noise(settings, measured, acquired.edge, scale)
-    operator, y = operator.to(device), (y / scale).to(device)
+    operator, y = operator.to(device), y.div_(scale).to(device)
     weights = None if density is None else density.to(device)
     problem = Problem(operator, y, sigma)
     seen = support(operator)
@@ -118,16 +119,16 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
     elif truth is not None:
         truth = cropped(torch.from_numpy(truth), matrix).numpy()
     if truth is not None:
-        size = tuple(image(operator.adjoint(y)[None]).shape[1:])
+        size = tuple(image(back.to(device)[None]).shape[1:])
         check_truth(truth, size, settings.reference or source)
     classical: dict[str, Callable[[StepCallback | None], Tensor]] = {
         "zero-filled": lambda _: _direct(operator, y, settings, weights),
         "cg-sense": lambda on_step: _by_slice(
-            problem, partial(cg_sense, noise_std=max(sigma, 1e-3), iterations=STEPS), on_step
+            operator, y, partial(cg_sense, noise_std=max(sigma, 1e-3), iterations=STEPS), on_step
         ),
-        "l1-wavelet": lambda on_step: _by_slice(problem, l1_wavelet, on_step),
+        "l1-wavelet": lambda on_step: _by_slice(operator, y, l1_wavelet, on_step),
         "tv": lambda on_step: _by_slice(
-            problem, partial(total_variation, weight=weight_of(problem)), on_step
+            operator, y, partial(total_variation, weight=weight_of(problem)), on_step
         ),
     }
     return Scan(
@@ -153,17 +154,17 @@ def mri_scan(source: Path, settings: MriSettings, device: torch.device, measured
 
 
 def _by_slice(
-    problem: Problem,
+    operator: LinearOperator,
+    y: Tensor,
     estimate: Callable[[LinearOperator, Tensor], Tensor],
-    on_step: StepCallback | None,
+    on_step: StepCallback | None = None,
 ) -> Tensor:
     """Estimate each slice alone, in a third of the time that arrays of all of them take."""
     found = []
-    for number in torch.arange(problem.batch, device=problem.y.device)[:, None]:
-        one = problem.take(number)
-        found.append(estimate(one.operator, one.y))
+    for number in torch.arange(len(y), device=y.device)[:, None]:
+        found.append(estimate(operator.take(number), y[len(found)][None]))
         if on_step is not None:
-            on_step(len(found), problem.batch, found[-1])
+            on_step(len(found), len(y), found[-1])
     return torch.cat(found)
 
 
@@ -190,17 +191,19 @@ def _gridded(source: Path, settings: MriSettings, measured: Measured, full: Tens
     had = torch.from_numpy(kspace.mask)
     estimated = full.shape[1] > 1 and measured.maps is None and settings.maps is None
     mask, kind = chosen_mask(source, settings, had, LEAST_LINES if estimated else 0)
-    y = full * mask
-    maps, notes = _maps(source, settings, measured, y, mask)
+    maps, notes = _maps(source, settings, measured, full, mask)
 
     def masked(mask: Tensor) -> LinearOperator:
-        return CartesianMRI(mask, (1, *mask.shape)) if maps is None else SenseMRI(maps, mask)
+        if maps is None:
+            return CartesianMRI(mask, (1, *mask.shape))
+        return SenseMRI(maps, mask, copy=False)
 
     # What was taken away is known: the whole scan, combined by the same maps, is the truth.
     truth = measured.truth
     taken_away = bool(had.all()) and not bool(mask.all())
     if truth is None and settings.reference is None and taken_away:
         truth = _magnitude(_direct(masked(had), full, settings)[None])[0].numpy()
+    y = full.mul_(mask)
     return _Acquisition(
         operator=masked(mask),
         y=y,
@@ -258,33 +261,35 @@ def _along(source: Path, settings: MriSettings, measured: Measured, data: Tensor
 
 
 def _maps(
-    source: Path, settings: MriSettings, measured: Measured, data: Tensor, mask: Tensor
+    source: Path, settings: MriSettings, measured: Measured, full: Tensor, mask: Tensor
 ) -> tuple[Tensor | None, list[str]]:
     """Coil maps [slices, sets, coils, H, W], given or estimated; None for one coil without."""
     if measured.maps is not None:
         return measured.maps, []
     if settings.maps is not None:
         maps = given_maps(settings, measured.kspace, tuple(mask.shape))
-        if maps.shape[0] not in (1, data.shape[0]):
+        if maps.shape[0] not in (1, full.shape[0]):
             raise InputError(
                 f"{settings.maps}: maps of {maps.shape[0]} slices, the scan has "
-                f"{data.shape[0]}, expected as many, or one"
+                f"{full.shape[0]}, expected as many, or one"
             )
-        return maps.expand(data.shape[0], -1, -1, -1, -1), []
-    if data.shape[1] == 1:
+        return maps.expand(full.shape[0], -1, -1, -1, -1), []
+    if full.shape[1] == 1:
         return None, []
-    found, notes = [], []
-    for one in data:
-        levels = _noise_levels(measured.kspace, kspace_noise(one, mask))
+    # Of two sets, where there are any; memory that is not written to is not taken.
+    maps, counts, notes = full.new_empty(len(full), 2, *full.shape[1:]), list[int](), list[str]()
+    for row, one in zip(maps, full, strict=True):
+        kept = one * mask
+        levels = _noise_levels(measured.kspace, kspace_noise(kept, mask))
         noise = min(levels.values())
-        maps, said = estimated_maps(one, settings.calib_size or CALIB_SIZE, mask, noise, source)
-        found.append(maps)
+        found, said = estimated_maps(kept, settings.calib_size or CALIB_SIZE, mask, noise, source)
+        row[: len(found)] = found
+        counts.append(len(found))
         notes += said
-    sets = max(maps.shape[0] for maps in found)
-    filled = [
-        torch.cat([maps, maps.new_zeros(sets - maps.shape[0], *maps.shape[1:])]) for maps in found
-    ]
-    return torch.stack(filled), list(dict.fromkeys(notes))
+    sets = max(counts)
+    for row, count in zip(maps, counts, strict=True):
+        row[count:sets] = 0
+    return maps[:, :sets], list(dict.fromkeys(notes))
 
 
 def _noise(
@@ -322,15 +327,19 @@ def _direct(
     operator: LinearOperator, y: Tensor, settings: MriSettings, density: Tensor | None = None
 ) -> Tensor:
     """The image without any iteration; maps that were given may have squares of any sum."""
-    if settings.maps is not None and isinstance(operator, SenseMRI):
-        return combined(centred_ifft(y), operator.coil_maps)
-    return zero_filled(operator, y, density)
+
+    def estimate(operator: LinearOperator, y: Tensor) -> Tensor:
+        if settings.maps is not None and isinstance(operator, SenseMRI):
+            return combined(centred_ifft(y), operator.coil_maps)
+        return zero_filled(operator, y, density)
+
+    return _by_slice(operator, y, estimate)
 
 
 def support(operator: LinearOperator) -> Tensor:
     """1 where any coil sees, 0 elsewhere."""
     if isinstance(operator, SenseMRI):
-        return (operator.coil_maps.abs().sum(-3) > 0).to(operator.domain.real_dtype)
+        return (operator.coil_maps != 0).any(-3).to(operator.domain.real_dtype)
     return torch.ones(operator.domain.shape, device=operator.device)
 
 

@@ -135,6 +135,14 @@ def test_masks_of_lines_that_differ_from_image_to_image():
         assert torch.allclose(taken.pinv(y[image : image + 1])[0], A.pinv(y)[image], atol=1e-12)
 
 
+def test_maps_are_copied_unless_that_is_not_wanted():
+    maps, mask = draw(1, 3, *SHAPE), some(*SHAPE)
+    shared = SenseMRI(maps, mask, dtype=torch.complex128, copy=False)
+    assert shared.coil_maps.data_ptr() == maps.data_ptr()
+    own = SenseMRI(maps, mask, dtype=torch.complex128)
+    assert own.coil_maps.data_ptr() != maps.data_ptr()
+
+
 @pytest.mark.parametrize("maps", [(2, 3, *SHAPE), (2, 1, 3, *SHAPE)])
 def test_lines_are_factorised_some_positions_at_a_time(monkeypatch, maps):
     whole, A = (SenseMRI(draw(*maps), some(1, SHAPE[1]), dtype=torch.complex128) for _ in range(2))

@@ -1,10 +1,12 @@
 """Problems that `restore mri` makes of what it reads."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from operators import LinearOperator, NonCartesianMRI
 from operators.fourier import centred_fft
@@ -15,7 +17,7 @@ from restore.io.placement import Placement
 from restore.mri.coils import simulated_coils
 from restore.tasks import mri_input, mri_problem
 from restore.tasks.mri import MRI
-from restore.tasks.mri_input import MriSettings
+from restore.tasks.mri_input import Measured, MriSettings
 from restore.tasks.scan import Scan
 
 CPU = torch.device("cpu")
@@ -181,6 +183,45 @@ def test_classical_methods_hold_one_slice_at_a_time(
     assert x.shape == (2, 1, 40, 36)
     assert [len(y) for y in seen] == [1, 1]
     assert torch.equal(torch.cat(seen), scan.problem.y)
+
+
+class Taken(TorchDispatchMode):
+    """Sizes in bytes of the memory that results do not share with what they are made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes = list[int]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, torch.Tensor)}
+        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in given:
+            self.sizes.append(result.untyped_storage().nbytes())
+        return result
+
+
+@pytest.mark.parametrize("maps", ["estimated", "given", "of one slice"])
+def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
+    tmp_path: Path, maps: str
+) -> None:
+    coils, images = (
+        simulated_coils(3, (40, 36)),
+        torch.from_numpy(picture(40, 36)).expand(12, 1, -1, -1),
+    )
+    data = centred_fft(coils * images).numpy()
+    kspace = KSpace(data, np.ones((40, 36), bool))
+    chosen: dict[str, Any] = {"mask": "poisson", "center_fraction": 0.25, "sigma": 0.01}
+    if maps != "estimated":
+        chosen["maps"] = tmp_path / "maps.npy"
+        sets = coils[None, None].expand(12 if maps == "given" else 1, -1, -1, -1, -1)
+        np.save(chosen["maps"], sets.numpy())
+    settings = MriSettings(**chosen)
+    with Taken() as taken:
+        scan = mri_problem.mri_scan(Path("k"), settings, CPU, Measured(kspace))
+    assert len([size for size in taken.sizes if size > data.nbytes / 2]) == (maps == "estimated")
+    assert scan.problem.y.data_ptr() == data.ctypes.data
+    assert scan.truth is not None
+    assert len(scan.truth) == 12
 
 
 @pytest.mark.parametrize("along", [False, True])
