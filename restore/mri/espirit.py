@@ -84,7 +84,7 @@ def espirit(
         padded = kspace.new_zeros(coils, height, width)
         padded[:, top : top + side, left : left + side] = one
         image = centred_ifft(padded).permute(1, 2, 0)
-        gram += image[..., :, None] * image[..., None, :].conj()
+        gram.addcmul_(image[..., :, None], image[..., None, :].conj())
     gram *= height * width / side**2
 
     flat, found, sizes = gram.flatten(0, 1), [], []
