@@ -180,17 +180,19 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     )[:, None]
     size = (images.shape[-2], images.shape[-1])
     maps = simulated_coils(count, size) if count > 1 else None
-    data = centred_fft(images if maps is None else maps * images)
+    data = images.new_empty(len(images), count, *size)
+    for row, image in zip(data, images, strict=True):  # beside which little else has room
+        row.copy_(centred_fft(image if maps is None else maps * image))
     level = float(np.quantile(magnitude, 0.99))
     noise = LEAST_NOISE * level
     if isinstance(settings.sigma, float):
         generator = seeded_generator(settings.seed)
         noise = max(noise, settings.sigma * level)
-        real, imaginary = torch.randn((2, *data.shape), generator=generator)
-        data = data + settings.sigma * level * torch.complex(real, imaginary)
+        drawn = torch.randn((2, *data.shape), generator=generator).mul_(settings.sigma * level)
+        torch.view_as_real(data).add_(drawn.movedim(0, -1))
     had = torch.ones(size, dtype=torch.bool)
     mask, _ = chosen_mask(source, settings, had)
-    data = data * mask
+    data.mul_(mask)
     write_array(degraded, data.numpy() if len(data) > 1 else data[0].numpy())
     kspace = KSpace(data.numpy(), mask.numpy(), spacing=spacing, notes=[*notes])
     full = None if maps is None else maps[None, None].expand(len(data), -1, -1, -1, -1)

@@ -224,6 +224,17 @@ def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
     assert len(scan.truth) == 12
 
 
+@pytest.mark.parametrize("coils", [1, 4])
+def test_a_simulation_holds_its_scan_and_the_noise_of_it(tmp_path: Path, coils: int) -> None:
+    np.save(tmp_path / "image.npy", np.stack([picture(40, 36)] * 12))
+    settings = MriSettings(simulate=True, sigma=0.05, coils=coils)
+    with Taken() as taken:
+        made = mri_input.simulated_kspace(tmp_path / "image.npy", settings, tmp_path / "k.npy")
+    large = [size for size in taken.sizes if size >= made.kspace.data.nbytes]
+    # Of one coil the images are as large.
+    assert len(large) == (2 if coils > 1 else 3)
+
+
 @pytest.mark.parametrize("along", [False, True])
 @pytest.mark.parametrize("said", [0.5, 2.0])
 def test_the_noise_is_that_of_the_noise_scan_where_the_edge_has_signal(
