@@ -10,10 +10,12 @@ from pathlib import Path
 
 import torch
 
-from restore.errors import InputError
+from restore.errors import InputError, counted
 
 # Of a result in float32: what a run holds at the least.
 _COPIES = 8
+# Of one slice's k-space: what is made of it at a time, at the least.
+_SLICE_COPIES = 8
 _MEMINFO = Path("/proc/meminfo")
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -74,9 +76,31 @@ def check_room(name: str, shape: tuple[int, float, float], device: torch.device)
         InputError: if the memory that is left is too small.
     """
     channels, height, width = shape
-    needed, there = 4 * _COPIES * channels * height * width, available_memory(device)
+    needed = 4 * _COPIES * channels * height * width
+    _check(f"{name}: a result of {width:.0f}x{height:.0f}", needed, "a smaller one", device)
+
+
+def check_scan_room(name: str, shape: tuple[int, ...], arrays: int) -> None:
+    """Refuse a scan that cannot be held on the host, before anything is made of it.
+
+    Args:
+        name: the file.
+        shape: of the k-space, (slices, coils, rows, columns), complex.
+        arrays: how many of that size are still to be made.
+
+    Raises:
+        InputError: if the memory that is left is too small.
+    """
+    slices, coils, rows, columns = shape
+    needed = 8 * (slices * arrays + _SLICE_COPIES) * coils * rows * columns
+    what = f"{name}: a scan of {counted(slices, 'slice')} of {coils}x{rows}x{columns}"
+    _check(what, needed, "fewer slices (--slice)", torch.device("cpu"))
+
+
+def _check(what: str, needed: float, expected: str, device: torch.device) -> None:
+    there = available_memory(device)
     if there is not None and needed > there:
         raise InputError(
-            f"{name}: a result of {width:.0f}x{height:.0f} needs {needed / 1e9:.3g} GB of memory, "
-            f"and {there / 1e9:.3g} GB are free; expected a smaller one"
+            f"{what} needs {needed / 1e9:.3g} GB of memory, and {there / 1e9:.3g} GB are free; "
+            f"expected {expected}"
         )

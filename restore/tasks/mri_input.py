@@ -29,6 +29,7 @@ from restore.mri.coils import prewhiten, simulated_coils
 from restore.mri.masks import KINDS, LINES, make_mask
 from restore.mri.phase import smooth_phase
 from restore.noise import seeded_generator
+from restore.tasks.memory import check_scan_room
 from restore.tasks.scan import check_truth, slices_of
 from restore.tasks.settings import RunSettings
 
@@ -117,6 +118,11 @@ def measured_kspace(source: Path, settings: MriSettings) -> KSpace:
     else:
         kspace = read_kspace(source, key=settings.key, dc=settings.dc, choose=choose)
     along = kspace.trajectory is not None
+    if not along:  # maps of all slices are as large as their k-space
+        slices, coils, *size = kspace.data.shape
+        coils = min(coils, settings.coils or coils)
+        estimated = coils > 1 and settings.maps is None
+        check_scan_room(str(source), (slices, coils, *size), int(estimated))
     _refuse_unused(source, settings, along=along)
     if along:
         return kspace if settings.size is None else _of_size(kspace, settings.size)
@@ -172,6 +178,7 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     _refuse_unused(source, settings, along=False)
     magnitude, spacing, header, placement, notes = _magnitudes(source, settings)
     count = settings.coils or SIMULATED_COILS
+    _check_simulated(source, settings, magnitude.shape)
     images = torch.stack(
         [
             torch.from_numpy(one) * smooth_phase((one.shape[0], one.shape[1]), settings.seed + i)
@@ -199,6 +206,13 @@ def simulated_kspace(source: Path, settings: MriSettings, degraded: Path) -> Mea
     return Measured(kspace, magnitude, full, noise, header, placement)
 
 
+def _check_simulated(source: Path, settings: MriSettings, shape: tuple[int, ...]) -> None:
+    """Refuse images [slices, H, W] whose scan, and the noise drawn for it, have no room."""
+    slices, *size = shape
+    made = (slices, settings.coils or SIMULATED_COILS, *size)
+    check_scan_room(str(source), made, 1 + isinstance(settings.sigma, float))
+
+
 def check_scan(source: Path, settings: MriSettings) -> None:
     """Refuse a file that cannot be read, or that the settings do not fit; writes nothing.
 
@@ -210,6 +224,7 @@ def check_scan(source: Path, settings: MriSettings) -> None:
         _refuse_unused(source, settings, along=False)
         slices, rows, columns = _magnitudes(source, settings).magnitude.shape
         had, size = torch.ones(rows, columns, dtype=torch.bool), (slices, rows, columns)
+        _check_simulated(source, settings, size)
     else:
         kspace = measured_kspace(source, settings)
         if kspace.mask is None:  # along a trajectory, whose density may tell the size

@@ -15,7 +15,7 @@ from restore.io.dicom import write_dicom
 from restore.io.kspace import KSpace
 from restore.io.placement import Placement
 from restore.mri.coils import simulated_coils
-from restore.tasks import mri_input, mri_problem
+from restore.tasks import memory, mri_input, mri_problem
 from restore.tasks.mri import MRI
 from restore.tasks.mri_input import Measured, MriSettings
 from restore.tasks.scan import Scan
@@ -222,6 +222,38 @@ def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
     assert scan.problem.y.data_ptr() == data.ctypes.data
     assert scan.truth is not None
     assert len(scan.truth) == 12
+
+
+@pytest.mark.parametrize(
+    ("settings", "arrays"),
+    [
+        ({}, 1),
+        ({"maps": Path("maps.npy")}, 0),
+        ({"coils": 2}, 1),
+        ({"simulate": True}, 1),
+        ({"simulate": True, "sigma": 0.1}, 2),
+    ],
+)
+def test_a_scan_without_room_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], arrays: int
+) -> None:
+    coils = simulated_coils(4, (40, 36))
+    data = centred_fft(coils * torch.from_numpy(picture(40, 36)).expand(5, 1, -1, -1))
+    simulate = "simulate" in settings
+    np.save(tmp_path / "a.npy", data[:, 0].abs() if simulate else data)
+    np.save(tmp_path / "maps.npy", coils)
+    chosen = dict(settings)
+    if "maps" in chosen:
+        chosen["maps"] = tmp_path / "maps.npy"
+    of_slice = 8 * 40 * 36 * (8 if simulate else settings.get("coils", 4))
+    needed = of_slice * (5 * arrays + memory._SLICE_COPIES)
+    monkeypatch.setattr(memory, "available_memory", lambda _device: needed)
+    MRI.check(tmp_path / "a.npy", MriSettings(**chosen))
+    monkeypatch.setattr(memory, "available_memory", lambda _device: needed - 1)
+    with pytest.raises(InputError, match=r"a.npy: a scan of 5 slices .*GB are free; .*--slice"):
+        MRI.check(tmp_path / "a.npy", MriSettings(**chosen))
+    with pytest.raises(InputError, match="GB are free"):
+        measured(tmp_path / "a.npy", **chosen)
 
 
 @pytest.mark.parametrize("coils", [1, 4])
