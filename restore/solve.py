@@ -84,15 +84,19 @@ def solve(
         rows = getattr(chosen, "particles", 1) * (2 if space.dtype.is_complex else 1)
         batch_size = max(1, pixels * space.shape[0] // (space.numel * rows))
     _check_rows(chosen, problem.batch)
-    chains = [(sample, picture) for sample in range(samples) for picture in range(problem.batch)]
+    chains = [(sample, picture) for picture in range(problem.batch) for sample in range(samples)]
     batches = [chains[at : at + batch_size] for at in range(0, len(chains), batch_size)]
 
     x = torch.empty(len(chains), *space.shape, dtype=space.dtype, device=y.device)
+    taken: list[int] = []
     for number, batch in enumerate(batches):
-        pictures = torch.tensor([picture for _, picture in batch], device=y.device)
+        wanted = [picture for _, picture in batch]
+        if wanted != taken:  # kept for further samples of the same, with an SVD of its own
+            taken, pictures = wanted, torch.tensor(wanted, device=y.device)
+            measured = problem.take(pictures)
         part = x[number * batch_size : number * batch_size + len(batch)]
         restored = _taken(chosen, pictures)(
-            problem.take(pictures),
+            measured,
             prior,
             noise=noise(seed, batch),
             on_step=on_step and part_of_steps(on_step, number, len(batches)),
@@ -103,7 +107,7 @@ def solve(
             )
         check_finite(chosen.name, restored)
         part.copy_(restored)
-    return x.reshape(samples, problem.batch, *space.shape)
+    return x.reshape(problem.batch, samples, *space.shape).transpose(0, 1).contiguous()
 
 
 def made_method(method: str | Method | type[Method], hyperparameters: dict[str, Any]) -> Method:
