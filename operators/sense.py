@@ -145,7 +145,13 @@ class SenseMRI(LinearOperator):
             part = maps[..., piece, :].to(home).to(double)
             matrix = torch.einsum("kw,...jcrw->...rckjw", dft, part)
             matrix = (matrix if own is None else matrix * own).flatten(-2).flatten(-3, -2)
-            u[..., piece, :, :], s[..., piece, :], v[..., piece, :, :] = _factors(matrix, dtype)
+            parts = u[..., piece, :, :], s[..., piece, :], v[..., piece, :, :]
+            for place, factor in zip(parts, _factors(matrix, dtype), strict=True):
+                place.copy_(factor.to(place))
+        unseen = s < _cut(matrix, dtype) * s.amax((-2, -1), keepdim=True)
+        # What is not observed has no direction in y; any will do, and zero is one that is harmless.
+        u.masked_fill_(unseen.unsqueeze(-2), 0)
+        s.masked_fill_(unseen, 0)
         right = LineTransform(v, (sets, readout, lines), axis)
         left = LineTransform(u, (coils, readout, number), axis)
         samples = LineSamples(self.codomain, kept.to(maps.device), axis)
@@ -153,21 +159,26 @@ class SenseMRI(LinearOperator):
 
 
 def _factors(matrix: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """U, s, V of matrices in double precision, s = 0 where rounding is all there is.
+    """U, s, V of matrices in double precision.
 
     For numbers in single precision by the smaller Gram matrix, which is many times faster and
     leaves U and V exact to (1e-16 (max(s)/s)²): to 1e-6 at the cut-off.
     """
-    if dtype == torch.complex128 or matrix.shape[-2] < matrix.shape[-1]:
+    if not _by_gram(matrix, dtype):
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-        v, cut = vh.mH, 1e-12
-    else:
-        values, v = torch.linalg.eigh(matrix.mH @ matrix)
-        s, cut = values.clamp_min(0).sqrt(), 1e-5
-        u = matrix @ v / s.clamp_min(torch.finfo(s.dtype).tiny).unsqueeze(-2)
-    kept = s >= cut * s.amax((-2, -1), keepdim=True)
-    # What is not observed has no direction in y; any will do, and zero is one that is harmless.
-    return u * kept.unsqueeze(-2), s * kept, v
+        return u, s, vh.mH
+    values, v = torch.linalg.eigh(matrix.mH @ matrix)
+    s = values.clamp_min(0).sqrt()
+    return matrix @ v / s.clamp_min(torch.finfo(s.dtype).tiny).unsqueeze(-2), s, v
+
+
+def _by_gram(matrix: Tensor, dtype: torch.dtype) -> bool:
+    return dtype != torch.complex128 and matrix.shape[-2] >= matrix.shape[-1]
+
+
+def _cut(matrix: Tensor, dtype: torch.dtype) -> float:
+    """Singular values relative to the largest of an image, below which they are rounding."""
+    return 1e-5 if _by_gram(matrix, dtype) else 1e-12
 
 
 def _taken(svd: ThinSVD, index: Tensor) -> ThinSVD:

@@ -160,7 +160,7 @@ def _by_slice(
     on_step: StepCallback | None = None,
 ) -> Tensor:
     """Estimate each slice alone, in a third of the time that arrays of all of them take."""
-    found = []
+    found = list[Tensor]()
     for number in torch.arange(len(y), device=y.device)[:, None]:
         found.append(estimate(operator.take(number), y[len(found)][None]))
         if on_step is not None:
