@@ -190,7 +190,9 @@ def misfit(method: Method | type[Method], problem: Problem) -> str | None:
     """What a method needs that a problem has not, in words; None where it fits."""
     if "intervals" in method.needs and not isinstance(problem, QuantisedProblem):
         return "intervals, of a quantised measurement"
-    if "svd" in method.needs and problem.operator.svd_or_none() is None:
+    # Of a batch that differs from image to image one stands for all: each SVD fills memory.
+    first = torch.zeros(1, dtype=torch.int64, device=problem.y.device)
+    if "svd" in method.needs and problem.operator.take(first).svd_or_none() is None:
         return f"a fast SVD, which {problem.operator.name} has not"
     if problem.noise_std > 0 and not method.noise:
         return "noise_std = 0"

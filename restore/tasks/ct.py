@@ -166,6 +166,8 @@ class Ct(ScanTask[CtSettings]):
         """
         problem, (lines, _) = scan.problem, scan.about
         operator = problem.operator
+        if operator.svd_or_none() is not None:
+            return scan
         if not isinstance(operator, RayOperator):
             raise NoFastSVD("--photons weights the rays, which leaves no SVD")
         unit = lines.geometry.operator(1 / lines.geometry.pixel).to(operator.device)

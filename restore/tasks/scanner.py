@@ -172,7 +172,7 @@ class Scanner(Generic[S]):
             if method in self.task.classical:
                 with memory_errors(source):
                     return scan, scan.classical[method](on_step)[None]
-            if "svd" in find_method(method).needs and scan.problem.operator.svd_or_none() is None:
+            if "svd" in find_method(method).needs:
                 scan = self.task.factorised(scan, on_step)
             with memory_errors(source):
                 return scan, solve(

@@ -84,6 +84,8 @@ def test_samples_of_a_picture_share_the_svd_of_its_own_operator(monkeypatch):
     prior, problem = FunctionDenoiser(lambda x, _sigma: 0.5 * x), Problem(operator, y, 0.1)
     x = solve(problem, prior, "diffpir", samples=3, steps=2, batch_size=1)
     assert made == [(1,), (1,)]
+    solve(problem, prior, "ddrm", samples=3, steps=2, batch_size=1)  # looks whether there is one
+    assert made[2:] == [(1,)] * 3
     alone = solve(problem, prior, "diffpir", samples=1, steps=2, batch_size=1)
     assert x.shape == (3, 2, 1, 8, 6)
     assert torch.equal(x[0], alone[0])
