@@ -13,7 +13,14 @@ import typer
 
 from restore.cli.batch import batch
 from restore.cli.compare import compare
-from restore.cli.console import ENDING, USAGE_ERROR, print_error, told
+from restore.cli.console import (
+    ENDING,
+    INTERRUPTED,
+    USAGE_ERROR,
+    ignore_signals,
+    print_error,
+    told,
+)
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
 from restore.cli.interpolate import interpolate
@@ -295,6 +302,10 @@ def main() -> None:
     except OSError as error:  # the help, or the version, that cannot be written
         print_error(told(error))
         sys.exit(USAGE_ERROR)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # a terminal that is closed now must not change that
+            ignore_signals()
+        raise
 
 
 def _end_as_by_ctrl_c() -> None:

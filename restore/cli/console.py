@@ -32,6 +32,12 @@ def print_line(text: str, *, err: bool = False) -> None:
     typer.echo("".join(shown), err=err)
 
 
+def ignore_signals() -> None:
+    """Go on to the end of what is being ended, also when the terminal is closed meanwhile."""
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def print_error(message: str) -> None:
     """One line on stderr, where there is one."""
     print_line(" ".join(message.splitlines()), err=True)

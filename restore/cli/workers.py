@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from restore.cli.batch import Workers
-from restore.cli.console import ENDING
+from restore.cli.console import ENDING, ignore_signals
 from restore.cli.outputs import Job, undoing, whole_or_nothing
 from restore.errors import InputError
 
@@ -79,7 +79,7 @@ def restored_by_workers(
                     )
                 yield pool.next_ended()
         finally:
-            _ignore_further_signals()
+            ignore_signals()
             pool.stop()
 
 
@@ -221,7 +221,7 @@ def _started(ray: Any, count: int) -> Iterator[None]:
             _start(ray, count, folder)
             yield
         finally:
-            _ignore_further_signals()
+            ignore_signals()
             ray.shutdown()
 
 
@@ -247,9 +247,3 @@ def _signals_as_before() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-def _ignore_further_signals() -> None:
-    """What is begun to be taken away is taken away, also when the terminal is closed meanwhile."""
-    for number in _INTERRUPTING:
-        signal.signal(number, signal.SIG_IGN)
