@@ -295,16 +295,20 @@ start from noise. A crop of 64×64 gives a method less to go by than a whole pic
 
 On half of the pixels, 256×256, the mean of eight samples gains over biharmonic inpainting:
 
-| evaluations | DDRM | ScoreSDE | SNIPS | CCDF | `pnp`, an estimate |
-|---|---|---|---|---|---|
-| 20 | {ddrm20:+.2f} dB | {scoresde20:+.2f} | {snips20:+.2f} | {ccdf20:+.2f} | {pnp20:+.2f} |
-| 100 | {ddrm100:+.2f} dB | {scoresde100:+.2f} | {snips100:+.2f} | {ccdf100:+.2f} | {pnp100:+.2f} |
+| method | 20 evaluations | 100 evaluations |
+|---|---|---|
+| DDRM | {ddrm20:+.2f} dB | {ddrm100:+.2f} dB |
+| ScoreSDE | {scoresde20:+.2f} | {scoresde100:+.2f} |
+| SNIPS | {snips20:+.2f} | {snips100:+.2f} |
+| CCDF | {ccdf20:+.2f} | {ccdf100:+.2f} |
+| ILVR | {ilvr20:+.2f} | {ilvr100:+.2f} |
+| `pnp`, an estimate | {pnp20:+.2f} | {pnp100:+.2f} |
 
 Part of the differences is arithmetic: the mean of eight exact samples has 1 + 1/8 of the
 posterior mean's squared error, 0.5 dB less PSNR. Extrapolated from one sample and eight, the mean
 of infinitely many would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF
-at 100 evaluations; what is then still lacking is due to the method. What is not measured is drawn
-while y still carries the noise of the level, and an ancestral step keeps most of that; DDRM with
+and ILVR at 100 evaluations; what is then still lacking is due to the method. What is not
+measured is drawn while y still carries the noise of the level, and an ancestral step keeps most of that; DDRM with
 η = 1 draws it anew at each level, spreads less than the posterior does, and so loses less. More
 correction does not help: four or nine Langevin steps a level change ScoreSDE by less than 0.05 dB
 at the same number of evaluations, steps twice as long cost 0.07 (96×96, four pictures, the mean
@@ -325,7 +329,7 @@ def page(kept: dict[str, Any], model: str, sha: str) -> str:
     levels = "0.1 to 0.5"
     gains = {
         f"{method}{budget}": gain(kept, method, budget)
-        for method in ("ddrm", "scoresde", "snips", "ccdf", "pnp")
+        for method in ("ddrm", "scoresde", "snips", "ccdf", "ilvr", "pnp")
         for budget in BUDGETS
     }
     lines = [HEADER.format(model=model, sha=sha[:12], levels=levels, **gains)]
