@@ -307,13 +307,13 @@ On half of the pixels, 256×256, the mean of eight samples gains over biharmonic
 Part of the differences is arithmetic: the mean of eight exact samples has 1 + 1/8 of the
 posterior mean's squared error, 0.5 dB less PSNR. Extrapolated from one sample and eight, the mean
 of infinitely many would gain 1.7 dB for DDRM, 0.9 for ScoreSDE, 0.8 for SNIPS, and 0.7 for CCDF
-and ILVR at 100 evaluations; what is then still lacking is due to the method. What is not
-measured is drawn while y still carries the noise of the level, and an ancestral step keeps most of that; DDRM with
-η = 1 draws it anew at each level, spreads less than the posterior does, and so loses less. More
-correction does not help: four or nine Langevin steps a level change ScoreSDE by less than 0.05 dB
-at the same number of evaluations, steps twice as long cost 0.07 (96×96, four pictures, the mean
-of four). With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the residual of directions that are
-noisier than x is then not used.
+and ILVR at 100 evaluations; what is then still lacking is due to the method. What is not measured
+is drawn while y still carries the noise of the level, and an ancestral step keeps most of that;
+DDRM with η = 1 draws it anew at each level, spreads less than the posterior does, and so loses
+less. More correction does not help: four or nine Langevin steps a level change ScoreSDE by less
+than 0.05 dB at the same number of evaluations, steps twice as long cost 0.07 (96×96, four
+pictures, the mean of four). With noise in y, η = 1 costs DDRM 0.6 to 1.3 dB: the residual of
+directions that are noisier than x is then not used.
 
 Started from noise of the prior's largest level, σ = 50, as in **published** budgets, most methods
 are worse than with 20 evaluations from an estimate. That is due to the prior: it has learnt
