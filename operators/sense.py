@@ -140,15 +140,17 @@ class SenseMRI(LinearOperator):
         u = torch.empty(*shape[:-1], rank, dtype=dtype, device=maps.device)
         s = torch.empty(*shape[:-2], rank, dtype=real, device=maps.device)
         v = torch.empty(*shape[:-2], shape[-1], rank, dtype=dtype, device=maps.device)
+        by_gram = dtype != double and shape[-2] >= shape[-1]
         step = max(1, _PIECE * readout // max(1, math.prod(shape)))
         for piece in (slice(first, first + step) for first in range(0, readout, step)):
             part = maps[..., piece, :].to(home).to(double)
             matrix = torch.einsum("kw,...jcrw->...rckjw", dft, part)
             matrix = (matrix if own is None else matrix * own).flatten(-2).flatten(-3, -2)
             parts = u[..., piece, :, :], s[..., piece, :], v[..., piece, :, :]
-            for place, factor in zip(parts, _factors(matrix, dtype), strict=True):
+            for place, factor in zip(parts, _factors(matrix, by_gram), strict=True):
                 place.copy_(factor.to(place))
-        unseen = s < _cut(matrix, dtype) * s.amax((-2, -1), keepdim=True)
+        # Below that of the largest of an image rounding is all there is.
+        unseen = s < (1e-5 if by_gram else 1e-12) * s.amax((-2, -1), keepdim=True)
         # What is not observed has no direction in y; any will do, and zero is one that is harmless.
         u.masked_fill_(unseen.unsqueeze(-2), 0)
         s.masked_fill_(unseen, 0)
@@ -158,27 +160,18 @@ class SenseMRI(LinearOperator):
         return ThinSVD(samples @ left, s, right)
 
 
-def _factors(matrix: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _factors(matrix: Tensor, by_gram: bool) -> tuple[Tensor, Tensor, Tensor]:
     """U, s, V of matrices in double precision.
 
     For numbers in single precision by the smaller Gram matrix, which is many times faster and
     leaves U and V exact to (1e-16 (max(s)/s)²): to 1e-6 at the cut-off.
     """
-    if not _by_gram(matrix, dtype):
+    if not by_gram:
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
         return u, s, vh.mH
     values, v = torch.linalg.eigh(matrix.mH @ matrix)
     s = values.clamp_min(0).sqrt()
     return matrix @ v / s.clamp_min(torch.finfo(s.dtype).tiny).unsqueeze(-2), s, v
-
-
-def _by_gram(matrix: Tensor, dtype: torch.dtype) -> bool:
-    return dtype != torch.complex128 and matrix.shape[-2] >= matrix.shape[-1]
-
-
-def _cut(matrix: Tensor, dtype: torch.dtype) -> float:
-    """Singular values relative to the largest of an image, below which they are rounding."""
-    return 1e-5 if _by_gram(matrix, dtype) else 1e-12
 
 
 def _taken(svd: ThinSVD, index: Tensor) -> ThinSVD:

@@ -150,9 +150,9 @@ def test_lines_are_factorised_some_positions_at_a_time(monkeypatch, maps):
     whole, A = (SenseMRI(seen, some(1, SHAPE[1]), dtype=torch.complex128) for _ in range(2))
     plain, sizes = sense._factors, []
 
-    def watched(matrix, dtype):
+    def watched(matrix, by_gram):
         sizes.append(matrix.numel())
-        return plain(matrix, dtype)
+        return plain(matrix, by_gram)
 
     monkeypatch.setattr(sense, "_factors", watched)
     s, y = whole.svd().singular_values, whole(draw(2, *A.domain.shape, seed=3))
