@@ -190,9 +190,7 @@ def misfit(method: Method | type[Method], problem: Problem) -> str | None:
     """What a method needs that a problem has not, in words; None where it fits."""
     if "intervals" in method.needs and not isinstance(problem, QuantisedProblem):
         return "intervals, of a quantised measurement"
-    # Of a batch that differs from image to image one stands for all: each SVD fills memory.
-    first = torch.zeros(1, dtype=torch.int64, device=problem.y.device)
-    if "svd" in method.needs and problem.operator.take(first).svd_or_none() is None:
+    if "svd" in method.needs and _first(problem).operator.svd_or_none() is None:
         return f"a fast SVD, which {problem.operator.name} has not"
     if problem.noise_std > 0 and not method.noise:
         return "noise_std = 0"
@@ -203,8 +201,14 @@ def misfit(method: Method | type[Method], problem: Problem) -> str | None:
 
 def those_that_fit(problem: Problem) -> str:
     """The end of a refusal: the methods that a problem has all that they need for."""
-    fit = [name for name, method in methods().items() if misfit(method, problem) is None]
+    one = _first(problem)  # which keeps its SVD for all methods that are asked
+    fit = [name for name, method in methods().items() if misfit(method, one) is None]
     return f"methods that fit: {', '.join(fit) or 'none'}"
+
+
+def _first(problem: Problem) -> Problem:
+    """One picture for a batch, where operators may differ: each has an SVD that fills memory."""
+    return problem.take(torch.zeros(1, dtype=torch.int64, device=problem.y.device))
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:
