@@ -35,12 +35,17 @@ class SinglePrecision(TorchDispatchMode):
         return results
 
 
-@pytest.mark.parametrize("kind", ["cuda", "mps"])
-def test_runs_on_a_pretended_accelerator(
-    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device, kind: str
-) -> None:
+@pytest.fixture
+def without_device(device: torch.device) -> None:
     if device.type != "cpu":
         pytest.skip("the pretended device is for machines without one")
+
+
+@pytest.mark.usefixtures("without_device")
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_runs_on_a_pretended_accelerator(
+    one_case: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     if one_case.name == "non-cartesian":
         pytest.skip("the library of this transform takes real memory only")
     A = one_case.operator()
@@ -63,12 +68,11 @@ def test_runs_on_a_pretended_accelerator(
         assert all(result.device.type == kind for result in results)
 
 
+@pytest.mark.usefixtures("without_device")
 def test_a_pretended_accelerator_has_the_results_of_the_cpu(
-    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device
+    one_case: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Values are looked at here, and the SVD is made on the device."""
-    if device.type != "cpu":
-        pytest.skip("the pretended device is for machines without one")
     x = one_case.draw((2, *one_case.operator().domain.shape))
     y = one_case.draw((2, *one_case.operator().codomain.shape), 1)
 
@@ -88,12 +92,11 @@ def test_a_pretended_accelerator_has_the_results_of_the_cpu(
         assert torch.allclose(a, b, atol=1e-4 * float(b.abs().max()))
 
 
+@pytest.mark.usefixtures("without_device")
 def test_a_default_device_changes_no_operator(
-    one_case: Any, monkeypatch: pytest.MonkeyPatch, device: torch.device
+    one_case: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lies where it is told to, with all that it makes for itself."""
-    if device.type != "cpu":
-        pytest.skip("the pretended device is for machines without one")
     x = one_case.draw((2, *one_case.operator().domain.shape))
 
     def results() -> list[Tensor]:

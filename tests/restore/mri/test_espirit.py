@@ -1,9 +1,8 @@
 import warnings
-from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from own_memory import OwnMemory
 
 from operators.fourier import centred_fft
 from restore.mri.coils import simulated_coils
@@ -144,24 +143,9 @@ def test_the_area_around_dc_that_is_whole(rows, columns, area):
     assert calibration_area(mask) == area
 
 
-class Sizes(TorchDispatchMode):
-    """How many numbers each result has that lies in memory of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.numbers = list[int]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        given = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, torch.Tensor)}
-        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in given:
-            self.numbers.append(result.numel())
-        return result
-
-
 def test_the_matrices_of_all_pixels_are_held_once(scan):
     """For twenty coils they are 0.7 GB of a slice of 640x320."""
     coils = scan[1].shape[0]
-    with Sizes() as sizes:
+    with OwnMemory() as taken:
         espirit(scan[1])
-    assert sizes.numbers.count(SHAPE[0] * SHAPE[1] * coils**2) == 1
+    assert taken.numbers.count(SHAPE[0] * SHAPE[1] * coils**2) == 1

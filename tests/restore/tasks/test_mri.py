@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from own_memory import OwnMemory
 
 from operators import LinearOperator, NonCartesianMRI
 from operators.fourier import centred_fft
@@ -185,21 +185,6 @@ def test_classical_methods_hold_one_slice_at_a_time(
     assert torch.equal(torch.cat(seen), scan.problem.y)
 
 
-class Taken(TorchDispatchMode):
-    """Sizes in bytes of the memory that results do not share with what they are made of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sizes = list[int]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        given = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, torch.Tensor)}
-        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in given:
-            self.sizes.append(result.untyped_storage().nbytes())
-        return result
-
-
 @pytest.mark.parametrize("maps", ["estimated", "given", "of one slice"])
 def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
     tmp_path: Path, maps: str
@@ -216,9 +201,9 @@ def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
         sets = coils[None, None].expand(12 if maps == "given" else 1, -1, -1, -1, -1)
         np.save(chosen["maps"], sets.numpy())
     settings = MriSettings(**chosen)
-    with Taken() as taken:
+    with OwnMemory() as taken:
         scan = mri_problem.mri_scan(Path("k"), settings, CPU, Measured(kspace))
-    assert len([size for size in taken.sizes if size > data.nbytes / 2]) == (maps == "estimated")
+    assert len([size for size in taken.bytes if size > data.nbytes / 2]) == (maps == "estimated")
     assert scan.problem.y.data_ptr() == data.ctypes.data
     assert scan.truth is not None
     assert len(scan.truth) == 12
@@ -260,9 +245,9 @@ def test_a_scan_without_room_is_refused_before_anything_is_made(
 def test_a_simulation_holds_its_scan_and_the_noise_of_it(tmp_path: Path, coils: int) -> None:
     np.save(tmp_path / "image.npy", np.stack([picture(40, 36)] * 12))
     settings = MriSettings(simulate=True, sigma=0.05, coils=coils)
-    with Taken() as taken:
+    with OwnMemory() as taken:
         made = mri_input.simulated_kspace(tmp_path / "image.npy", settings, tmp_path / "k.npy")
-    large = [size for size in taken.sizes if size >= made.kspace.data.nbytes]
+    large = [size for size in taken.bytes if size >= made.kspace.data.nbytes]
     # Of one coil the images are as large.
     assert len(large) == (2 if coils > 1 else 3)
 
