@@ -83,6 +83,18 @@ def test_samples_anywhere_are_direct_sums(dtype):
     assert float(error) < (5e-6 if dtype == torch.complex64 else 1e-12)
 
 
+@pytest.mark.parametrize("shape", [SHAPE, (9, 13), (1, 8), (22, 5)])
+def test_the_normal_operator_of_samples_anywhere_is_a_convolution(shape):
+    k = torch.rand(70, 2, generator=torch.Generator().manual_seed(4)).double() - 0.5
+    maps, x = draw(3, *shape), draw(2, 1, *shape, seed=2)
+    for dtype, tolerance in ((torch.complex64, 5e-6), (torch.complex128, 1e-12)):
+        A = NonCartesianMRI(k, (1, *shape), maps, dtype=dtype)
+        expected = A.adjoint(A(x.to(dtype)))
+        assert float((A.normal(x.to(dtype)) - expected).norm() / expected.norm()) < tolerance
+    A.transform = None  # the samples are not visited
+    A.normal(x)
+
+
 def test_samples_on_the_grid_are_cartesian():
     axes = [(torch.arange(side).double() - side // 2) / side for side in SHAPE]
     k = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
