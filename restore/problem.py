@@ -23,7 +23,7 @@ class Problem:
 
     Raises:
         ShapeError: if y does not fit the operator's codomain, or its batch the operator's.
-        TypeError: if y has another number type than the operator.
+        TypeError: if y is no tensor, or has another number type than the operator.
         ValueError: if noise_std is negative or not finite.
     """
 
@@ -33,6 +33,8 @@ class Problem:
 
     def __post_init__(self) -> None:
         space, batch = self.operator.codomain, self.operator.batch_shape
+        if not isinstance(self.y, Tensor):
+            raise TypeError(f"Problem: y is of type {type(self.y).__name__}; expected a tensor")
         if self.y.ndim != space.ndim + 1 or self.y.shape[1:] != space.shape:
             raise ShapeError(
                 f"Problem: y is {list(self.y.shape)}; the operator {self.operator.name} gives "

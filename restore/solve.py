@@ -69,13 +69,16 @@ def solve(
         [samples, B, *domain.shape].
 
     Raises:
-        ValueError: if the method or a hyperparameter is unknown or out of range, the method does
-            not fit the operator or the noise, the prior does not fit the channels, y or the result
-            is not finite, or what a denoiser or method of one's own returns has another shape.
+        ValueError: if the method or a hyperparameter is unknown, a value is of another kind or out
+            of range, the method does not fit the operator or the noise, the prior does not fit the
+            channels, y or the result is not finite, or what a denoiser or method of one's own
+            returns has another shape.
         TypeError: if the prior is no `Denoiser`.
     """
     chosen = made_method(method, hyperparameters)
     check_fit(chosen, problem, prior)
+    for name, value in (("seed", seed), ("samples", samples), ("batch_size", batch_size)):
+        _check_kind(name, value, "int | None" if name == "batch_size" else "int")
     if samples < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(f"samples is {samples}, batch_size is {batch_size}; at least 1 each")
     space, y = problem.operator.domain, problem.y

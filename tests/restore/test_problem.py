@@ -32,6 +32,7 @@ def test_takes_what_fits_and_repeats_pictures():
         ),
         (torch.zeros(3, 2, 2), 0.0, ValueError, r"y is \[3, 2, 2\]"),
         (torch.zeros(1, 3, 2, 2, dtype=torch.float64), 0.0, TypeError, "float64"),
+        (None, 0.0, TypeError, "y is of type NoneType; expected a tensor"),
         (torch.zeros(1, 3, 2, 2), -0.1, ValueError, "noise_std is -0.1"),
         (torch.zeros(1, 3, 2, 2), float("nan"), ValueError, "noise_std is nan"),
     ],

@@ -246,7 +246,10 @@ def test_double_precision():
         ({"start": np.zeros((1, *SHAPE)), "sigma_max": 1.0}, "start is of type ndarray; .* tensor"),
         ({"samples": 0}, "samples is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"samples": 1.5}, "samples is 1.5; it must be a whole number"),
+        ({"batch_size": 2.0}, "batch_size is 2.0; it must be a whole number"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None; it must be a whole number"),
     ],
 )
 def test_refuses(arguments, text):
@@ -257,7 +260,8 @@ def test_refuses(arguments, text):
 def test_takes_the_numbers_of_numpy():
     problem = _problem()
     plain = solve(problem, Half(), steps=3, eta=0.5)
-    assert torch.equal(solve(problem, Half(), steps=np.int64(3), eta=np.float32(0.5)), plain)
+    theirs = {"steps": np.int64(3), "eta": np.float32(0.5), "seed": np.uint8(0)}
+    assert torch.equal(solve(problem, Half(), samples=np.int32(1), **theirs), plain)
 
 
 def test_refuses_what_does_not_fit():
