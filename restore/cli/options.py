@@ -99,11 +99,13 @@ class CommonOptions:
     batch_size: Annotated[int | None, _SAMPLES(min=1, help="Samples drawn at the same time.")] = (
         None
     )
+    # As text: a path loses the slash by which `new.v2/` is a folder.
     output: Annotated[
-        Path | None,
+        str | None,
         _FILES(
             "-o",
             "--output",
+            metavar="PATH",
             help="A file, if it has a suffix and there is one input; else a folder. "
             "[default: beside the input]",
         ),

@@ -94,7 +94,7 @@ def _alone(size: str | None, grid: str | None, sampler: str | None, common: Comm
     }  # fmt: skip
     given |= {name: value for name, value in own.items() if value is not None}
     settings = resolve_settings(given, common.config, "sample", GridSettings)
-    output = common.output or Path("sample.png")
+    output = Path(common.output or "sample.png")
     output_format(output)
     check_single(output, overwrite=common.overwrite)
     maker = GridSampler(settings)

@@ -167,6 +167,15 @@ def test_a_file_of_an_option_is_no_input(restore, tmp_path, photo, mask, verb, o
     assert "in: no picture in this folder but those of options" in done.err
 
 
+def test_a_slash_at_its_end_makes_a_folder_of_any_name(restore, tmp_path, photo):
+    command = ("denoise", photo, "--sigma", 0.05, "-m", "non-local-means")
+    for name in ("new.v2/", "new.png/"):
+        assert restore(*command, "-o", name).code == 0
+        assert (tmp_path / name / "photo_denoise.png").exists()
+    assert restore(*command, "-o", "new").code == 0
+    assert restore(*command, "-o", "file.v2").err.startswith("file.v2: ")
+
+
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_an_empty_folder_among_inputs_leaves_the_others(restore, tmp_path, photo, options):
     (tmp_path / "empty").mkdir()
