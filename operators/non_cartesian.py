@@ -30,7 +30,8 @@ class NonCartesianMRI(LinearOperator):
         trajectory: k, `[samples, 2]` in cycles per pixel, (along rows' index, along columns'
             index), each within ±0.5.
         shape: Shape of x without batch, `(1, H, W)`.
-        coil_maps: Sensitivities `[coils, H, W]`; None for one coil that sees all alike.
+        coil_maps: Sensitivities `[coils, H, W]`, or for each image of a batch `[B, coils, H, W]`;
+            None for one coil that sees all alike.
         dtype: `complex64` or `complex128`.
         device: Device of trajectory and maps.
 
@@ -70,12 +71,13 @@ class NonCartesianMRI(LinearOperator):
             raise ValueError("NonCartesianMRI: the trajectory is in cycles per pixel, within ±0.5")
         ones = torch.ones(1, *space.shape[1:], device="cpu")
         maps = ones if coil_maps is None else torch.as_tensor(coil_maps)
-        if maps.ndim != 3 or maps.shape[1:] != space.shape[1:]:
+        if maps.ndim not in (3, 4) or maps.shape[-2:] != space.shape[1:]:
+            size = f"{space.shape[1]}, {space.shape[2]}"
             raise ShapeError(
                 f"NonCartesianMRI: the coil maps are {shape_text(maps.shape)}; "
-                f"they must be [coils, {space.shape[1]}, {space.shape[2]}]"
+                f"they must be [coils, {size}] or [B, coils, {size}]"
             )
-        super().__init__(space, Space((maps.shape[0], places.shape[0]), dtype))
+        super().__init__(space, Space((maps.shape[-3], places.shape[0]), dtype))
         self._trajectory = places.to(device=device, dtype=space.real_dtype, copy=True)
         self._maps = maps.to(device=device, dtype=dtype, copy=True)
         self._plans = Plans()
@@ -87,8 +89,18 @@ class NonCartesianMRI(LinearOperator):
 
     @property
     def coil_maps(self) -> Tensor:
-        """The sensitivities `[coils, H, W]`."""
+        """The sensitivities `[*batch, coils, H, W]`."""
         return self._maps
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """() unless every image has maps of its own."""
+        return self._maps.shape[:-3]
+
+    def _take(self, index: Tensor) -> LinearOperator:
+        new = object.__new__(NonCartesianMRI)
+        new.__dict__.update(self.__dict__, _maps=self._maps.index_select(0, index))
+        return new
 
     def _apply(self, x: Tensor) -> Tensor:
         images = (self._maps * x).flatten(0, -3)
@@ -97,7 +109,7 @@ class NonCartesianMRI(LinearOperator):
 
     def _adjoint(self, y: Tensor) -> Tensor:
         images = transformed(y.flatten(0, -2), self, adjoint=True)
-        images = images.reshape(*y.shape[:-2], *self._maps.shape)
+        images = images.reshape(*y.shape[:-2], *self._maps.shape[-3:])
         return (self._maps.conj() * images).sum(-3, keepdim=True)
 
     def _normal(self, x: Tensor) -> Tensor:
@@ -106,7 +118,7 @@ class NonCartesianMRI(LinearOperator):
         rows, columns = spectrum.shape
         out = torch.zeros_like(x)
         # Coil by coil: all at once would be four times their images.
-        for coil in self._maps.unsqueeze(1):
+        for coil in self._maps.unsqueeze(-3).unbind(-4):
             around = torch.fft.fft(torch.fft.fft(coil * x, columns), rows, dim=-2)
             seen = torch.fft.ifft(spectrum * around, dim=-2).narrow(-2, 0, height)
             out = out + coil.conj() * torch.fft.ifft(seen).narrow(-1, 0, width)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.arrays import read_array, read_arrays
-from restore.io.bart import is_bart, read_bart
+from restore.io.bart import COILS, SLICES, is_bart, read_bart
 
 Complex = NDArray[np.complex64]
 
@@ -79,9 +79,10 @@ def read_trajectory(path: Path, size: tuple[int, int] | None = None) -> Trajecto
 
 
 def read_samples(path: Path, trajectory: Trajectory, key: str | None = None) -> Complex:
-    """Read what was measured along a trajectory, as [1, coils, samples].
+    """Read what was measured along a trajectory, as [slices, coils, samples].
 
-    The file has the trajectory's shape with the coils after or before it.
+    The file has the trajectory's shape with the coils after or before it, and where there are
+    slices, these after or before the coils. BART's has its own dimensions for them.
 
     Raises:
         InputError: one line that names the file, what was found and what was expected.
@@ -91,20 +92,31 @@ def read_samples(path: Path, trajectory: Trajectory, key: str | None = None) -> 
         raise InputError(f"{path}: real numbers ({array.dtype}), expected complex k-space")
     if not np.isfinite(array).all():
         raise InputError(f"{path}: values that are not finite, expected k-space")
-    flat, shape = np.squeeze(array), trajectory.shape
-    if flat.shape == shape:
-        flat = flat[None]
-    elif flat.shape[:-1] == shape:
-        flat = np.moveaxis(flat, -1, 0)
-    elif flat.shape[1:] != shape:
+    shape = trajectory.shape
+    if is_bart(path):
+        moved = np.moveaxis(array, (SLICES, COILS), (0, 1))
+        found = moved.reshape(*moved.shape[:2], *_squeezed(moved.shape[2:]))
+    else:
+        found = _slices_first(array, shape)
+        if found.shape[2:] != shape:
+            found = _slices_first(np.squeeze(array), shape)
+    if found.shape[2:] != shape:
         raise InputError(
-            f"{path}: samples {list(flat.shape)} along a trajectory of {list(shape)}, expected the "
-            "same, with the coils last or first"
+            f"{path}: samples {list(np.squeeze(array).shape)} along a trajectory of {list(shape)}, "
+            "expected the same, with the coils last or first, and slices outside of them"
         )
-    if not flat.any():
+    if not found.any():
         raise InputError(f"{path}: nothing but zeros, expected k-space")
-    coils = flat.reshape(1, len(flat), -1)
-    return np.ascontiguousarray(coils, dtype=np.complex64)
+    return np.ascontiguousarray(found.reshape(*found.shape[:2], -1), dtype=np.complex64)
+
+
+def _slices_first(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Samples of a shape as [slices, coils, *shape], if they are any."""
+    for outer in (1, 2):  # coils, and slices outside of them
+        if array.shape[:-outer] == shape:
+            array = array.transpose(*range(-1, -1 - outer, -1), *range(len(shape)))
+            break
+    return array[(None,) * (len(shape) + 2 - array.ndim)]
 
 
 def read_density(path: Path, trajectory: Trajectory) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from operators import CartesianMRI, LinearOperator, NonCartesianMRI, SenseMRI, density_compensation
 from operators.fourier import centred_ifft
-from restore.errors import InputError
+from restore.errors import InputError, counted
 from restore.io.kspace import KSpace
 from restore.io.placement import Placement
 from restore.methods.base import StepCallback
@@ -225,26 +225,24 @@ def _along(source: Path, settings: MriSettings, measured: Measured, data: Tensor
         if kspace.density is not None
         else density_compensation(trajectory, (1, *size))
     )
-    if data.shape[0] > 1:
-        raise InputError(
-            f"{source}: {data.shape[0]} slices along one trajectory, expected --slice N"
-        )
     edge = trajectory_noise(data, trajectory)
     maps, notes = None, list[str]()
     if settings.maps is not None:
         given = given_maps(settings, kspace, size)
-        if given.shape[:2] != (1, 1):
+        if given.shape[0] not in (1, len(data)) or given.shape[1] != 1:
             raise InputError(
-                f"{settings.maps}: maps of {given.shape[0]} slices in {given.shape[1]} sets, "
-                "expected one set of one slice along a trajectory"
+                f"{settings.maps}: maps of {counted(len(given), 'slice')} in "
+                f"{counted(given.shape[1], 'set')}, expected one set along a trajectory, of one "
+                f"slice or of {len(data)}"
             )
-        maps = given[0, 0]
+        maps = given[:, 0]
     elif data.shape[1] > 1:
         plain = NonCartesianMRI(trajectory, (1, *size))
         noise = min(_noise_levels(kspace, edge).values())
-        maps, notes = maps_along(
-            plain, data[0], density, settings.calib_size or CALIB_SIZE, noise, source
-        )
+        calib_size = settings.calib_size or CALIB_SIZE
+        found = [maps_along(plain, one, density, calib_size, noise, source) for one in data]
+        maps = torch.stack([own for own, _ in found])
+        notes = list(dict.fromkeys(note for _, said in found for note in said))
     operator = NonCartesianMRI(trajectory, (1, *size), maps)
     # Weights of any scale are there: with theirs the image is the one that fits best.
     fit = operator(operator.adjoint(density * data))

@@ -131,6 +131,9 @@ MRI: dict[str, Build] = {
     "non-cartesian": lambda shape, kw: operators.NonCartesianMRI(
         spokes(11), (1, *shape[1:]), coil_maps(3, *shape[1:]), **kw
     ),
+    "non-cartesian per image": lambda shape, kw: operators.NonCartesianMRI(
+        spokes(11), (1, *shape[1:]), coil_maps(2, 3, *shape[1:]), **kw
+    ),
 }
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
@@ -195,6 +198,7 @@ NO_SVD = {
     "fan beam",
     "sense",
     "non-cartesian",
+    "non-cartesian per image",
     "blur motion reflect",
     "blur asymmetric replicate",
     "blur motion zero",

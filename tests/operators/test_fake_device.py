@@ -46,7 +46,7 @@ def without_device(device: torch.device) -> None:
 def test_runs_on_a_pretended_accelerator(
     one_case: Any, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    if one_case.name == "non-cartesian":
+    if one_case.name.startswith("non-cartesian"):
         pytest.skip("the library of this transform takes real memory only")
     A = one_case.operator()
     A.svd_or_none()

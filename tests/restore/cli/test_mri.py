@@ -281,6 +281,35 @@ def test_a_spiral_of_matlab(tmp_path: Path, weights: str) -> None:
     assert np.array_equal(np.load(again), np.load(tmp_path / "out.npy"))
 
 
+def test_slices_share_a_trajectory(tmp_path: Path) -> None:
+    places, turned = spiral(), torch.from_numpy(head()[::-1].copy())
+    images = torch.stack([coil_images(), 0.5 * coil_maps() * turned])
+    flat = torch.from_numpy(places.reshape(-1, 2))
+    samples = NonCartesianMRI(flat, (1, ROWS, COLUMNS))(images[:, :, None])[:, :, 0]
+    np.save(tmp_path / "k.npy", (samples + noise(2, COILS, len(flat))).numpy())
+    np.save(tmp_path / "t.npy", flat.numpy())
+    options = (
+        tmp_path / "k.npy", "--traj", tmp_path / "t.npy", "--size", f"{COLUMNS}x{ROWS}",
+        "-m", "cg-sense",
+    )  # fmt: skip
+    assert record(*options, "-o", tmp_path / "all.npy")["slices"] == 2
+    found = np.load(tmp_path / "all.npy")
+    for image, truth in zip(found, (head(), 0.5 * turned.numpy()), strict=True):
+        assert np.linalg.norm(image - truth) < 0.1 * np.linalg.norm(truth)
+    # Each with maps of its own: alone, the second is the same.
+    record(*options, "--slice", 1, "-o", tmp_path / "one.npy")
+    alone = np.load(tmp_path / "one.npy")
+    assert np.linalg.norm(alone - found[1]) < 0.02 * np.linalg.norm(alone)
+    for slices in (1, 2, 3):
+        np.save(tmp_path / "maps.npy", coil_maps().expand(slices, 1, -1, -1, -1).numpy())
+        done = run(*options, "--maps", tmp_path / "maps.npy", "-o", tmp_path / f"{slices}.npy")
+        assert done.exit_code == (2 if slices == 3 else 0)
+    assert "maps of 3 slices in 1 set, expected one set" in done.output
+    one, two = (np.load(tmp_path / f"{slices}.npy") for slices in (1, 2))
+    assert np.array_equal(one, two)
+    assert np.linalg.norm(two[1] - alone) < 0.1 * np.linalg.norm(alone)
+
+
 def test_a_trajectory_of_bart(tmp_path: Path) -> None:
     side = 2 * (max(ROWS, COLUMNS) // 2)
     places = spiral()

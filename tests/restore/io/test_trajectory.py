@@ -48,6 +48,21 @@ def test_arrays_have_their_coils_first_or_last(tmp_path, coils):
         assert np.array_equal(samples, data.reshape(1, coils, -1))
 
 
+@pytest.mark.parametrize("coils", [1, COILS])
+def test_slices_lie_outside_of_the_coils(tmp_path, coils):
+    k, data = places(5, 7), draw(2, coils, 5, 7)
+    np.save(tmp_path / "k.npy", k)
+    trajectory = read_trajectory(tmp_path / "k.npy")
+    np.save(tmp_path / "d.npy", data)
+    scipy.io.savemat(tmp_path / "d.mat", {"data": data.transpose(2, 3, 1, 0)})
+    bart = np.zeros((1, 5, 7, coils, *[1] * 9, 2), np.complex64)
+    bart[0, :, :, :, ..., :] = data.transpose(2, 3, 1, 0).reshape(5, 7, coils, *[1] * 9, 2)
+    write_bart(tmp_path / "d", bart)
+    for name in ("d.npy", "d.mat", "d.cfl"):
+        samples = read_samples(tmp_path / name, trajectory)
+        assert np.array_equal(samples, data.reshape(2, coils, -1))
+
+
 def test_barts_are_in_cycles_per_field_of_view(tmp_path):
     k = np.zeros((3, 8, 5))
     k[:2] = np.random.default_rng(0).uniform(-15.5, 15.5, (2, 8, 5))

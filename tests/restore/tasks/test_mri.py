@@ -140,7 +140,7 @@ def test_the_map_of_one_coil_counts(
         measured(tmp_path / "k.h5", maps=tmp_path / "absent.npy")
     np.save(tmp_path / "maps.npy", coil[None, None].expand(1, 2, -1, -1, -1).numpy())
     if along:
-        with pytest.raises(InputError, match="1 slices in 2 sets, expected one set"):
+        with pytest.raises(InputError, match="1 slice in 2 sets, expected one set"):
             measured(tmp_path / "k.h5", maps=tmp_path / "maps.npy")
 
 
