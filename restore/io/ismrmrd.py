@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restore.errors import InputError
 from restore.io.hdf5 import read_dataset
+from restore.io.ismrmrd_lines import Line, averages_of, flagged, gridded, read_line
+from restore.io.ismrmrd_volume import read_volume, stacked
 from restore.io.kspace import KSpace, sampled
 from restore.io.mri_grid import FieldOfView, at_resolution, without_oversampling
 from restore.io.mri_header import MriHeader
@@ -21,7 +22,7 @@ from restore.io.placement import Placement, placed
 Complex = NDArray[np.complex64]
 
 # Bits of an acquisition's flags, counted from 1 as ISMRMRD does.
-_NOISE, _REVERSE = 19, 22
+_NOISE = 19
 # Navigation, phase correction, feedback, dummy scans, coil correction, phase stabilisation.
 _NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
 # What makes images of their own of the same slice; only averages and repetitions are averaged.
@@ -32,18 +33,6 @@ _SLACK = 1e-3
 _UNLIKE = 1e3
 # Of a step between slices, by which others may differ.
 _EVEN = 0.01
-
-
-class _Line(NamedTuple):
-    """One acquisition.
-
-    Attributes:
-        values: [coils, samples] in the order in which they were taken, 0 where they are discarded.
-        kept: [samples], what is not discarded.
-    """
-
-    values: Complex
-    kept: NDArray[np.bool_]
 
 
 def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
@@ -60,10 +49,10 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     if rows.dtype.names is None or not {"head", "data"} <= set(rows.dtype.names) or not len(rows):
         raise InputError(f"{path}: {group}/data is {rows.dtype}, expected acquisitions")
     heads, flags = rows["head"], rows["head"]["flags"]
-    noise = _flagged(flags, _NOISE)
+    noise = flagged(flags, _NOISE)
     other = np.zeros(len(rows), dtype=bool)
     for bit in _NOT_IMAGING:
-        other |= _flagged(flags, bit)
+        other |= flagged(flags, bit)
     # Scans of other encodings, for the coils mostly, are no lines of this image.
     other |= heads["encoding_space_ref"] != 0
     imaging = np.flatnonzero(~noise & ~other)
@@ -78,87 +67,73 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
             raise InputError(
                 f"{path}: {count} images of each slice by `{name}`, expected one of them in a file"
             )
-    if len(set(heads["idx"]["kspace_encode_step_2"][imaging].tolist())) > 1:
-        raise InputError(f"{path}: a volume (partitions), expected images slice by slice")
+    volume = len(set(heads["idx"]["kspace_encode_step_2"][imaging].tolist())) > 1
     covariance = _noise_covariance(path, rows, np.flatnonzero(noise), imaging, coils)
-    lines = [_line(path, rows[i]) for i in imaging]
-    read = _on_grid if header.trajectory == "cartesian" else _along
-    kspace, numbers, averages = read(path, rows[imaging], lines, header)
-    if covariance is not None:
-        covariance = covariance / averages
-    kspace = replace(kspace, noise_covariance=covariance, spacing=header.spacing)
-    return _in_place(kspace, heads[imaging], numbers)
+    lines = [read_line(path, rows[i]) for i in imaging]
+    kspace, averages = _read(path, rows[imaging], lines, header, volume=volume)
+    return replace(kspace, noise_covariance=None if covariance is None else covariance / averages)
+
+
+def _read(
+    path: Path, rows: Any, lines: list[Line], header: MriHeader, *, volume: bool
+) -> tuple[KSpace, float]:
+    """The image's k-space in its place, and of how many averages a sample is at least."""
+    heads, on_grid = rows["head"], header.trajectory == "cartesian"
+    if on_grid and volume:
+        return read_volume(path, heads, lines, header)
+    if on_grid:
+        kspace, numbers, averages = _on_grid(path, heads, lines, header)
+    else:
+        parts = heads["idx"]["kspace_encode_step_2" if volume else "slice"].astype(int)
+        kspace, numbers = _along(path, rows, lines, header, parts)
+        averages = 1
+        if volume:
+            return stacked(path, kspace, heads, numbers, header)
+    return _in_place(replace(kspace, spacing=header.spacing), heads, numbers), averages
 
 
 def _on_grid(
-    path: Path, rows: Any, lines: list[_Line], header: MriHeader
-) -> tuple[KSpace, Sequence[int], int]:
+    path: Path, heads: Any, lines: list[Line], header: MriHeader
+) -> tuple[KSpace, NDArray[np.int64], int]:
     """The image's k-space, the numbers of its slices, and of how many a sample is the mean."""
-    samples = {line.kept.size for line in lines}
-    if len(samples) != 1:
-        raise InputError(f"{path}: lines of {sorted(samples)} samples, expected one length")
-    data, counts = _gridded(path, rows["head"], lines, header)
-    notes = [f"{int(counts.max())} averages of each line"] if counts.max() > 1 else []
+    slices = heads["idx"]["slice"].astype(int)
+    if slices.max() >= len(lines):
+        raise InputError(
+            f"{path}: slice {slices.max()} of {len(lines)} lines, expected some of each slice"
+        )
+    data, counts = gridded(path, heads, lines, header, slices, int(slices.max()) + 1)
+    notes, least = averages_of(counts)
     data, _ = without_oversampling(data, counts > 0, header)
     fov: FieldOfView = None, None
     if header.fov is not None and header.encoded_fov is not None:
         fov = (min(header.fov[0], header.encoded_fov[0]), header.encoded_fov[1])
     data, matrix = at_resolution(path, data, header, fov)
-    least = int(counts[counts > 0].min(initial=max(int(counts.max()), 1)))
-    return KSpace(data, sampled(data), matrix=matrix, notes=notes), range(len(data)), least
-
-
-def _gridded(
-    path: Path, heads: Any, lines: list[_Line], header: MriHeader
-) -> tuple[Complex, NDArray[np.int64]]:
-    """Lines on the encoded grid [slices, coils, readout, phase], averaged where they repeat.
-
-    Also how many samples [slices, readout, phase] there are at each position.
-    """
-    steps = heads["idx"]["kspace_encode_step_1"].astype(int)
-    slices = heads["idx"]["slice"].astype(int)
-    coils, length = lines[0].values.shape
-    columns = header.encoded[1] if header.encoded else int(steps.max()) + 1
-    # Partial Fourier: the line of DC, wherever its number, belongs in the middle.
-    offset = columns // 2 - (header.center if header.center is not None else columns // 2)
-    places = steps + offset
-    if places.min() < 0 or places.max() >= columns or slices.max() >= max(len(lines), 1):
-        raise InputError(
-            f"{path}: lines {steps.min()} to {steps.max()} do not fit the {columns} of the encoded "
-            "matrix, expected a header of this scan"
-        )
-    # The readout, too, has its middle where the acquisition says.
-    center = int(heads["center_sample"][0])
-    shift = length // 2 - center if 0 < center < length else 0
-    width = length + 2 * abs(shift)
-    data = np.zeros((int(slices.max()) + 1, coils, width, columns), dtype=np.complex64)
-    counts = np.zeros((data.shape[0], width, columns), dtype=np.int64)
-    first = max(2 * shift, 0)
-    reverse = _flagged(heads["flags"], _REVERSE)
-    for place, at, line, turned in zip(places, slices, lines, reverse, strict=True):
-        way = slice(None, None, -1) if turned else slice(None)
-        data[at, :, first : first + length, place] += line.values[:, way]
-        counts[at, first : first + length, place] += line.kept[way]
-    averaged = data / np.maximum(counts, 1)[:, None]
-    return averaged.astype(np.complex64), counts
+    return KSpace(data, sampled(data), matrix=matrix, notes=notes), np.arange(len(data)), least
 
 
 def _along(
-    path: Path, rows: Any, lines: list[_Line], header: MriHeader
-) -> tuple[KSpace, Sequence[int], int]:
-    """Samples along a trajectory that all slices share, the numbers of the slices, and 1.
+    path: Path, rows: Any, lines: list[Line], header: MriHeader, of: NDArray[np.int64]
+) -> tuple[KSpace, NDArray[np.int64]]:
+    """Samples along a trajectory that all slices, or partitions, share, and their numbers.
 
     A reversed line stays so: beside each sample lies the place where it was taken.
+
+    Args:
+        path: the file, for what is said.
+        rows: the acquisitions.
+        lines: likewise.
+        header: of the scan.
+        of: the slice, or partition, of each.
     """
-    slices = rows["head"]["idx"]["slice"].astype(int)
-    numbers = sorted(set(slices.tolist()))
-    parts = [np.flatnonzero(slices == number) for number in numbers]
+    numbers = np.unique(of)
+    parts = [np.flatnonzero(of == number) for number in numbers]
     trajectory, *others = [
         np.concatenate([_places(path, rows[i], lines[i], header) for i in part]) for part in parts
     ]
     if any(not np.array_equal(other, trajectory) for other in others):
         raise InputError(
-            f"{path}: {len(parts)} slices with trajectories of their own, expected the same one"
+            f"{path}: {len(parts)} slices or partitions with trajectories of their own, "
+            "expected the same one"
         )
     matrix = header.matrix
     if matrix is None:
@@ -179,10 +154,10 @@ def _along(
         np.concatenate([lines[i].values[:, lines[i].kept] for i in part], axis=1) for part in parts
     ]
     places = trajectory.clip(-0.5, 0.5)
-    return KSpace(np.stack(data), None, trajectory=places, matrix=matrix), numbers, 1
+    return KSpace(np.stack(data), None, trajectory=places, matrix=matrix), numbers
 
 
-def _places(path: Path, row: Any, line: _Line, header: MriHeader) -> NDArray[np.float64]:
+def _places(path: Path, row: Any, line: Line, header: MriHeader) -> NDArray[np.float64]:
     """Where the samples of a line were taken that are not discarded, [samples, 2]."""
     dimensions = int(row["head"]["trajectory_dimensions"])
     if dimensions not in (2, 3):
@@ -202,7 +177,7 @@ def _places(path: Path, row: Any, line: _Line, header: MriHeader) -> NDArray[np.
     return places[line.kept, :2]
 
 
-def _in_place(kspace: KSpace, heads: Any, numbers: Sequence[int]) -> KSpace:
+def _in_place(kspace: KSpace, heads: Any, numbers: NDArray[np.int64]) -> KSpace:
     """The same with its placement, and its slices in the order in which they lie.
 
     Scanners number slices in the order in which they take them, every second one first, say.
@@ -229,7 +204,7 @@ def _in_place(kspace: KSpace, heads: Any, numbers: Sequence[int]) -> KSpace:
 
 def _placement(
     heads: Any,
-    numbers: Sequence[int],
+    numbers: NDArray[np.int64],
     spacing: tuple[float, float, float] | None,
     size: tuple[int, int],
 ) -> Placement | None:
@@ -245,22 +220,6 @@ def _placement(
     return placed(middle - corner, across, down)
 
 
-def _line(path: Path, row: Any) -> _Line:
-    head = row["head"]
-    coils, length = int(head["active_channels"]), int(head["number_of_samples"])
-    values = np.asarray(row["data"], dtype=np.float32)
-    if values.size != 2 * coils * length:
-        raise InputError(
-            f"{path}: {values.size} numbers in a line of {coils} coils and {length} samples, "
-            "expected two each"
-        )
-    before, after = int(head["discard_pre"]), int(head["discard_post"])
-    kept = np.zeros(length, dtype=bool)
-    kept[before : max(length - after, 0)] = True
-    line = values.view(np.complex64).reshape(coils, length)
-    return _Line(np.where(kept, line, np.complex64(0)), kept)
-
-
 def _noise_covariance(
     path: Path,
     rows: Any,
@@ -272,7 +231,7 @@ def _noise_covariance(
 
     Its variance is in proportion to the bandwidth: the inverse of the time of a sample.
     """
-    lines = [_line(path, rows[i]) for i in noise]
+    lines = [read_line(path, rows[i]) for i in noise]
     lines = [line for line in lines if {line.values.shape[0]} == coils]
     if not lines:
         return None
@@ -285,8 +244,3 @@ def _noise_covariance(
     if of_noise > 0 and of_image > 0 and 1 / _UNLIKE < of_noise / of_image < _UNLIKE:
         covariance = covariance * (of_noise / of_image)
     return covariance.astype(np.complex64)
-
-
-def _flagged(flags: Any, bit: int) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = (flags.astype(np.uint64) >> np.uint64(bit - 1)) % 2 == 1
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,7 +19,7 @@ class MriHeader:
         center: the step of DC.
         fov: (readout, phase) of the image, mm.
         encoded_fov: likewise, of what was sampled.
-        spacing: mm of a pixel.
+        spacing: mm of a pixel, (readout, phase, slices).
     """
 
     def __init__(self, path: Path, text: bytes | str) -> None:
@@ -38,19 +39,44 @@ class MriHeader:
             raise InputError(f"{path}: no encoding in the header, expected ISMRMRD's XML")
         self._path = path
         self.trajectory = (encoding.findtext("trajectory") or "cartesian").strip().lower()
-        recon = self._numbers(encoding, "reconSpace/matrixSize")
-        encoded = self._numbers(encoding, "encodedSpace/matrixSize")
-        fov = self._numbers(encoding, "reconSpace/fieldOfView_mm")
-        encoded_fov = self._numbers(encoding, "encodedSpace/fieldOfView_mm")
-        self.matrix = (round(recon[0]), round(recon[1])) if recon else None
-        self.encoded = (round(encoded[0]), round(encoded[1])) if encoded else None
-        center = encoding.findtext("encodingLimits/kspace_encoding_step_1/center")
-        self.center = int(center) if center and center.strip().isdecimal() else None
-        self.fov = (fov[0], fov[1]) if fov else None
-        self.encoded_fov = (encoded_fov[0], encoded_fov[1]) if encoded_fov else None
-        self.spacing = None
-        if recon and fov:
-            self.spacing = (fov[0] / recon[0], fov[1] / recon[1], fov[2] / recon[2])
+        self._recon = self._numbers(encoding, "reconSpace/matrixSize")
+        self._encoded = self._numbers(encoding, "encodedSpace/matrixSize")
+        self._fov = self._numbers(encoding, "reconSpace/fieldOfView_mm")
+        self._encoded_fov = self._numbers(encoding, "encodedSpace/fieldOfView_mm")
+        self._centers = [
+            int(center) if center and center.strip().isdecimal() else None
+            for center in (
+                encoding.findtext(f"encodingLimits/kspace_encoding_step_{step}/center")
+                for step in (1, 2)
+            )
+        ]
+        self._along((0, 1, 2))
+
+    def across_readout(self) -> MriHeader:
+        """The header of planes across the readout, of (phase, partition) where it has another's.
+
+        Slices of them follow each other along the readout.
+        """
+        new = copy(self)
+        new._along((1, 2, 0))
+        return new
+
+    def _along(self, axes: tuple[int, int, int]) -> None:
+        """Take the sides of rows, columns and slices from these axes of the scanner."""
+
+        def lengths(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
+            return None if numbers is None else (numbers[axes[0]], numbers[axes[1]])
+
+        def sides(numbers: tuple[float, ...] | None) -> tuple[int, int] | None:
+            return None if numbers is None else (round(numbers[axes[0]]), round(numbers[axes[1]]))
+
+        self.matrix, self.encoded = sides(self._recon), sides(self._encoded)
+        self.fov, self.encoded_fov = lengths(self._fov), lengths(self._encoded_fov)
+        self.center = self._centers[axes[1] - 1]
+        self.spacing: tuple[float, float, float] | None = None
+        if self._recon and self._fov:
+            row, column, between = (self._fov[axis] / self._recon[axis] for axis in axes)
+            self.spacing = (row, column, between)
 
     def _numbers(self, encoding: ElementTree.Element, where: str) -> tuple[float, ...] | None:
         found = [encoding.findtext(f"{where}/{axis}") for axis in "xyz"]

@@ -8,18 +8,13 @@ import ismrmrd.xsd as xsd
 import numpy as np
 import pytest
 import scipy.io
+from ismrmrd_writer import COILS, COLUMNS, ROWS, draw, head, lines_of, write_ismrmrd
 
 from restore.errors import InputError
 from restore.io.bart import read_bart, write_bart
 from restore.io.kspace import read_coil_maps, read_kspace
 
-COILS, ROWS, COLUMNS = 3, 10, 8
 BART = shutil.which("bart")
-
-
-def draw(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
 
 
 def write_fastmri(path, data, *, header=None, mask=None) -> None:
@@ -29,28 +24,6 @@ def write_fastmri(path, data, *, header=None, mask=None) -> None:
             file["mask"] = mask
         if header is not False:
             file["ismrmrd_header"] = (header or CUT).toXML("utf-8")
-
-
-def space(x, y, fov_x, fov_y):
-    return xsd.encodingSpaceType(
-        matrixSize=xsd.matrixSizeType(x=x, y=y, z=1),
-        fieldOfView_mm=xsd.fieldOfViewMm(x=fov_x, y=fov_y, z=5.0),
-    )
-
-
-def head(*, encoded=(ROWS, COLUMNS), recon=(ROWS, COLUMNS), fov=(200.0, 160.0), center=None,
-         encoded_fov=None, trajectory=xsd.trajectoryType.CARTESIAN):  # fmt: skip
-    limits = xsd.encodingLimitsType()
-    if center is not None:
-        limits.kspace_encoding_step_1 = xsd.limitType(minimum=0, maximum=COLUMNS - 1, center=center)
-    encoding = xsd.encodingType(
-        encodedSpace=space(*encoded, *(encoded_fov or fov)), reconSpace=space(*recon, *fov),
-        trajectory=trajectory, encodingLimits=limits,
-    )  # fmt: skip
-    return xsd.ismrmrdHeader(
-        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=128_000_000),
-        encoding=[encoding],
-    )
 
 
 # Of the same pixels as what was encoded, as fastMRI's files are.
@@ -80,30 +53,6 @@ def test_the_covariance_is_of_the_line_that_was_averaged_least(tmp_path):
 
 
 CUT = head(recon=(6, 8), fov=(120.0, 160.0), encoded_fov=(200.0, 160.0))
-
-
-def write_ismrmrd(path, lines, header) -> None:
-    """Lines are (array [coils, samples], fields of the acquisition)."""
-    dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)
-    dataset.write_xml_header(header.toXML("utf-8"))
-    for line, fields in lines:
-        acquisition = ismrmrd.Acquisition.from_array(
-            np.ascontiguousarray(line), *([fields["trajectory"]] if "trajectory" in fields else [])
-        )
-        acquisition.idx.kspace_encode_step_1 = fields.get("step", 0)
-        acquisition.idx.slice = fields.get("slice", 0)
-        acquisition.idx.kspace_encode_step_2 = fields.get("partition", 0)
-        acquisition.idx.contrast = fields.get("contrast", 0)
-        for name in ("position", "read_dir", "phase_dir"):
-            getattr(acquisition, name)[:] = fields.get(name, (0, 0, 0))
-        acquisition.encoding_space_ref = fields.get("encoding", 0)
-        acquisition.center_sample = fields.get("center_sample", line.shape[1] // 2)
-        for flag in fields.get("flags", ()):
-            acquisition.setFlag(flag)
-        for name in ("discard_pre", "discard_post", "sample_time_us"):
-            setattr(acquisition, name, fields.get(name, 0))
-        dataset.append_acquisition(acquisition)
-    dataset.close()
 
 
 @pytest.mark.parametrize("leading", [(), (COILS,), (2, COILS)])
@@ -297,12 +246,8 @@ def test_slices_share_a_trajectory(tmp_path):
     assert np.allclose(kspace.trajectory, places.reshape(-1, 2))
     lines[1][1]["trajectory"] = -places[0]
     write_ismrmrd(tmp_path / "own.h5", lines, head(trajectory=xsd.trajectoryType.SPIRAL))
-    with pytest.raises(InputError, match="2 slices with trajectories of their own"):
+    with pytest.raises(InputError, match="2 slices or partitions with trajectories of their own"):
         read_kspace(tmp_path / "own.h5")
-
-
-def lines_of(data, **fields):
-    return [(data[:, :, step], {"step": step} | fields) for step in range(data.shape[2])]
 
 
 def test_a_matrix_larger_than_what_was_encoded_has_zeros_around_it(tmp_path):
@@ -583,12 +528,23 @@ def bad_files(tmp_path):
         tmp_path / "radians.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL, recon=(40, 40))
     )
     yield "radians.h5", r"reaches 3.142, expected ±0.5 \(cycles per pixel\) or ±20"
+    lines = [(draw(2, ROWS), {"partition": p}) for p in range(2)]
+    for side, said in (
+        (1500, "2 lines of an encoded matrix of 1500 x 1500"),
+        (9999, "2 part.* of 9999"),
+    ):
+        vast = head(encoded=(ROWS, side, side), encoded_fov=(9.0, 9.0, 9.0))
+        write_ismrmrd(tmp_path / f"{side}.h5", lines, vast)
+        yield f"{side}.h5", f"{said}, expected a header of this scan"
     fields = {"trajectory": np.zeros((ROWS, 2), np.float32)}
     for name, shape in (("CARTESIAN", {}), ("RADIAL", fields)):
-        lines = [(draw(2, ROWS), {"partition": p} | shape) for p in range(2)]
         header = head(trajectory=xsd.trajectoryType[name])
+        lines = [(draw(2, ROWS), {"partition": p} | shape) for p in range(2)]
         write_ismrmrd(tmp_path / f"{name}.h5", lines, header)
-        yield f"{name}.h5", r"a volume \(partitions\), expected images slice by slice"
+        yield f"{name}.h5", "partitions 0 to 1 do not fit the 1 of the encoded matrix"
+        lines = [(draw(2, ROWS), {"partition": p, "slice": p} | shape) for p in range(2)]
+        write_ismrmrd(tmp_path / f"{name}-slabs.h5", lines, header)
+        yield f"{name}-slabs.h5", "a volume of 2 slabs, expected one of them in a file"
     lines = [(draw(2, ROWS), {"trajectory": np.full((ROWS, 2), np.nan, np.float32)})]
     write_ismrmrd(tmp_path / "nowhere.h5", lines, head(trajectory=xsd.trajectoryType.RADIAL))
     yield "nowhere.h5", "the trajectory reaches nan, expected"
