@@ -81,11 +81,14 @@ def decode(stream: BinaryIO) -> Decoded:
     """
     from PIL import Image, UnidentifiedImageError
 
-    signature = stream.read(4)
+    head = stream.read(64)
     stream.seek(0)
-    if not signature:
+    if not head:
         raise Undecodable("empty file (0 bytes)", "a picture")
+    signature = head[:4]
     is_tiff = signature in _TIFF_SIGNATURES
+    if _is_heif(head):
+        _let_pillow_read_heif()
     try:
         image = Image.open(stream)
     except Image.DecompressionBombError as error:
@@ -110,6 +113,22 @@ def decode(stream: BinaryIO) -> Decoded:
     except Exception as error:  # a conversion may raise anything on a damaged file
         text = str(error) or type(error).__name__
         raise Undecodable(f"damaged {image.format} ({text})", "a complete picture") from error
+
+
+def _is_heif(head: bytes) -> bool:
+    """Whether a file names one of HEIC's brands (`heic`, `heix`, …), which AVIF does not."""
+    size = int.from_bytes(head[:4], "big")
+    brands = (head[at : at + 2] for at in (8, *range(16, min(size, len(head)), 4)))
+    return head[4:8] == b"ftyp" and b"he" in brands
+
+
+def _let_pillow_read_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        found = "HEIC, which needs the package pillow-heif"
+        raise Undecodable(found, "pip install pillow-heif, or a JPEG or PNG") from error
+    register_heif_opener()
 
 
 def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
@@ -139,6 +158,8 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
             levels, bits = levels // (255 // (2**few - 1)), few
         if ";16" in raw and mode == "CMYK":
             notes.append("16-bit CMYK read at 8 bits")
+        if form == "HEIF" and image.info["bit_depth"] > bits:
+            notes.append(f"{image.info['bit_depth']}-bit HEIC read at 8 bits")
         if metadata.icc is not None and metadata.icc[16:20] in (b"CMYK", b"Lab "):
             metadata = replace(metadata, icc=None)
     return Decoded(
@@ -338,7 +359,7 @@ def _lab_to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _first_of_several(image: Image.Image) -> list[str]:
-    if not getattr(image, "is_animated", False) or image.format == "MPO":
+    if not getattr(image, "is_animated", False) or image.format in ("MPO", "HEIF"):
         return []
     if image.format == "TIFF":
         return [SEVERAL_PAGES]
