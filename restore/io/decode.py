@@ -34,6 +34,9 @@ _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 # The raw mode that yields the low bytes of what this one yields the high bytes of.
 _LOW_BYTES = {"B": "L", "L": "B", "N": _NATIVE_LOW}
 
+# Colour primaries of ITU-T H.273.
+_SRGB, _WIDER = 1, {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+
 # Their remarks on a damaged file would reach the terminal besides our one line.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
@@ -158,8 +161,8 @@ def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:
             levels, bits = levels // (255 // (2**few - 1)), few
         if ";16" in raw and mode == "CMYK":
             notes.append("16-bit CMYK read at 8 bits")
-        if form == "HEIF" and image.info["bit_depth"] > bits:
-            notes.append(f"{image.info['bit_depth']}-bit HEIC read at 8 bits")
+        if form == "HEIF":
+            notes += _lost_of_heic(image, bits)
         if metadata.icc is not None and metadata.icc[16:20] in (b"CMYK", b"Lab "):
             metadata = replace(metadata, icc=None)
     return Decoded(
@@ -364,6 +367,17 @@ def _first_of_several(image: Image.Image) -> list[str]:
     if image.format == "TIFF":
         return [SEVERAL_PAGES]
     return ["animated: the first frame is used"]
+
+
+def _lost_of_heic(image: Image.Image, bits: int) -> list[str]:
+    """What of a HEIC does not reach the picture: bits, and colours that no profile describes."""
+    notes = []
+    if image.info["bit_depth"] > bits:
+        notes.append(f"{image.info['bit_depth']}-bit HEIC read at 8 bits")
+    primaries = image.info.get("nclx_profile", {}).get("color_primaries", _SRGB)
+    if primaries in _WIDER and "icc_profile" not in image.info:
+        notes.append(f"{_WIDER[primaries]} colours of a HEIC without a profile taken for sRGB")
+    return notes
 
 
 def _upright(levels: NDArray[Any], orientation: int) -> NDArray[Any]:

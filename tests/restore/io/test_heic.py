@@ -62,6 +62,22 @@ def test_more_than_eight_bits_are_said_to_be_lost(tmp_path: Path, rng: np.random
     assert np.abs(np.moveaxis(picture.pixels, 0, -1) - deep / 65535).max() < 0.02
 
 
+def test_colours_that_no_profile_describes_are_named(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    file = pillow_heif.from_bytes("RGB", (8, 8), pixels.tobytes())
+    for primaries, notes in (
+        (1, ()),
+        (12, ("Display P3 colours of a HEIC without a profile taken for sRGB",)),
+    ):
+        file.save(tmp_path / "a.heic", color_primaries=primaries)
+        assert read_picture(tmp_path / "a.heic").notes == notes
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file.save(tmp_path / "a.heic", color_primaries=12, icc_profile=profile)
+    assert read_picture(tmp_path / "a.heic").notes == ()
+
+
 def test_without_its_package_it_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
