@@ -25,7 +25,8 @@ from restore.mri.masks import make_mask
 from restore.prior.denoiser import Denoiser, Wrapped
 from restore.solve import solve
 
-SIZES = ((230, 180, 8), (320, 320, 15))
+# Height, width, coils, and whether the maps are 0 outside a head, as estimated ones are.
+SIZES = ((230, 180, 8, False), (320, 320, 15, False), (320, 320, 15, True))
 NOISE = 0.02
 STEPS = 10
 ITERATIONS = (5, 10, 20, 40, 80, 160, 320)
@@ -52,14 +53,17 @@ def main() -> None:
     """Measure both sizes."""
     torch.set_num_threads(1)
     rows = []
-    for height, width, coils in SIZES:
-        rows.append(_row(height, width, coils))
+    for size in SIZES:
+        rows.append(_row(*size))
         print(json.dumps(rows[-1], indent=1), flush=True)
     Path(sys.argv[1]).write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def _row(height: int, width: int, coils: int) -> dict[str, Any]:
+def _row(height: int, width: int, coils: int, head: bool) -> dict[str, Any]:
     maps = simulated_coils(coils, (height, width))
+    if head:
+        y, x = torch.linspace(-1, 1, height)[:, None], torch.linspace(-1, 1, width)
+        maps = maps * ((y / 0.8).square() + (x / 0.65).square() < 1)
     mask = make_mask("equispaced", (height, width), 4, center_fraction=0.08)
     operator = SenseMRI(maps, mask)
     generator = torch.Generator().manual_seed(0)
@@ -84,6 +88,7 @@ def _row(height: int, width: int, coils: int) -> dict[str, Any]:
     overhead = {samples: _overhead(problem, samples) for samples in (1, 8)}
     return {
         "size": [height, width, coils],
+        "head": head,
         "svd_build_s": build,
         "svd_vt_s": _median(lambda: svd.vt(image)),
         "svd_v_s": _median(lambda: svd.v(coefficients)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -11,13 +10,9 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.fourier import centred_fft, centred_ifft, complex_space
 from operators.mask import Mask
+from operators.sense_svd import LineSamples, LineTransform, line_factors
 from operators.space import ShapeError, Space, double_home, shape_text
 from operators.svd import INSTEAD, NoFastSVD, ThinSVD
-
-# Images that are multiplied at once.
-_COLUMNS = 8
-# Elements of the matrices that are factorised at once: 64 MB in double precision.
-_PIECE = 2**22
 
 
 class SenseMRI(LinearOperator):
@@ -122,7 +117,7 @@ class SenseMRI(LinearOperator):
         axis, kept = self._lines
         if not len(kept):
             raise NoFastSVD(f"SenseMRI: no SVD, since the mask keeps no line. {INSTEAD}")
-        sets, coils, number = *self._maps.shape[-4:-2], len(kept)
+        sets, coils = self._maps.shape[-4:-2]
         maps, sampled = self._maps, self._sampled
         if axis == 0:
             maps, sampled = maps.mT, sampled.mT
@@ -133,45 +128,17 @@ class SenseMRI(LinearOperator):
         dft = dft[kept.to(dft.device)]
         own = None
         if sampled.ndim > 3:  # a line of the union that an image has not
-            own = sampled[..., :1, kept.to(sampled.device)].to(home).to(double)[..., None, None]
-        dtype, real = self.domain.dtype, self.domain.real_dtype
-        shape = (*self.batch_shape, readout, coils * number, sets * lines)
-        rank = min(shape[-2:])
-        u = torch.empty(*shape[:-1], rank, dtype=dtype, device=maps.device)
-        s = torch.empty(*shape[:-2], rank, dtype=real, device=maps.device)
-        v = torch.empty(*shape[:-2], shape[-1], rank, dtype=dtype, device=maps.device)
-        by_gram = dtype != double and shape[-2] >= shape[-1]
-        step = max(1, _PIECE * readout // max(1, math.prod(shape)))
-        for piece in (slice(first, first + step) for first in range(0, readout, step)):
-            part = maps[..., piece, :].to(home).to(double)
-            matrix = torch.einsum("kw,...jcrw->...rckjw", dft, part)
-            matrix = (matrix if own is None else matrix * own).flatten(-2).flatten(-3, -2)
-            parts = u[..., piece, :, :], s[..., piece, :], v[..., piece, :, :]
-            for place, factor in zip(parts, _factors(matrix, by_gram), strict=True):
-                place.copy_(factor.to(place))
+            own = sampled[..., 0, 0, kept.to(sampled.device)].to(home).to(double)
+        u, s, v, rounding = line_factors(maps, dft, own)
         # Below that of the largest of an image rounding is all there is.
-        unseen = s < (1e-5 if by_gram else 1e-12) * s.amax((-2, -1), keepdim=True)
+        unseen = s < rounding * s.amax((-2, -1), keepdim=True)
         # What is not observed has no direction in y; any will do, and zero is one that is harmless.
         u.masked_fill_(unseen.unsqueeze(-2), 0)
         s.masked_fill_(unseen, 0)
         right = LineTransform(v, (sets, readout, lines), axis)
-        left = LineTransform(u, (coils, readout, number), axis)
+        left = LineTransform(u, (coils, readout, len(kept)), axis)
         samples = LineSamples(self.codomain, kept.to(maps.device), axis)
         return ThinSVD(samples @ left, s, right)
-
-
-def _factors(matrix: Tensor, by_gram: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """U, s, V of matrices in double precision.
-
-    For numbers in single precision by the smaller Gram matrix, which is many times faster and
-    leaves U and V exact to (1e-16 (max(s)/s)²): to 1e-6 at the cut-off.
-    """
-    if not by_gram:
-        u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-        return u, s, vh.mH
-    values, v = torch.linalg.eigh(matrix.mH @ matrix)
-    s = values.clamp_min(0).sqrt()
-    return matrix @ v / s.clamp_min(torch.finfo(s.dtype).tiny).unsqueeze(-2), s, v
 
 
 def _taken(svd: ThinSVD, index: Tensor) -> ThinSVD:
@@ -193,99 +160,3 @@ def _lines_of(mask: Tensor) -> tuple[int, Tensor] | None:
             flat = first.squeeze(-2 if axis == 1 else -1).reshape(-1, first.shape[1 - 3 + axis])
             return axis, flat.any(0).nonzero()[:, 0]
     return None
-
-
-class LineTransform(LinearOperator):
-    """One matrix with orthonormal columns at each position of the readout.
-
-    From coefficients `[readout, rank]` to images `[parts, readout, lines]`, or, for lines that
-    are rows (axis 0), `[parts, lines, readout]`.
-
-    Args:
-        matrices: `[*batch, readout, parts · lines, rank]`, complex.
-        shape: (parts, readout, lines).
-        axis: Of the image, which counts the lines: 1 for columns, 0 for rows.
-    """
-
-    _real_matrix: ClassVar[bool] = False
-
-    def __init__(self, matrices: Tensor, shape: tuple[int, int, int], axis: int) -> None:
-        parts, readout, lines = shape
-        full = shape if axis == 1 else (parts, lines, readout)
-        super().__init__(
-            Space((readout, matrices.shape[-1]), matrices.dtype), Space(full, matrices.dtype)
-        )
-        self._matrices = matrices
-        self._axis = axis
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """The batch dimensions of the matrices."""
-        return self._matrices.shape[:-3]
-
-    def _take(self, index: Tensor) -> LinearOperator:
-        new = object.__new__(LineTransform)
-        new.__dict__.update(self.__dict__, _matrices=self._matrices.index_select(0, index))
-        return new
-
-    def _apply(self, x: Tensor) -> Tensor:
-        flat = _products(self._matrices, x)
-        parts = self.codomain.shape[0]
-        images = flat.reshape(*flat.shape[:-1], parts, -1).movedim(-2, -3)
-        return images if self._axis == 1 else images.mT
-
-    def _adjoint(self, y: Tensor) -> Tensor:
-        images = y if self._axis == 1 else y.mT
-        vectors = images.movedim(-3, -2).flatten(-2)
-        # Mᴴv as the conjugate of Mᵀv*, since the conjugate of M would be written out each time.
-        return _products(self._matrices.mT, vectors.conj()).conj().resolve_conj()
-
-
-def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Multiply `[*batch, readout, M, K]` by `[*batch, readout, K]`, images in eights.
-
-    The time is that of reading the matrices, so that eight cost what one does. They are always
-    eight, filled up with zeros, since the rounding must not depend on how many there are; with
-    matrices of its own an image is multiplied by itself.
-    """
-    images = vectors.reshape(-1, *vectors.shape[-2:])
-    if matrices.ndim > 3:
-        own = matrices.expand(*vectors.shape[:-2], *matrices.shape[-3:])
-        own = own.reshape(-1, *matrices.shape[-3:])
-        columns = images.unsqueeze(-1)
-        products = torch.stack([torch.bmm(m, x) for m, x in zip(own, columns, strict=True)])
-    else:
-        filled = torch.nn.functional.pad(images.permute(1, 2, 0), (0, -len(images) % _COLUMNS))
-        eights = [
-            torch.bmm(matrices, part.contiguous()) for part in torch.split(filled, _COLUMNS, -1)
-        ]
-        products = torch.cat(eights, -1).narrow(-1, 0, len(images)).permute(2, 0, 1)
-    return products.reshape(*vectors.shape[:-1], matrices.shape[-2])
-
-
-class LineSamples(LinearOperator):
-    """From k-space of kept lines, position space along them, to k-space with zeros between.
-
-    Args:
-        codomain: Space of y, `(coils, H, W)`.
-        kept: Numbers of the lines.
-        axis: Of the image, which counts the lines: 1 for columns, 0 for rows.
-    """
-
-    _real_matrix: ClassVar[bool] = False
-    _isometry = 1.0
-
-    def __init__(self, codomain: Space, kept: Tensor, axis: int) -> None:
-        coils, height, width = codomain.shape
-        shape = (coils, height, len(kept)) if axis == 1 else (coils, len(kept), width)
-        super().__init__(Space(shape, codomain.dtype), codomain)
-        self._kept = kept
-        self._axis = axis - 2
-
-    def _apply(self, x: Tensor) -> Tensor:
-        lines = centred_fft(x, (-3 - self._axis,))
-        full = x.new_zeros((*x.shape[:-3], *self.codomain.shape))
-        return full.index_copy(self._axis, self._kept, lines)
-
-    def _adjoint(self, y: Tensor) -> Tensor:
-        return centred_ifft(y.index_select(self._axis, self._kept), (-3 - self._axis,))

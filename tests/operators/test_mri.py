@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 
@@ -17,7 +18,7 @@ from operators import (
     SenseMRI,
     ShapeError,
     check_svd,
-    sense,
+    sense_svd,
 )
 
 SHAPE = (14, 11)
@@ -123,7 +124,7 @@ def test_a_mask_that_keeps_all_has_an_svd_whatever_its_shape(shape):
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_where_no_coil_sees_the_svd_holds_and_the_adjoint_has_none(dtype):
     maps = draw(1, *SHAPE, dtype=dtype)
-    maps[..., :4] = 0
+    maps[..., :5, :4] = 0
     A = SenseMRI(maps, torch.ones(1, SHAPE[1]), dtype=dtype)
     check_svd(A)
     with pytest.raises(NoFastSVD, match="no directions of y where s = 0"):
@@ -160,21 +161,55 @@ def test_lines_are_factorised_some_positions_at_a_time(monkeypatch, maps):
     seen = draw(*maps)
     seen[..., 0, :] *= 1e-14  # what is rounding is told from the whole image, not from a piece
     whole, A = (SenseMRI(seen, some(1, SHAPE[1]), dtype=torch.complex128) for _ in range(2))
-    plain, sizes = sense._factors, []
+    plain, sizes = torch.linalg.svd, []
 
-    def watched(matrix, by_gram):
+    def watched(matrix, **options):
         sizes.append(matrix.numel())
-        return plain(matrix, by_gram)
+        return plain(matrix, **options)
 
-    monkeypatch.setattr(sense, "_factors", watched)
+    monkeypatch.setattr(torch.linalg, "svd", watched)
     s, y = whole.svd().singular_values, whole(draw(2, *A.domain.shape, seed=3))
-    monkeypatch.setattr(sense, "_PIECE", sizes[0] // 3)
+    monkeypatch.setattr(sense_svd, "_PIECE", sizes[0] // 3)
     assert torch.allclose(A.svd().singular_values, s, atol=1e-12)
     assert not s[..., 0, :].any()
     assert not A.svd().singular_values[..., 0, :].any()
     assert torch.allclose(A.pinv(y), whole.pinv(y), atol=1e-9)
     assert sum(sizes[1:]) == sizes[0]
-    assert max(sizes[1:]) <= sense._PIECE
+    assert max(sizes[1:]) <= sense_svd._PIECE
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("batch", [None, "maps", "masks", "both"])
+@pytest.mark.parametrize("sets", [1, 2])
+def test_the_svd_is_of_the_pixels_that_are_seen(batch, axis, sets):
+    """Elsewhere the maps are 0, in a row wholly; U, s and V still are those of the whole matrix."""
+    maps = draw(*((2,) if batch in ("maps", "both") else ()), sets, 4 * sets, *SHAPE)
+    maps[..., 3, :] = maps[..., :3] = maps[..., :, -2:] = 0
+    maps[..., -1, :, 0, :9] = 0
+    maps[..., 5, 4:] = 0
+    line = (1, SHAPE[1]) if axis == 1 else (SHAPE[0], 1)
+    mask = some(*line)
+    if batch in ("masks", "both"):
+        mask = torch.stack([mask, torch.ones(line)])[:, None]
+    A = SenseMRI(maps, mask, dtype=torch.complex64)
+    exact = SenseMRI(maps, mask, dtype=torch.complex128)
+    svd = A.svd()
+    # No direction is kept that no position needs.
+    assert svd.spectral_shape[-1] <= sets * (SHAPE[axis] - (1 if axis == 0 else 5))
+    n = A.domain.numel
+    basis = torch.eye(n, dtype=torch.complex64).reshape(n, *([1] if batch else []), *A.domain.shape)
+    basis = basis.expand(n, *A.batch_shape, *A.domain.shape)
+    c = svd.vt(basis)
+    applied = svd.u(svd.singular_values * c)
+    expected = exact(basis.to(torch.complex128))
+    assert float((applied - expected).abs().max()) < 1e-5 * float(exact.norm().max())
+    spectral = svd.spectral_shape
+    unit = torch.eye(math.prod(spectral), dtype=torch.complex64)
+    unit = unit.reshape(len(unit), *([1] if batch else []), *spectral)
+    unit = unit.expand(len(unit), *A.batch_shape, *spectral)
+    assert torch.allclose(svd.vt(svd.v(unit)), unit, atol=2e-6)
+    seen = (svd.singular_values > 0).expand(unit.shape)
+    assert torch.allclose(svd.ut(svd.u(unit)), unit * seen, atol=2e-5)
 
 
 def test_without_lines_there_is_no_svd_and_the_solution_is_the_same():
