@@ -58,7 +58,7 @@ def read_trajectory(path: Path, size: tuple[int, int] | None = None) -> Trajecto
         array = np.moveaxis(found[:2], 0, -1).astype(np.float64)
         side = 2 * math.ceil(np.abs(array).max() * (1 - _SLACK)) if np.isfinite(array).all() else 0
         size = size or (max(side, 2), max(side, 2))
-        array = array / np.asarray(size)
+        array = (array / np.asarray(size)).reshape(*_squeezed(array.shape[:-1]), 2)
     else:
         array = _array(path, None, _PLACES)
         if np.iscomplexobj(array):
@@ -75,7 +75,7 @@ def read_trajectory(path: Path, size: tuple[int, int] | None = None) -> Trajecto
         raise InputError(
             f"{path}: the trajectory reaches {largest:.4g} cycles per pixel, expected ±0.5"
         )
-    return Trajectory(places.clip(-0.5, 0.5), _squeezed(array.shape[:-1]), size)
+    return Trajectory(places.clip(-0.5, 0.5), array.shape[:-1], size)
 
 
 def read_samples(path: Path, trajectory: Trajectory, key: str | None = None) -> Complex:
@@ -92,15 +92,21 @@ def read_samples(path: Path, trajectory: Trajectory, key: str | None = None) -> 
         raise InputError(f"{path}: real numbers ({array.dtype}), expected complex k-space")
     if not np.isfinite(array).all():
         raise InputError(f"{path}: values that are not finite, expected k-space")
-    shape = trajectory.shape
+    shape = _squeezed(trajectory.shape)
     if is_bart(path):
         moved = np.moveaxis(array, (SLICES, COILS), (0, 1))
         found = moved.reshape(*moved.shape[:2], *_squeezed(moved.shape[2:]))
     else:
-        found = _slices_first(array, shape)
-        if found.shape[2:] != shape:
-            found = _slices_first(np.squeeze(array), shape)
-    if found.shape[2:] != shape:
+        # As they are first: a side of 1 may be that of one spoke, or of one coil.
+        for whole, sides in (
+            (array, trajectory.shape),
+            (array, shape),
+            (np.squeeze(array), shape),
+        ):
+            found = _slices_first(whole, sides)
+            if found.shape[2:] == sides:
+                break
+    if _squeezed(found.shape[2:]) != shape:
         raise InputError(
             f"{path}: samples {list(np.squeeze(array).shape)} along a trajectory of {list(shape)}, "
             "expected the same, with the coils last or first, and slices outside of them"
@@ -126,10 +132,10 @@ def read_density(path: Path, trajectory: Trajectory) -> NDArray[np.float64]:
         InputError: one line that names the file, what was found and what was expected.
     """
     array = read_bart(path) if is_bart(path) else _array(path, None, _WEIGHTS)
-    weights = np.squeeze(np.abs(array))
-    if weights.shape != trajectory.shape:
+    weights, shape = np.abs(array), _squeezed(trajectory.shape)
+    if _squeezed(weights.shape) != shape:
         raise InputError(
-            f"{path}: weights {list(weights.shape)} of a trajectory of {list(trajectory.shape)}, "
+            f"{path}: weights {list(np.squeeze(weights).shape)} of a trajectory of {list(shape)}, "
             "expected the same"
         )
     if not np.isfinite(weights).all() or not weights.any():

@@ -63,6 +63,23 @@ def test_slices_lie_outside_of_the_coils(tmp_path, coils):
         assert np.array_equal(samples, data.reshape(2, coils, -1))
 
 
+@pytest.mark.parametrize("spoke", [(1, 30), (30, 1)])
+def test_a_side_of_one_that_the_trajectory_has_is_not_that_of_one_coil(tmp_path, spoke):
+    data = draw(COILS, *spoke)
+    np.save(tmp_path / "k.npy", places(*spoke))
+    np.save(tmp_path / "w.npy", np.ones(spoke))
+    trajectory = read_trajectory(tmp_path / "k.npy")
+    assert read_density(tmp_path / "w.npy", trajectory).shape == (30,)
+    for order in (data, np.moveaxis(data, 0, -1), data.reshape(COILS, 30)):
+        np.save(tmp_path / "d.npy", order)
+        samples = read_samples(tmp_path / "d.npy", trajectory)
+        assert np.array_equal(samples, data.reshape(1, COILS, 30))
+    slices = draw(2, COILS, *spoke)
+    np.save(tmp_path / "d.npy", slices)
+    samples = read_samples(tmp_path / "d.npy", trajectory)
+    assert np.array_equal(samples, slices.reshape(2, COILS, 30))
+
+
 def test_barts_are_in_cycles_per_field_of_view(tmp_path):
     k = np.zeros((3, 8, 5))
     k[:2] = np.random.default_rng(0).uniform(-15.5, 15.5, (2, 8, 5))
