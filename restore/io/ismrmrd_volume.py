@@ -20,8 +20,10 @@ Complex = NDArray[np.complex64]
 Extent = tuple[float, float]
 
 
-def read_volume(path: Path, heads: Any, lines: list[Line], header: MriHeader) -> tuple[KSpace, int]:
-    """k-space of (phase, partition) at each position on the readout, which is whole on every line.
+def read_volume(
+    path: Path, heads: Any, lines: list[Line], header: MriHeader
+) -> tuple[KSpace, float]:
+    """k-space of (phase, partition) at each position on the readout; its gaps count as 0.
 
     Args:
         path: the file, for what is said.
@@ -30,7 +32,7 @@ def read_volume(path: Path, heads: Any, lines: list[Line], header: MriHeader) ->
         header: of the scan.
 
     Returns:
-        k-space, and of how many averages a sample is at least.
+        k-space, and of how many averages a sample is at least, as its noise has it.
 
     Raises:
         InputError: of several slabs, or lines that do not fit the encoded matrix.
@@ -38,7 +40,8 @@ def read_volume(path: Path, heads: Any, lines: list[Line], header: MriHeader) ->
     planes = header.across_readout()
     places, count = _partitions(path, heads, heads["idx"]["kspace_encode_step_2"], planes)
     partitions, counts = gridded(path, heads, lines, header, places, count)
-    notes, averages = averages_of(counts)
+    notes, _ = averages_of(counts)
+    averages = _averages(counts)
     length = partitions.shape[2]
     data = _along_readout(partitions, _wanted(length, header.fov, header.encoded_fov, 0))
     del partitions
@@ -108,6 +111,18 @@ def _partitions(
     steps = numbers.astype(int)
     count = planes.encoded[1] if planes.encoded else int(steps.max()) + 1
     return centred(path, "partitions", steps, count, planes.center), count
+
+
+def _averages(counts: NDArray[np.int64]) -> float:
+    """By how much less a sample's noise varies along the readout than on its line, at least.
+
+    What an asymmetric echo leaves out has none, and the transform gives every position the mean.
+
+    Args:
+        counts: of samples [partitions, readout, phase].
+    """
+    variance = np.divide(1, counts, out=np.zeros(counts.shape), where=counts > 0).mean(axis=1)
+    return 1 / (float(variance.max()) or 1.0)
 
 
 def _wanted(length: int, fov: Extent | None, encoded_fov: Extent | None, axis: int) -> int:

@@ -84,6 +84,21 @@ def test_partial_fourier_lies_where_the_header_says(tmp_path):
     assert np.allclose(kspace.data, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("fields", "samples"),
+    [({}, READ), ({"discard_pre": 3, "discard_post": 1}, READ), ({"center_sample": 3}, 9)],
+)
+def test_its_noise_is_that_of_the_samples_of_a_line(tmp_path, fields, samples):
+    """Of an asymmetric echo, or one whose ends are discarded, it spreads over all positions."""
+    size = (READ, 12, 12)
+    lines = lines_of(draw(COILS, samples, *size[1:]), **fields)
+    lines.append((draw(COILS, 20000, seed=1), {"flags": [ismrmrd.ACQ_IS_NOISE_MEASUREMENT]}))
+    write_ismrmrd(tmp_path / "k.h5", lines, head(encoded=size, recon=size, fov=FOV))
+    kspace = read_kspace(tmp_path / "k.h5")
+    found = np.cov(kspace.data.transpose(1, 0, 2, 3).reshape(COILS, -1))
+    assert np.allclose(kspace.noise_covariance, found, atol=0.25)
+
+
 def test_its_slices_lie_along_the_readout(tmp_path):
     lines = lines_of(fft(draw(COILS, *SIZE), 1, 2, 3), position=(1, 2, 3), **AXES)
     write_ismrmrd(tmp_path / "k.h5", lines, head(**WHOLE))
