@@ -90,7 +90,8 @@ def decode(stream: BinaryIO) -> Decoded:
         raise Undecodable("empty file (0 bytes)", "a picture")
     signature = head[:4]
     is_tiff = signature in _TIFF_SIGNATURES
-    if _is_heif(head):
+    is_heif = _is_heif(head)
+    if is_heif:
         _let_pillow_read_heif()
     try:
         image = Image.open(stream)
@@ -99,10 +100,11 @@ def decode(stream: BinaryIO) -> Decoded:
     except Exception as error:  # a parser may raise anything on a damaged file
         if is_tiff:
             return _decode_with_tifffile(stream)
-        for start, name in _SIGNATURES.items():
-            if signature.startswith(start):
-                found = f"{name} that is cut or damaged in its header"
-                raise Undecodable(found, "a complete picture") from error
+        names = (name for start, name in _SIGNATURES.items() if signature.startswith(start))
+        name = "HEIC" if is_heif else next(names, None)
+        if name is not None:
+            found = f"{name} that is cut or damaged in its header"
+            raise Undecodable(found, "a complete picture") from error
         if not isinstance(error, UnidentifiedImageError):
             raise Undecodable(f"damaged picture ({error})", "a complete picture") from error
         kinds = "PNG, JPEG, TIFF, WebP, BMP, GIF or another format that Pillow reads"
