@@ -73,13 +73,13 @@ def centred(
     if count > _SPARSEST * len(steps):
         raise InputError(f"{path}: {len(steps)} {what} of {count}, expected a header of this scan")
     offset = count // 2 - (center if center is not None else count // 2)
-    places = steps + offset
-    if places.min() < 0 or places.max() >= count:
+    # As numbers of any size, which a damaged header may have.
+    if int(steps.min()) + offset < 0 or int(steps.max()) + offset >= count:
         raise InputError(
             f"{path}: {what} {steps.min()} to {steps.max()} do not fit the {count} of the encoded "
             "matrix, expected a header of this scan"
         )
-    return places
+    return steps + offset
 
 
 def gridded(

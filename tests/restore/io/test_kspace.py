@@ -536,6 +536,11 @@ def bad_files(tmp_path):
         vast = head(encoded=(ROWS, side, side), encoded_fov=(9.0, 9.0, 9.0))
         write_ismrmrd(tmp_path / f"{side}.h5", lines, vast)
         yield f"{side}.h5", f"{said}, expected a header of this scan"
+    lines, header = lines_of(draw(2, ROWS, COLUMNS)), head(center=10**20).toXML("utf-8")
+    write_ismrmrd(tmp_path / "center.h5", lines, head())
+    with h5py.File(tmp_path / "center.h5", "r+") as file:
+        file["dataset/xml"][0] = header
+    yield "center.h5", "lines 0 to 7 do not fit the 8 of the encoded matrix"
     fields = {"trajectory": np.zeros((ROWS, 2), np.float32)}
     for name, shape in (("CARTESIAN", {}), ("RADIAL", fields)):
         header = head(trajectory=xsd.trajectoryType[name])
