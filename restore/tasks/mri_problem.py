@@ -24,6 +24,7 @@ from restore.mri.masks import KINDS
 from restore.mri.noise import kspace_noise, trajectory_noise, whitened_noise
 from restore.problem import Problem
 from restore.tasks.coil_maps import LEAST_LINES, estimated_maps, maps_along
+from restore.tasks.memory import check_scan_room
 from restore.tasks.mri_input import (
     CALIB_SIZE,
     LEAST_NOISE,
@@ -220,6 +221,10 @@ def _along(source: Path, settings: MriSettings, measured: Measured, data: Tensor
     assert kspace.trajectory is not None
     trajectory = torch.from_numpy(kspace.trajectory)
     size = settings.size or kspace.matrix or _matrix_of(trajectory)
+    slices, coils = data.shape[:2]
+    estimated = coils > 1 and settings.maps is None
+    # Estimated maps, of which the operator has a copy, may be larger than what was measured.
+    check_scan_room(str(source), (slices, coils, *size), 2 * estimated)
     density = (
         torch.from_numpy(kspace.density).float()
         if kspace.density is not None
@@ -229,23 +234,26 @@ def _along(source: Path, settings: MriSettings, measured: Measured, data: Tensor
     maps, notes = None, list[str]()
     if settings.maps is not None:
         given = given_maps(settings, kspace, size)
-        if given.shape[0] not in (1, len(data)) or given.shape[1] != 1:
+        if given.shape[0] not in (1, slices) or given.shape[1] != 1:
             raise InputError(
                 f"{settings.maps}: maps of {counted(len(given), 'slice')} in "
                 f"{counted(given.shape[1], 'set')}, expected one set along a trajectory, of one "
-                f"slice or of {len(data)}"
+                f"slice or of {slices}"
             )
         maps = given[:, 0]
-    elif data.shape[1] > 1:
+    elif estimated:
         plain = NonCartesianMRI(trajectory, (1, *size))
         noise = min(_noise_levels(kspace, edge).values())
         calib_size = settings.calib_size or CALIB_SIZE
-        found = [maps_along(plain, one, density, calib_size, noise, source) for one in data]
-        maps = torch.stack([own for own, _ in found])
-        notes = list(dict.fromkeys(note for _, said in found for note in said))
+        maps = data.new_empty(slices, coils, *size)
+        for row, one in zip(maps, data, strict=True):
+            found, said = maps_along(plain, one, density, calib_size, noise, source)
+            row.copy_(found)
+            notes += said
+        notes = list(dict.fromkeys(notes))
     operator = NonCartesianMRI(trajectory, (1, *size), maps)
     # Weights of any scale are there: with theirs the image is the one that fits best.
-    fit = operator(operator.adjoint(density * data))
+    fit = _by_slice(operator, data, lambda A, y: A(A.adjoint(density * y)))
     density = density * float((fit.conj() * data).real.sum() / fit.abs().square().sum())
     return _Acquisition(
         operator=operator,

@@ -209,6 +209,34 @@ def test_of_the_whole_scan_maps_alone_are_held_beside_the_measurement(
     assert len(scan.truth) == 12
 
 
+def test_slices_along_a_trajectory_hold_their_maps_and_a_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of few samples the maps are far larger, and what has no room for them is refused."""
+    radius, angle = np.meshgrid(np.arange(-16, 16) / 32, np.arange(8) * np.pi / 8)
+    places = np.stack([radius * np.sin(angle), radius * np.cos(angle)], -1).reshape(-1, 2)
+    coils = simulated_coils(4, (40, 36))
+    images = torch.from_numpy(picture(40, 36)).to(torch.complex64).expand(12, 1, -1, -1)
+    data = NonCartesianMRI(torch.from_numpy(places), (1, 40, 36), coils)(images).numpy()
+    held = Measured(KSpace(data.copy(), None, trajectory=places, matrix=(40, 36)))
+    transformed, transform = list[int](), NonCartesianMRI.transform
+
+    def watched(self: NonCartesianMRI, values: torch.Tensor, *, adjoint: bool) -> torch.Tensor:
+        transformed.append(len(values))
+        return transform(self, values, adjoint=adjoint)
+
+    monkeypatch.setattr(NonCartesianMRI, "transform", watched)
+    with OwnMemory() as taken:
+        scan = mri_problem.mri_scan(Path("k"), MriSettings(), CPU, held)
+    assert scan.problem.operator.batch_shape == (12,)
+    assert taken.bytes.count(12 * coils.nbytes) == 2
+    assert max(transformed) == 4
+    needed = coils.nbytes * (12 * 2 + memory._SLICE_COPIES)
+    monkeypatch.setattr(memory, "available_memory", lambda _device: needed - 1)
+    with pytest.raises(InputError, match=r"k: a scan of 12 slices .*GB are free; .*--slice"):
+        mri_problem.mri_scan(Path("k"), MriSettings(), CPU, held)
+
+
 @pytest.mark.parametrize(
     ("settings", "arrays"),
     [
