@@ -59,7 +59,10 @@ def read_volume(
         matrix or data.shape[2:],
     )
     notes = ["a volume: its slices along the readout", *notes]
-    kspace = KSpace(data, sampled(data), None, None, None, matrix, spacing, placement, notes)
+    kspace = KSpace(
+        data, sampled(data), matrix=matrix, spacing=spacing, placement=placement, notes=notes,
+        alike=True,
+    )  # fmt: skip
     return kspace, averages
 
 

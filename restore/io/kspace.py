@@ -40,6 +40,7 @@ class KSpace:
         placement: where the slices of that matrix lie, likewise.
         notes: what the user should know.
         first: number in the file of the first slice.
+        alike: whether the file says that all slices are sampled at the mask: a zero is a value.
     """
 
     data: Complex
@@ -52,6 +53,7 @@ class KSpace:
     placement: Placement | None = None
     notes: list[str] = field(default_factory=list)
     first: int = 0
+    alike: bool = False
 
     def taken(self, choose: Choose) -> KSpace:
         """Return some of the slices."""

@@ -7,7 +7,8 @@ import pytest
 from ismrmrd_writer import COILS, draw, head, write_ismrmrd
 
 from restore.errors import InputError
-from restore.io.kspace import read_kspace
+from restore.io.kspace import read_kspace, sampled
+from restore.tasks.mri_input import MriSettings, measured_kspace
 
 READ, PHASE, PARTITIONS = 12, 9, 6
 SIZE = (READ, PHASE, PARTITIONS)
@@ -55,6 +56,17 @@ def test_a_volume_is_slices_along_its_readout(tmp_path):
     ]
     some = read_kspace(tmp_path / "k.h5", choose=lambda count: range(count)[3:5])
     assert np.array_equal(some.data, kspace.data[3:5])
+
+
+def test_slices_without_signal_are_sampled_as_the_others(tmp_path):
+    """Without noise, as of a phantom, a slice beside the object is zero, or nearly."""
+    volume = np.zeros((1, *SIZE), np.complex64)
+    volume[:, 4:8] = draw(1, 4, PHASE, PARTITIONS)
+    write_ismrmrd(tmp_path / "k.h5", lines_of(fft(volume, 1, 2, 3)), head(**WHOLE))
+    kspace = measured_kspace(tmp_path / "k.h5", MriSettings())
+    assert not all(np.array_equal(sampled(one[None]), kspace.mask) for one in kspace.data)
+    assert kspace.mask.all()
+    assert measured_kspace(tmp_path / "k.h5", MriSettings(slice="0")).mask.all()
 
 
 @pytest.mark.parametrize("kept", [6, 7])
