@@ -92,7 +92,7 @@ def decode(stream: BinaryIO) -> Decoded:
     is_tiff = signature in _TIFF_SIGNATURES
     is_heif = _is_heif(head)
     if is_heif:
-        _let_pillow_read_heif()
+        let_pillow_read_heif()
     try:
         image = Image.open(stream)
     except Image.DecompressionBombError as error:
@@ -127,7 +127,12 @@ def _is_heif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and b"he" in brands
 
 
-def _let_pillow_read_heif() -> None:
+def let_pillow_read_heif() -> None:
+    """Have Pillow open HEIC from here on.
+
+    Raises:
+        Undecodable: without the package pillow-heif.
+    """
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:

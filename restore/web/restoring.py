@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.errors import InputError
+from restore.io.decode import let_pillow_read_heif
 from restore.io.files import InputFile, plan_outputs
 from restore.io.hints import read_hints
 from restore.io.mask import read_mask
 from restore.io.picture import read_picture
+from restore.io.refusal import Undecodable
 from restore.tasks.photo import Restorer
 from restore.tasks.registry import TASKS
 from restore.tasks.run import choose_preset
@@ -151,6 +154,8 @@ def check_header(service: Service, source: Path) -> None:
     """Refuse a picture by the size that its header tells, before it is decoded."""
     from PIL import Image
 
+    with contextlib.suppress(Undecodable):  # which the reader says
+        let_pillow_read_heif()
     try:
         with Image.open(source) as image:
             size = image.size

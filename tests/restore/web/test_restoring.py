@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -230,6 +231,15 @@ def test_a_picture_with_too_many_pixels_is_refused_by_its_header(service, upload
     narrow = Service(service.store, Limits(pixels=1000))
     with pytest.raises(InputError, match="40x30 pixels; expected at most"):
         open_picture(narrow, service.store.session("visitor"), upload(photo), "inpaint")
+
+
+def test_so_is_a_heic_that_is_the_first_of_a_server(service, upload, tmp_path, monkeypatch):
+    pillow_heif.from_pillow(Image.fromarray(smooth(32, 32))).save(tmp_path / "phone.heic")
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setattr(restoring, "read_picture", None)
+    narrow = Service(service.store, Limits(pixels=1000))
+    with pytest.raises(InputError, match="32x32 pixels; expected at most"):
+        open_picture(narrow, service.store.session("a"), upload(tmp_path / "phone.heic"), "denoise")
 
 
 @pytest.mark.parametrize(("drawn", "size"), [(False, "40x30"), (True, "50x30")])
