@@ -135,10 +135,11 @@ def let_pillow_read_heif() -> None:
     """
     try:
         from pillow_heif import register_heif_opener
+
+        register_heif_opener()  # where its own library is missing, it is this that fails
     except ImportError as error:
         found = "HEIC, which needs the package pillow-heif"
         raise Undecodable(found, "pip install pillow-heif, or a JPEG or PNG") from error
-    register_heif_opener()
 
 
 def _decode_with_pillow(image: Image.Image, stream: BinaryIO) -> Decoded:

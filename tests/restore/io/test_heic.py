@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pillow_heif
@@ -83,9 +84,15 @@ def test_without_its_package_it_is_one_line(
 ) -> None:
     pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     path = write_heic(tmp_path / "a.heic", pixels, "RGB")
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(InputError, match=r"a.heic: HEIC, which needs the package pillow-heif, exp"):
-        read_picture(path)
+
+    def without_its_library() -> None:
+        raise ImportError
+
+    absent = SimpleNamespace(register_heif_opener=without_its_library)
+    for package in (None, absent):
+        monkeypatch.setitem(sys.modules, "pillow_heif", package)
+        with pytest.raises(InputError, match=r"a.heic: HEIC, which needs the package pillow-heif,"):
+            read_picture(path)
     # Not asked for where the same container holds something else.
     Image.fromarray(pixels).save(tmp_path / "b.avif")
     assert read_picture(tmp_path / "b.avif").format == "AVIF"
