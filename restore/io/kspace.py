@@ -172,7 +172,7 @@ def _from_bart(path: Path) -> KSpace:
     array = read_bart(path)
     _only(path, array, (0, 1, 2, COILS, SLICES))
     space = array[:, :, :, :, 0, 0, 0, 0, 0, 0, 0, 0, 0, :, 0, 0]
-    notes = []
+    notes = list[str]()
     if min(space.shape[:3]) > 1:
         # A volume whose first axis is fully sampled is a stack of slices along it.
         planes = (space != 0).any((3, 4))
@@ -190,7 +190,7 @@ def _from_bart(path: Path) -> KSpace:
         flat = _space(path, array)[:, :, 0]
         data = flat.reshape(*flat.shape[:2], array.shape[COILS], -1).transpose(3, 2, 0, 1)
     data = np.ascontiguousarray(data, dtype=np.complex64)
-    return KSpace(data, sampled(data), notes=notes)
+    return KSpace(data, sampled(data), notes=notes, alike=bool(notes))
 
 
 def _space(path: Path, array: Complex) -> Complex:

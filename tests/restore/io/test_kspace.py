@@ -465,6 +465,7 @@ def test_a_volume_of_bart_is_sampled_all_along_its_first_axis(tmp_path):
     kspace = read_kspace(tmp_path / "whole")
     assert kspace.data.shape == (6, COILS, ROWS, COLUMNS)
     assert not kspace.mask[:, 2].any()
+    assert kspace.alike
     volume[:2] = 0
     write_bart(tmp_path / "part", volume)
     with pytest.raises(InputError, match=r"its first axis \(4 of 6 planes hold something\)"):
