@@ -37,9 +37,12 @@ class PiGDM(Method):
 
         g = ∇ log p(y|x) = (∂x̂/∂x)ᴴ Aᴴ(r²AAᴴ + σ_y²I)⁻¹ (y - A x̂).
 
-    A step σ → σ' of variant "score" takes x̂ + σ²g, the mean of the clean picture given x and y,
-    in the place of x̂: x' = DDIM(x̂ + σ²g). It converges with the number of steps, to the posterior
-    where the prior is a Gaussian of covariance σ_d²I. Variant "paper" is x' = DDIM(x̂) + r²g.
+    A step σ → σ' of variant "score" takes x̂ + ασ²g, for α = 1 the mean of the clean picture given x
+    and y, in the place of x̂: x' = DDIM(x̂ + ασ²g). It converges with the number of steps, to the
+    posterior where the prior is a Gaussian of covariance σ_d²I. Pixels that have much in common
+    have a larger r, by which σ²g overshoots y, a thousandfold at large σ. So α ≤ 1 is what brings
+    A(x̂ + ασ²g) nearest to y; for a Gaussian of any covariance and its own r it is 1. Variant
+    "paper" is x' = DDIM(x̂) + r²g.
 
     With σ_y = 0 the result is projected at the end, x + A†(y - A x).
 
@@ -109,7 +112,8 @@ class PiGDM(Method):
             r2_g = differentiable.vjp(pulled)
             if self.variant == "paper":
                 return ddim(x, x_hat, sigma, lower, self.eta, noise).add_(r2_g)
-            x_hat = x_hat.add(r2_g, alpha=sigma**2 / variance)
+            change = r2_g.mul_(sigma**2 / variance)
+            x_hat = x_hat + _share(problem, x_hat, change) * change
             return ddim(x, x_hat, sigma, lower, self.eta, noise)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
@@ -119,3 +123,12 @@ class PiGDM(Method):
         if problem.noise_std > 0:
             return x
         return x + pull(problem, x, reachable(problem.operator, LAST_REACH)(0))
+
+
+def _share(problem: Problem, x_hat: Tensor, change: Tensor) -> Tensor:
+    """The share α in [0, 1] of a change of each picture with which A(x̂ + α change) is nearest y."""
+    operator = problem.operator
+    seen, axes = operator(change), operator.codomain.axes
+    toward = (seen.conj() * (problem.y - operator(x_hat))).real.sum(axes)
+    share = toward / seen.abs().square().sum(axes).clamp_min(torch.finfo(toward.dtype).tiny)
+    return share.clamp(0, 1).reshape(-1, *(1,) * operator.domain.ndim)

@@ -18,6 +18,7 @@ from torch import Tensor
 import operators
 from restore.methods import PiGDM
 from restore.noise import NoiseSource
+from restore.prior.denoiser import Denoiser
 from restore.prior.gaussian_mixture import GaussianMixture
 from restore.prior.schedule import karras
 from restore.problem import Problem
@@ -105,6 +106,27 @@ class TestOfTheTest:
 
     def test_the_paper_is_another_sampler(self):
         assert _deviation(PiGDM(steps=50, data_std=TAU, variant="paper")) > 2 * LIMIT
+
+
+class OfOneGrey(Denoiser):
+    """D of pictures that are nearly of one grey: N(0.5, 4) of their mean, 0.01 about it."""
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        mean = (x - 0.5).mean((-2, -1), keepdim=True)
+        noise = torch.as_tensor(sigma) ** 2
+        about = (x - 0.5 - mean) * (0.01 / (0.01 + noise))
+        return 0.5 + about + mean * (4 / (4 + noise / x[0].numel()))
+
+
+def test_what_pixels_have_in_common_does_not_overshoot():
+    """r is that of single pixels: of their mean σ²g is 256 times too long at the first level."""
+    shape = (1, 4, 4)
+    problem = Problem(
+        operators.Downsample(shape, size=(1, 1), kernel="box"), torch.ones(1, 1, 1, 1), 0.05
+    )
+    x = solve(problem, OfOneGrey(), "pigdm", samples=8, data_std=0.5, sigma_max=50.0)[:, 0]
+    assert float((problem.operator(x) - 1).abs().max()) < 5 * 0.05
+    assert float(x.std()) < 0.3
 
 
 def test_the_paper_on_one_step_by_hand():
