@@ -271,8 +271,8 @@ denoiser and seed.
 - **overhead**: time outside the denoiser relative to the time inside it; a gradient counts as
   outside. In float32 the network takes twice as long, and the share is half. Only the rows of 20
   evaluations with blurs and the Hadamard transform show the present state: 2 to 5 % without a
-  gradient, 6 % for `ddrm-cg` with blurs. Others were measured when
-  [random numbers](../decisions/0017-random-numbers.md) and transforms took twice as long.
+  gradient. Others were measured when [random numbers](../decisions/0017-random-numbers.md) and
+  transforms took twice as long.
 
 The sampler has one seed for all pictures; another one moves the mean of a row by up to 0.1 dB.
 
