@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from operators import LinearOperator, ThinSVD
@@ -67,6 +68,20 @@ def pull(
 def _damped(svd: ThinSVD, rho: float | Tensor) -> Tensor:
     s = unexpanded(svd.singular_values)
     return s / (s.square() + per_image(rho, svd.right.domain.ndim))
+
+
+def share_towards(operator: LinearOperator, residual: Tensor, change: Tensor) -> Tensor:
+    """Return the α in [0, 1] with which A(x̂ + α change) is nearest to y, [B, 1, ..., 1].
+
+    Args:
+        operator: A.
+        residual: y - A x̂, [B, *codomain.shape].
+        change: of each x̂, [B, *domain.shape].
+    """
+    seen, axes = operator(change), operator.codomain.axes
+    along = (seen.conj() * residual).real.sum(axes)
+    share = along / seen.abs().square().sum(axes).clamp_min(torch.finfo(along.dtype).tiny)
+    return share.clamp(0, 1).reshape(-1, *(1,) * operator.domain.ndim)
 
 
 def estimate(problem: Problem, centre: float, rho: float | Tensor) -> Tensor:

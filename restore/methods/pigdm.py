@@ -19,7 +19,7 @@ from restore.methods.base import (
     start_from,
 )
 from restore.methods.gradient import Differentiable
-from restore.methods.likelihood import pull
+from restore.methods.likelihood import pull, share_towards
 from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -113,7 +113,8 @@ class PiGDM(Method):
             if self.variant == "paper":
                 return ddim(x, x_hat, sigma, lower, self.eta, noise).add_(r2_g)
             change = r2_g.mul_(sigma**2 / variance)
-            x_hat = x_hat + _share(problem, x_hat, change) * change
+            residual = problem.y - problem.operator(x_hat)
+            x_hat = x_hat + share_towards(problem.operator, residual, change) * change
             return ddim(x, x_hat, sigma, lower, self.eta, noise)
 
         sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
@@ -123,12 +124,3 @@ class PiGDM(Method):
         if problem.noise_std > 0:
             return x
         return x + pull(problem, x, reachable(problem.operator, LAST_REACH)(0))
-
-
-def _share(problem: Problem, x_hat: Tensor, change: Tensor) -> Tensor:
-    """The share α in [0, 1] of a change of each picture with which A(x̂ + α change) is nearest y."""
-    operator = problem.operator
-    seen, axes = operator(change), operator.codomain.axes
-    toward = (seen.conj() * (problem.y - operator(x_hat))).real.sum(axes)
-    share = toward / seen.abs().square().sum(axes).clamp_min(torch.finfo(toward.dtype).tiny)
-    return share.clamp(0, 1).reshape(-1, *(1,) * operator.domain.ndim)

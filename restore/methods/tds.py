@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restore.methods.base import Method, StepCallback, check_positive, check_start, descend
 from restore.methods.gradient import Differentiable
-from restore.methods.likelihood import damped_pinv
+from restore.methods.likelihood import damped_pinv, share_towards
 from restore.methods.particles import Particles, inner, steps_within
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
@@ -26,10 +26,10 @@ class TDS(Method):
     With x̂ = D(x, σ), r² = σ²σ_d²/(σ² + σ_d²) and ℓ(x, σ) = log N(y; A x̂, r²AAᴴ + σ_y²I), a
     particle moves from σ to σ' by
 
-        x' ~ N(m + (σ² - σ'²) ∇ℓ, vI),   m = x̂ + (σ'/σ)² (x - x̂),   v = σ'²(1 - σ'²/σ²),
-        w' = w · N(x'; m, vI)/N(x'; m + (σ² - σ'²) ∇ℓ, vI) · exp(ℓ(x', σ') - ℓ(x, σ)),
+        x' ~ N(m + δ, vI),   m = x̂ + (σ'/σ)² (x - x̂),   v = σ'²(1 - σ'²/σ²),   δ = α(σ² - σ'²) ∇ℓ,
+        w' = w · N(x'; m, vI)/N(x'; m + δ, vI) · exp(ℓ(x', σ') - ℓ(x, σ)),
 
-    from w = exp ℓ, with x' = x̂ and ℓ = log N(y; A x', σ_y²I) at σ' = 0. Particles are resampled
+    where α ≤ 1 is what brings A(x̂ + ασ²∇ℓ) nearest to y (`PiGDM`), from w = exp ℓ, with x' = x̂ and ℓ = log N(y; A x', σ_y²I) at σ' = 0. Particles are resampled
     where 1/Σw² < K/2. One of them is returned, drawn by its weight.
 
     It is exact in the limit of many particles for the reverse chain of these levels, and for the
@@ -131,6 +131,8 @@ class _Chain:
         rest = residual - operator(pull)
         log_twist = -0.5 * (inner(rest, rest) / noise_std**2 + inner(pull, pull) / variance)
         gradient = self.differentiable.vjp(pull / variance)
+        # Any move is allowed for that the weights know of; one that is too long spreads them.
+        gradient *= share_towards(operator, residual, sigma**2 * gradient)
         cloud.weigh(log_twist)
         x, x_hat, gradient, log_twist = cloud.resampled(x, x_hat, gradient, log_twist)
 

@@ -118,13 +118,14 @@ class OfOneGrey(Denoiser):
         return 0.5 + about + mean * (4 / (4 + noise / x[0].numel()))
 
 
-def test_what_pixels_have_in_common_does_not_overshoot():
+@pytest.mark.parametrize("method", ["pigdm", "tds"])
+def test_what_pixels_have_in_common_does_not_overshoot(method):
     """r is that of single pixels: of their mean σ²g is 256 times too long at the first level."""
     shape = (1, 4, 4)
     problem = Problem(
         operators.Downsample(shape, size=(1, 1), kernel="box"), torch.ones(1, 1, 1, 1), 0.05
     )
-    x = solve(problem, OfOneGrey(), "pigdm", samples=8, data_std=0.5, sigma_max=50.0)[:, 0]
+    x = solve(problem, OfOneGrey(), method, samples=8, data_std=0.5, sigma_max=50.0)[:, 0]
     assert float((problem.operator(x) - 1).abs().max()) < 5 * 0.05
     assert float(x.std()) < 0.3
 
