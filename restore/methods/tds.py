@@ -29,8 +29,9 @@ class TDS(Method):
         x' ~ N(m + δ, vI),   m = x̂ + (σ'/σ)² (x - x̂),   v = σ'²(1 - σ'²/σ²),   δ = α(σ² - σ'²) ∇ℓ,
         w' = w · N(x'; m, vI)/N(x'; m + δ, vI) · exp(ℓ(x', σ') - ℓ(x, σ)),
 
-    where α ≤ 1 is what brings A(x̂ + ασ²∇ℓ) nearest to y (`PiGDM`), from w = exp ℓ, with x' = x̂ and ℓ = log N(y; A x', σ_y²I) at σ' = 0. Particles are resampled
-    where 1/Σw² < K/2. One of them is returned, drawn by its weight.
+    where α ≤ 1 is what brings A(x̂ + ασ²∇ℓ) nearest to y (`PiGDM`), from w = exp ℓ, with x' = x̂ and
+    ℓ = log N(y; A x', σ_y²I) at σ' = 0. Particles are resampled where 1/Σw² < K/2. One of them is
+    returned, drawn by its weight.
 
     It is exact in the limit of many particles for the reverse chain of these levels, and for the
     posterior when there are many levels too.
