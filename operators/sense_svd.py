@@ -80,7 +80,7 @@ def _by_gram(maps: Tensor, dft: Tensor, own: Tensor | None, shape: tuple[int, ..
     # What no coil sees is a direction of its own, with the singular value 0.
     order = seen.to(torch.int8).argsort(stable=True, dim=-1, descending=True)
     factors = _zeros(shape, max(1, *counts), maps)
-    u, s, v = (factor.flatten(0, -3 if factor.ndim == len(shape) else -2) for factor in factors)
+    u, s, v = factors[0].flatten(0, -3), factors[1].flatten(0, -2), factors[2].flatten(0, -3)
     rank = s.shape[-1]
     for at in range(len(s)):
         image, position = divmod(at, readout)

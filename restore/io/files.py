@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from restore.errors import InputError
 
-_READ = "png jpg jpeg jpe jfif tif tiff webp bmp gif ppm pgm pbm pnm tga jp2 avif ico npy"
-_HEIC = "heic heif hif"
-PICTURE_SUFFIXES = frozenset("." + name for name in f"{_READ} {_HEIC}".split())
+_READ = (
+    "png jpg jpeg jpe jfif tif tiff webp bmp gif ppm pgm pbm pnm tga jp2 avif heic heif hif ico npy"
+)
+PICTURE_SUFFIXES = frozenset("." + name for name in _READ.split())
 """What is taken from a folder. A file that is named itself may have any suffix."""
 
 _ANOTHER = "expected another --output, --suffix or --ext"

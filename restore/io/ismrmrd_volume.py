@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.ismrmrd_lines import Line, averages_of, centred, gridded
 from restore.io.kspace import KSpace, sampled
-from restore.io.mri_grid import FieldOfView, at_resolution
+from restore.io.mri_grid import FieldOfView, at_resolution, image_along
 from restore.io.mri_header import MriHeader
 from restore.io.placement import Placement, placed
 
@@ -90,8 +90,7 @@ def stacked(
     whole[places] = kspace.data
     kept = _wanted(count, planes.fov, planes.encoded_fov, 1)
     first = count // 2 - kept // 2
-    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(whole, 0), axis=0, norm="ortho"), 0)
-    data = np.ascontiguousarray(image[first : first + kept], dtype=np.complex64)
+    data = np.ascontiguousarray(image_along(whole, 0)[first : first + kept], dtype=np.complex64)
     extent = planes.encoded_fov or planes.fov
     spacing = None
     if header.spacing is not None and extent is not None:
@@ -141,8 +140,7 @@ def _along_readout(partitions: Complex, kept: int) -> Complex:
     first = length // 2 - kept // 2
     slices = np.empty((kept, coils, phase, count), dtype=np.complex64)
     for at, partition in enumerate(partitions):  # all at once would take the memory twice
-        image = np.fft.ifft(np.fft.ifftshift(partition, 1), axis=1, norm="ortho")
-        middle = np.fft.fftshift(image, 1)[:, first : first + kept]
+        middle = image_along(partition, 1)[:, first : first + kept]
         slices[..., at] = middle.transpose(1, 0, 2)
     return slices
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from restore.errors import InputError
 from restore.io.arrays import ARRAY_SUFFIXES, read_array
 from restore.io.bart import COILS, MAPS, SLICES, is_bart, read_bart
+from restore.io.mri_grid import image_along
 from restore.io.placement import Placement
 
 Complex = NDArray[np.complex64]
@@ -182,8 +183,7 @@ def _from_bart(path: Path) -> KSpace:
                 f"{path}: a volume that is not sampled all along its first axis ({held} of "
                 f"{len(planes)} planes hold something), expected images, or all of that axis"
             )
-        shifted = np.fft.ifftshift(space, 0)
-        space = np.fft.fftshift(np.fft.ifft(shifted, axis=0, norm="ortho"), 0)
+        space = image_along(space, 0)
         notes.append("a volume: its slices along the first axis")
         data = space[..., 0].transpose(0, 3, 1, 2)
     else:

@@ -20,6 +20,13 @@ _FINEST = 4
 _ROUNDED = 0.01
 
 
+def image_along(data: Complex, axis: int) -> Complex:
+    """The orthonormal inverse FFT along an axis whose middle is DC, and then that of the image."""
+    shifted = np.fft.ifftshift(data, axis)
+    image: Complex = np.fft.fftshift(np.fft.ifft(shifted, axis=axis, norm="ortho"), axis)
+    return image
+
+
 def without_oversampling(
     data: Complex, seen: NDArray[np.bool_], header: MriHeader
 ) -> tuple[Complex, NDArray[np.bool_]]:
@@ -41,8 +48,7 @@ def without_oversampling(
     length = data.shape[2]
     kept = max(round(length * header.fov[0] / header.encoded_fov[0]), 1)
     axes, first = (2,), length // 2 - kept // 2
-    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(data, axes), axis=2, norm="ortho"), axes)
-    image = image[:, :, first : first + kept]
+    image = image_along(data, 2)[:, :, first : first + kept]
     back = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image, axes), axis=2, norm="ortho"), axes)
     # Sampled is what lies between two positions that were.
     places = (length // 2 + (np.arange(kept) - kept // 2) * length / kept).clip(0, length - 1)
