@@ -17,7 +17,7 @@ from restore.io.ismrmrd_volume import read_volume, stacked
 from restore.io.kspace import KSpace, sampled
 from restore.io.mri_grid import FieldOfView, at_resolution, without_oversampling
 from restore.io.mri_header import MriHeader
-from restore.io.placement import Placement, placed
+from restore.io.placement import Placement, placed_around
 
 Complex = NDArray[np.complex64]
 
@@ -210,14 +210,11 @@ def _placement(
 ) -> Placement | None:
     """Of images whose middle is where the acquisitions say; None where they say nothing."""
     firsts = [np.flatnonzero(heads["idx"]["slice"] == number) for number in numbers]
-    down, across = (np.asarray(heads[0][name], np.float64) for name in ("read_dir", "phase_dir"))
-    axes = np.stack([down, across])
-    known = np.isfinite(axes).all() and np.allclose(axes @ axes.T, np.eye(2), atol=1e-3)
-    if spacing is None or not known or not all(len(lines) for lines in firsts):
+    if not all(len(lines) for lines in firsts):
         return None
-    middle = np.array([heads[lines[0]]["position"] for lines in firsts], np.float64)
-    corner = size[0] // 2 * spacing[0] * down + size[1] // 2 * spacing[1] * across
-    return placed(middle - corner, across, down)
+    axes = np.array([heads[0][name] for name in ("read_dir", "phase_dir")], np.float64)
+    middles = np.array([heads[lines[0]]["position"] for lines in firsts], np.float64)
+    return placed_around(middles, axes, spacing, size)
 
 
 def _noise_covariance(

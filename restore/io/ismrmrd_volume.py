@@ -14,7 +14,7 @@ from restore.io.ismrmrd_lines import Line, averages_of, centred, gridded
 from restore.io.kspace import KSpace, sampled
 from restore.io.mri_grid import FieldOfView, at_resolution, image_along
 from restore.io.mri_header import MriHeader
-from restore.io.placement import Placement, placed
+from restore.io.placement import Placement, placed_around
 
 Complex = NDArray[np.complex64]
 Extent = tuple[float, float]
@@ -161,12 +161,9 @@ def _placement(
         spacing: mm along these.
         size: (rows, columns).
     """
-    down, across, along = all_three = np.array([head[name] for name in axes], np.float64)
-    known = np.isfinite(all_three).all() and np.allclose(
-        all_three @ all_three.T, np.eye(3), atol=1e-3
-    )
-    if spacing is None or not known:
-        return None
-    slices = (np.arange(count) - count // 2)[:, None] * spacing[2] * along
-    corner = size[0] // 2 * spacing[0] * down + size[1] // 2 * spacing[1] * across
-    return placed(np.asarray(head["position"], np.float64) + slices - corner, across, down)
+    directions = np.array([head[name] for name in axes], np.float64)
+    with np.errstate(invalid="ignore"):  # directions that are not finite are no place
+        step = directions[2] * (spacing[2] if spacing else 0)
+        slices = (np.arange(count) - count // 2)[:, None] * step
+    middles = np.asarray(head["position"], np.float64) + slices
+    return placed_around(middles, directions, spacing, size)

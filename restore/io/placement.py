@@ -69,6 +69,28 @@ def placed(first: Vectors, across: Vectors, down: Vectors) -> Placement | None:
     return found if upright and apart else None
 
 
+def placed_around(
+    middles: Vectors,
+    axes: Vectors,
+    spacing: tuple[float, float, float] | None,
+    size: tuple[int, ...],
+) -> Placement | None:
+    """Of images whose middle pixels are at [slices, 3]; None where a file says no place.
+
+    Args:
+        middles: mm.
+        axes: directions of rows, columns and, for a volume, slices, which have to be orthonormal.
+        spacing: mm of a pixel along these.
+        size: (rows, columns).
+    """
+    known = np.isfinite(axes).all() and np.allclose(axes @ axes.T, np.eye(len(axes)), atol=1e-3)
+    if spacing is None or not known:
+        return None
+    down, across = axes[:2]
+    corner = size[0] // 2 * spacing[0] * down + size[1] // 2 * spacing[1] * across
+    return placed(middles - corner, across, down)
+
+
 def standard_placement(slices: int, thickness: float) -> Placement:
     """Of axial slices from 0 on, seen from the feet, where nothing else is known."""
     across, down = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
