@@ -16,7 +16,7 @@ from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 
 Predictor = Literal["reverse-diffusion", "ancestral", "euler-maruyama", "none"]
-Corrector = Literal["langevin", "none"]
+Corrector = Literal["langevin", "langevin-paper", "none"]
 
 Consistency = Callable[[Tensor, float, float, float], Tensor]
 """consistent(x, sigma, before, kept): as `Replacement` is called."""
@@ -32,19 +32,26 @@ class PredictorCorrector:
     At each level σ the corrector runs M times, then the predictor goes to σ' < σ. With
     g = (x̂ - x)/σ², the score,
 
-        corrector langevin:           x + e g + √(2e) z,  e = 2 (r‖z‖/‖g‖)² for each picture
+        corrector langevin:           x + e g + √(2e (1 - r²)) z,  e = 2 (r‖z‖/‖g‖)²
+        corrector langevin-paper:     x + e g + √(2e) z
         predictor reverse-diffusion:  x + (σ² - σ'²) g + √(σ² - σ'²) z
         predictor ancestral:          x + (σ² - σ'²) g + σ' √(1 - σ'²/σ²) z
         predictor euler-maruyama:     x + h σ² g + √h σ z,  h = 2 ln(σ/σ'), steps of ln σ
 
-    and x̂ at σ' = 0. Without a predictor x is taken from σ to σ' as it is (annealed Langevin
-    dynamics). Networks of the variance-preserving kind have a further factor 1 - β_t ≥ 0.98 on e,
-    which is left out.
+    and x̂ at σ' = 0; each picture has its own e. Without a predictor x is taken from σ to σ' as it
+    is (annealed Langevin dynamics). Networks of the variance-preserving kind have a further factor
+    1 - β_t ≥ 0.98 on e, which is left out.
+
+    The paper's corrector leaves too much variance: in a direction of a Gaussian in which x - x̂ is
+    a(x - m), steps of e = cσ² lead to σ²/a · 2/(2 - ac) in the place of σ²/a. The mean of a over
+    the d directions is ‖g‖²σ²/d, so that ac is 2r² on the average, whatever σ. The factor 1 - r²
+    takes that off. One per cent more noise than a network is told becomes texture
+    (docs/decisions/0020).
 
     Attributes:
         predictor: by name.
         corrector: by name.
-        snr: r > 0, the step of the corrector.
+        snr: r in (0, 1), the step of the corrector.
         corrector_steps: M ≥ 1.
 
     Raises:
@@ -66,6 +73,8 @@ class PredictorCorrector:
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are 'none'; one of them has to be there")
         check_positive(self, "snr")
+        if self.snr >= 1:
+            raise ValueError(f"snr is {self.snr}; it must be below 1")
         if self.corrector_steps < 1:
             raise ValueError(f"corrector_steps is {self.corrector_steps}; it must be at least 1")
 
@@ -142,7 +151,8 @@ class PredictorCorrector:
 
     def _correction(self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor) -> Tensor:
         axes = tuple(range(1, x.ndim))
-        score = (x_hat - x) / sigma**2
-        length, slope = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, score))
-        size: Tensor = 2 * (self.snr * length / slope).square()
-        return size * score + (2 * size).sqrt() * z
+        towards = x_hat - x
+        length, way = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, towards))
+        pull: Tensor = 2 * (self.snr * sigma * length / way).square()  # e/σ²
+        spread = 1.0 if self.corrector == "langevin-paper" else (1 - self.snr**2) ** 0.5
+        return pull * towards + (sigma * spread) * (2 * pull).sqrt() * z

@@ -38,8 +38,9 @@ class ScoreSDE(Method):
         predictor: "ancestral", "reverse-diffusion" (the paper's for networks of the
             variance-exploding kind; with few steps it leaves too much noise), "euler-maruyama" or
             "none".
-        corrector: "langevin" or "none".
-        snr: r > 0, the step of the corrector; the paper has 0.01 to 0.17.
+        corrector: "langevin", "langevin-paper" (which leaves more noise than there should be) or
+            "none".
+        snr: r in (0, 1), the step of the corrector; the paper has 0.01 to 0.17.
         corrector_steps: M ≥ 1, corrector steps at each level.
         strength: λ in [0, 1].
         noise_aware: whether σ_y counts; None where there is any. The published rule (False) keeps

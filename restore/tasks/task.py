@@ -28,7 +28,6 @@ START_LEVEL = 0.3
 TUNED: Mapping[str, Mapping[str, Any]] = {
     "scoresde": {"corrector": "none"},
     "ddnm": {"eta": 1.0},
-    "daps": {"spread": 0.3},
 }
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 NAMES = {
     "reverse-diffusion": "reverse_diffusion",
     "ancestral": "ancestral_sampling",
-    "langevin": "langevin",
+    "langevin-paper": "langevin",
     "none": "none",
 }
 

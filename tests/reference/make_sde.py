@@ -25,7 +25,7 @@ from torch import Tensor, nn
 NAMES = {"VE": "VESDE", "VP": "VPSDE", "SubVP": "subVPSDE"}
 STEPS = {
     "reverse-diffusion": "reverse_diffusion", "ancestral": "ancestral_sampling",
-    "langevin": "langevin", "none": "none",
+    "langevin-paper": "langevin", "none": "none",
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Case:
 CASES = [
     Case(name, predictor, corrector)
     for name in ("inpaint", "colorize")
-    for predictor, corrector in (("reverse-diffusion", "langevin"), ("ancestral", "none"))
+    for predictor, corrector in (("reverse-diffusion", "langevin-paper"), ("ancestral", "none"))
 ]
 
 

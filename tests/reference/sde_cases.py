@@ -14,7 +14,11 @@ TIMES = (1e-3, 0.1, 0.5, 0.9, 1.0)
 PROCESSES = ("VE", "VP", "SubVP")
 SHAPE = (3, 4, 4)
 LEVELS, SNR = 12, 0.16
-PREDICTORS = (("reverse-diffusion", "langevin"), ("ancestral", "langevin"), ("ancestral", "none"))
+PREDICTORS = (
+    ("reverse-diffusion", "langevin-paper"),
+    ("ancestral", "langevin-paper"),
+    ("ancestral", "none"),
+)
 DDPM_STEPS, DDPM_AT = 100, (2, 40, 99)
 FIRST_TIME = 1e-2
 CHURNS = {"plain": {}, "churn": {"churn": 6.0, "churn_min": 0.05, "churn_max": 20.0,

@@ -31,6 +31,7 @@ def test_agrees_with_the_authors(case, vectors, device):
     method = SNIPS(
         steps=cases.LEVELS,
         inner=cases.INNER,
+        variant="paper",
         theta=cases.C * cases.INNER * cases.LEVELS / math.log(cases.SIGMA_MAX / cases.SIGMA_MIN),
         sigma_min=cases.SIGMA_MIN,
         sigma_max=cases.SIGMA_MAX,

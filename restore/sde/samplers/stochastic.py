@@ -49,7 +49,7 @@ def _free(x: Tensor, sigma: float, before: float, kept: float) -> Tensor:  # noq
 
 
 def _predictor(name: Predictor) -> PredictorCorrector:
-    return PredictorCorrector(name, "none", snr=1.0, corrector_steps=1)
+    return PredictorCorrector(name, "none", snr=0.16, corrector_steps=1)
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,13 @@ class Langevin(_Reverse):
     """A predictor, and before it Langevin steps at the same level that repair its error.
 
     The length of a Langevin step is given by r and two norms, so that its own error stays when the
-    levels get finer: the variance is too large by 1/(1 − r²), and by about (1 + 2/d)² in d
-    dimensions, since the norms depend on x and z (ours; of no account for pictures).
+    levels get finer: the variance is too large by about (1 + 2/d)² in d dimensions, since the norms
+    depend on x and z (ours; of no account for pictures), and with "langevin-paper" by 1/(1 − r²).
 
     Attributes:
         predictor: of `PredictorCorrector`.
-        snr: r > 0.
+        corrector: likewise.
+        snr: r in (0, 1).
         corrector_steps: Langevin steps at each level.
 
     Raises:

@@ -7,6 +7,7 @@ samples follow a recursion, written out here apart from the method.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -24,36 +25,40 @@ from restore.problem import Problem
 from restore.solve import solve
 
 METHOD = DAPS(steps=20, ode_steps=4)
+CONVERGED = 1e9
 
 
-def _law(spread: float = 1.0) -> tuple[Tensor, Tensor]:
+def _law(time: float) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the samples, [4, 4]."""
     s, m, y = SINGULAR[:, None].double(), PRIOR.means[0, 0].double(), Y[0, 0].double()
     mean, variance = torch.full_like(m, PRIOR.centre), torch.full_like(m, 100.0)
     levels = karras(METHOD.steps, METHOD.sigma_min, 10.0)
-    for sigma, lower in itertools.pairwise(levels):
+    for level, (sigma, lower) in enumerate(itertools.pairwise(levels)):
         inner = karras(METHOD.ode_steps, PRIOR.sigma_min, sigma)
         for at, to in itertools.pairwise(inner):
             gain = TAU**2 / (TAU**2 + at**2)
             factor = gain + to / at * (1 - gain)
             mean, variance = m + factor * (mean - m), factor**2 * variance
-        r2 = (spread * sigma) ** 2
-        precision = 1 / r2 + (s / NOISE) ** 2
-        mean = (mean / r2 + s * y / NOISE**2) / precision
-        variance = variance / (r2 * precision) ** 2 + 1 / precision + lower**2
+        spent = time * (1 - 0.99 * level / (METHOD.steps - 1))
+        q2 = sigma**2 * (1 - math.exp(-2 * spent / sigma**2))
+        precision = 1 / sigma**2 + (s / NOISE) ** 2
+        kept = 1 / (sigma**2 * precision)
+        mean = kept * mean + s * y / NOISE**2 / precision
+        drawn = kept**2 * q2 + (s / NOISE / precision) ** 2
+        variance = kept**2 * variance + drawn + lower**2
     return mean, variance.sqrt()
 
 
-def _deviation(scale: float = 1.0, prior: Denoiser = PRIOR, spread: float = 1.0) -> float:
+def _deviation(scale: float = 1.0, prior: Denoiser = PRIOR, time: float = METHOD.time) -> float:
     """Largest deviation from the law, of 16 means and 16 variances, in standard errors."""
     problem = Problem(rows(), Y.expand(CHAINS, -1, -1, -1), NOISE)
     generator = torch.Generator().manual_seed(2)
-    x = replace(METHOD, spread=spread)(
+    x = replace(METHOD, time=time)(
         problem,
         prior,
         noise=lambda like: scale * torch.randn(like.shape, generator=generator),
     )[:, 0].double()
-    mean, std = _law(spread)
+    mean, std = _law(time)
     means = (x.mean(0) - mean) / std * CHAINS**0.5
     variances = (x.var(0) / std**2 - 1) * (CHAINS / 2) ** 0.5
     return float(torch.stack([means, variances]).abs().max())
@@ -70,9 +75,9 @@ class HalfScore(GaussianMixture):
 LIMIT = 5.0
 
 
-@pytest.mark.parametrize("spread", [1.0, 0.5])
-def test_follows_the_law_of_a_gaussian_prior(spread):
-    assert _deviation(spread=spread) < LIMIT
+@pytest.mark.parametrize("time", [METHOD.time, 0.05, CONVERGED])
+def test_follows_the_law_of_a_gaussian_prior(time):
+    assert _deviation(time=time) < LIMIT
 
 
 class TestOfTheTest:
@@ -83,10 +88,10 @@ class TestOfTheTest:
         assert _deviation(prior=HalfScore([1.0], PRIOR.means, TAU, sigma_max=10.0)) > 5 * LIMIT
 
 
-def test_spread_is_too_wide_as_documented():
+def test_the_whole_gaussian_is_too_wide_as_documented():
     """Standard deviation over the exact one by its law: between 1 and √2."""
     exact = PRIOR.posterior(Problem(rows(), Y, NOISE)).std[0]
-    ratio = _law()[1] / exact.double()
+    ratio = _law(CONVERGED)[1] / exact.double()
     assert ratio.min() > 1.0
     assert 1.2 < ratio.max() < 1.45
 
@@ -158,7 +163,7 @@ def test_same_seed_same_picture():
     [
         {"steps": 0},
         {"ode_steps": 0},
-        {"spread": 0.0},
+        {"time": 0.0},
         {"sigma_min": 0.0},
         {"start": torch.zeros(1, *SHAPE)},
     ],

@@ -8,6 +8,7 @@ with known degrees of freedom.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
@@ -84,6 +85,25 @@ def _ddrm_cg(method: DDRMCG, s: Tensor, noise_std: float, sigma: float, lower: f
 
 
 def _snips(method: SNIPS, s: Tensor, noise_std: float, sigma: float, lower: float):
+    """Towards x₀ + w (ȳ - x₀), with the variance v around it, at each level."""
+    kept = min(math.exp(-method.step_size(method.sigma_max, method.sigma_min)), lower / sigma)
+
+    def law(level: float) -> tuple[Tensor, Tensor]:
+        """w σ_y/s and v, by the regimes of y = s (x₀ + σ n) + √(σ_y² - s²σ²) n'."""
+        if noise_std == 0:
+            return torch.zeros_like(s), torch.full_like(s, level**2)
+        y_std = torch.where(s > 0, noise_std / s, math.inf)
+        noisier = level**2 / y_std, level**2 - level**4 / y_std**2
+        clearer = torch.where(s > 0, y_std, 0), level**2 - y_std**2
+        low = s * level < noise_std
+        return torch.where(low, noisier[0], clearer[0]), torch.where(low, noisier[1], clearer[1])
+
+    (bias, variance), (next_bias, next_variance) = law(sigma), law(lower)
+    fresh = (next_variance - kept**2 * variance).clamp_min(0)
+    return torch.full_like(s, kept), next_bias - kept * bias, fresh
+
+
+def _snips_paper(method: SNIPS, s: Tensor, noise_std: float, sigma: float, lower: float):
     c = method.step_size(method.sigma_max, method.sigma_min)
     bias, share = torch.zeros_like(s), torch.ones_like(s)
     if noise_std > 0:
@@ -101,6 +121,7 @@ CASES: dict[str, tuple[Method, Law | None]] = {
     "ddrm-cg": (DDRMCG(steps=8), _ddrm_cg),
     "ddrm-cg-eta": (DDRMCG(steps=8, eta=0.3), _ddrm_cg),
     "snips": (SNIPS(steps=8, inner=3, theta=2.0, sigma_max=2.0), _snips),
+    "snips-paper": (SNIPS(8, 3, 2.0, "paper", sigma_max=2.0), _snips_paper),
     "ddnm": (DDNM(steps=8), None),
     "ddnm-travel": (DDNM(steps=6, eta=0.5, travel_length=2, travel_repeat=2), None),
 }
@@ -131,18 +152,19 @@ def _largest_deviation(case: str, name: str, noise_std: float, scale: float = 1.
     problem = Problem(operator, y + noise_std * _normal(*y.shape), noise_std)
     oracle = Oracle(pictures)
     generator = torch.Generator().manual_seed(2)
-    started = law is _snips  # from σ₁ = 2 the distance of the centre from x₀ would count
+    # From σ₁ = 2 the distance of the centre from x₀ would count.
+    started = isinstance(method, SNIPS)
     if started:
-        method = SNIPS(method.steps, method.inner, method.theta, sigma_max=2.0, start=pictures)
+        method = dataclasses.replace(method, start=pictures)
     method(problem, oracle, noise=lambda like: scale * _draw(like, generator))
     svd = operator.svd().truncated(1e-6)
     s = torch.cat([svd.singular_values.flatten().double(), torch.zeros(1)])  # and what V leaves out
     start = torch.zeros_like(s)
-    if law in (None, _snips):
+    if started or law is None:
         start = torch.where(s * oracle.seen[0][1] > noise_std, noise_std / s, start)
     worst = 0.0
     sigmas = [sigma for _, sigma in oracle.seen]
-    if law is _snips:
+    if started:
         assert len(sigmas) == method.steps * method.inner + 1
     for (x, _), variance in zip(
         oracle.seen, _variances(law, method, s, start, noise_std, sigmas), strict=True
@@ -189,10 +211,15 @@ def _half_a_step(patch: pytest.MonkeyPatch) -> None:
             prior, x, sigmas, lambda x, x_hat, sigma, low: step(x, x_hat, sigma, low / 2), on_step
         )
 
-    for module in (diffpir, ddrm_cg, ddnm):
+    for module in (diffpir, ddrm_cg, ddnm, snips):
         patch.setattr(module, "descend", halved)
     langevin = snips._Steps.__init__
-    patch.setattr(snips._Steps, "__init__", lambda self, at, c, z: langevin(self, at, c / 2, z))
+    patch.setattr(
+        snips._Steps,
+        "__init__",
+        # The paper's step knows no other level than its own.
+        lambda self, at, c, z, paper: langevin(self, at, c / 2, z, paper=paper),
+    )
 
 
 @pytest.mark.parametrize("noise_std", [0.0, 0.05])
@@ -414,7 +441,7 @@ def _refusals() -> Iterable[tuple[type[Method], dict[str, object]]]:
 @pytest.mark.parametrize(
     ("name", "field"),
     [
-        ("diffpir", "weight"), ("snips", "theta"), ("dps", "zeta"), ("daps", "spread"),
+        ("diffpir", "weight"), ("snips", "theta"), ("dps", "zeta"), ("daps", "time"),
         ("reddiff", "weight"), ("reddiff", "rate"), ("pnp", "weight"), ("pigdm", "data_std"),
     ],
 )  # fmt: skip
@@ -428,7 +455,7 @@ def test_too_few_steps_for_theta_advise_no_theta_that_is_refused():
     with pytest.raises(ValueError, match=r"raise steps or inner, or set theta to \d\.\d+ or less$"):
         SNIPS(steps=30, inner=1).step_size(50.0, 0.01)
     with pytest.raises(ValueError, match=r"raise steps or inner$"):
-        SNIPS(steps=10, inner=1).step_size(50.0, 0.01)
+        SNIPS(steps=8, inner=1).step_size(50.0, 0.01)
 
 
 @pytest.mark.parametrize("name", ["ddrm", "scoresde", "ddrm-cg", "pigdm"])

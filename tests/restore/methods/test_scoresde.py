@@ -85,32 +85,35 @@ def test_predictors_follow_their_law(predictor):
     assert _deviation(predictor, 2**0.5) > 60
 
 
-def test_the_corrector_is_langevin_with_its_signal_to_noise_ratio():
-    """x + e g + √(2e) z with ‖e g‖ = r‖√(2e) z‖, for each picture by itself."""
+@pytest.mark.parametrize(("corrector", "share"), [("langevin-paper", 1), ("langevin", 0.96**0.5)])
+def test_the_corrector_is_langevin_with_its_signal_to_noise_ratio(corrector, share):
+    """x + e g + √(2e) z with ‖e g‖ = r‖√(2e) z‖, or √(2e (1 - r²)) z, for each picture."""
     x, x_hat, z = torch.rand(3, *SHAPE), torch.rand(3, *SHAPE), torch.randn(3, *SHAPE)
     x_hat[1] *= 100
-    sampler = PredictorCorrector("none", "langevin", 0.2, 1)
+    sampler = PredictorCorrector("none", corrector, 0.2, 1)
     change = sampler._correction(x, x_hat, 0.5, z)
     still = sampler._correction(x, x_hat, 0.5, torch.zeros_like(z))
     assert not still.any()  # the step has the length of the noise
     score = (x_hat - x) / 0.25
     for one in range(3):
         e = 2 * (0.2 * z[one].norm() / score[one].norm()) ** 2
-        expected = e * score[one] + (2 * e).sqrt() * z[one]
+        expected = e * score[one] + share * (2 * e).sqrt() * z[one]
         torch.testing.assert_close(change[one], expected)
         assert abs((e * score[one]).norm() / ((2 * e).sqrt() * z[one]).norm() - 0.2) < 1e-4
 
 
-def test_the_corrector_widens_no_more_than_its_step():
-    """A Gaussian: with many levels the samples have its standard deviation (0.2) to 6 per cent.
+@pytest.mark.parametrize(("corrector", "width"), [("langevin", 1), ("langevin-paper", 0.8**-0.5)])
+def test_the_corrector_keeps_the_width_and_that_of_the_paper_does_not(corrector, width):
+    """A Gaussian of independent pixels: the standard deviation is 0.2, or 1/√(1 - r²) of that.
 
-    5,120 independent numbers, whose standard deviation has an error of 1 per cent. A step e makes a
-    Langevin chain 1/√(1 - e/2σ²) too wide, 1 per cent for r = 0.16 (e = 2r²σ²).
+    10,240 numbers: 4 standard errors are 2.8 per cent (false alarm 6e-5); that steps have their
+    length from x and z widens by 2/d, 1 per cent. r² = 0.2, where the paper has at most 0.03.
     """
     prior = GaussianMixture([1.0], torch.full((1, *SHAPE), 0.5), 0.2, sigma_max=5.0)
     problem = Problem(NOTHING, torch.zeros(1, *SHAPE))
-    x = solve(problem, prior, ScoreSDE(100), samples=20)
-    assert abs(float(x.std()) / 0.2 - 1) < 0.06
+    method = ScoreSDE(100, corrector=corrector, snr=0.2**0.5)
+    x = solve(problem, prior, method, samples=40)
+    assert abs(float(x.std()) / (0.2 * width) - 1) < 0.04
 
 
 @pytest.mark.parametrize(

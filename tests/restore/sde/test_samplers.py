@@ -77,9 +77,12 @@ class TestOrder:
         assert calls == sorted(calls)
         assert errors[2] < errors[1] < errors[0]
 
+    @pytest.mark.parametrize("corrector", ["langevin", "langevin-paper"])
     @pytest.mark.parametrize(("side", "snr"), [(4, 0.2), (16, 0.2), (16, 0.4)])
-    def test_langevin_error_is_of_its_own_step(self, side, snr):
-        """The variance against what r and the number of pixels make of it, (1 + 2/d)²/(1 - r²).
+    def test_langevin_error_is_of_its_own_step(self, side, snr, corrector):
+        """The variance against what the number of pixels and r make of it.
+
+        (1 + 2/d)², and 1/(1 - r²) with the paper's steps.
 
         The predictor errs by 1 %; 20000 numbers, 5 standard errors are 5 % (false alarm 6e-7).
         """
@@ -88,8 +91,10 @@ class TestOrder:
         prior = GaussianMixture([1.0], means, STD)
         like = torch.empty(20480 // size, 1, side, side, dtype=torch.float64)
         x = MEAN + math.hypot(STD, HIGH) * torch.randn_like(like)
-        end = Langevin(snr=snr).descend(prior, x, levels(400), noise=torch.randn_like)
-        expected = (1 + 2 / size) ** 2 / (1 - snr**2)
+        sampler = Langevin(snr=snr, corrector=corrector)
+        end = sampler.descend(prior, x, levels(400), noise=torch.randn_like)
+        excess = 1 / (1 - snr**2) if corrector == "langevin-paper" else 1
+        expected = (1 + 2 / size) ** 2 * excess
         assert float(end.var()) / exact_law()[1] == pytest.approx(expected, rel=0.06)
 
 
