@@ -40,7 +40,8 @@ class ScoreSDE(Method):
             "none".
         corrector: "langevin", "langevin-paper" (which leaves more noise than there should be) or
             "none".
-        snr: r in (0, 1), the step of the corrector; the paper has 0.01 to 0.17.
+        snr: r in (0, 1), the step of the corrector; the paper has 0.01 to 0.17, where its steps
+            widen less.
         corrector_steps: M ≥ 1, corrector steps at each level.
         strength: λ in [0, 1].
         noise_aware: whether σ_y counts; None where there is any. The published rule (False) keeps
@@ -62,7 +63,7 @@ class ScoreSDE(Method):
     steps: int = 1000
     predictor: Predictor = "ancestral"
     corrector: Corrector = "langevin"
-    snr: float = 0.16
+    snr: float = 0.4
     corrector_steps: int = 1
     strength: float = 1.0
     noise_aware: bool | None = None
