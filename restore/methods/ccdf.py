@@ -85,7 +85,7 @@ class CCDF(Method):
     strength: float = 1.0
     damping: float = 1.0
     predictor: Predictor = "ancestral"
-    corrector: Corrector = "none"
+    corrector: Corrector = "langevin"
     snr: float = 0.4
     corrector_steps: int = 1
     noise_aware: bool | None = None

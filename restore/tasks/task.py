@@ -26,7 +26,6 @@ PROJECTIONS = 10
 START_LEVEL = 0.3
 # What serves every verb with a prior of patches; a verb's own parameters come before them.
 TUNED: Mapping[str, Mapping[str, Any]] = {
-    "scoresde": {"corrector": "none"},
     "ddnm": {"eta": 1.0},
 }
 

@@ -63,7 +63,7 @@ NO_SVD = {
 ANCESTRAL = {
     "scoresde": ScoreSDE(steps=LEVELS, predictor="ancestral", corrector="none", rcond=1e-6),
     "ilvr": ILVR(steps=LEVELS, rcond=1e-6),
-    "ccdf": CCDF(steps=LEVELS, sigma_max=50.0, rcond=1e-6),
+    "ccdf": CCDF(steps=LEVELS, sigma_max=50.0, corrector="none", rcond=1e-6),
 }
 
 
