@@ -72,19 +72,19 @@ What the table says:
 
 - All methods meet noiseless measurements, except `dps`, `diffpir` and `reddiff`, which come close.
 - With noise, `pigdm`, `ccdf`, `ddrm-cg` and `diffpir` have about the right spread at 100
-  evaluations (`ilvr` is a tenth too narrow where y is noisy), and so has `snips`, slightly too wide
-  as its formula predicts; more evaluations bring `ddrm-cg` and `pigdm` closer.
+  evaluations (`ilvr` is a tenth too narrow where y is noisy), and more evaluations bring `ddrm-cg`
+  and `pigdm` closer. `snips` and `daps` have 0.8 of it where y is noisy and 0.9 elsewhere: their
+  steps are long.
+- `scoresde` at 100 evaluations has the right spread of what is not measured (0.96 to 1.00), and 0.8
+  of it where y is noisy; with 20 evaluations (ten levels) 0.6 to 1.1.
+- With 20 evaluations, four levels, `daps` is up to three times too wide where y is noisy.
 - `ddrm` (and `ddnm`, which with noise is the same) is too certain of what was measured with noise,
   the more so the more steps it takes, and on small singular values its mean drifts away. deepinv's
   also has √2 times less noise, and is more certain still.
-- `scoresde` has the right spread at its published budget (2000): 0.97 to 1.03 in measured and
-  unmeasured directions, with means as close as the number of samples can tell; with 20 evaluations
-  (ten levels) 0.6 to 1.1.
 - `ccdf` starts in the middle of the two components and cannot recover their weights.
 - `reddiff` and `dps` do not model the noise and fit it; `reddiff` finds one mode.
-- At their published budgets `snips` (2501) has the right spread within a few per cent, in measured
-  and unmeasured directions, `daps` (1000) is up to a quarter too wide, and `dps` (1000) has the
-  right spread in the null space and a hundredth to a quarter of it where there is noise.
+- At its published budget `dps` (1000) has the right spread in the null space and a hundredth to a
+  quarter of it where there is noise.
 - `tds` and `mcgdiff` have 16 particles, so at 100 evaluations only 6 levels, far too few. With
   their own 100 levels (1600 evaluations) `tds` has 0.95 to 1.03 of the spread, in measured and
   unmeasured directions, and `mcgdiff` 0.92 to 1.00.
@@ -96,11 +96,10 @@ What the table says, over the problems with noise:
 
 - All methods that replace, project or pull x towards y at each level choose between the components
   while x is noisy, guided more by the prior than by y, and keep to that choice: the share of a
-  component is off by 0.24 to 0.33 on average, however many steps they take (`scoresde` at 2000 and
-  `snips` at 2501 evaluations 0.24 and 0.26), and the mean by 0.3 to 0.4 standard deviations of the
-  prior. `pnp` finds one component.
-- `snips` improves slowly as its annealing slows: `theta` 80 instead of 9.1 takes 0.25 to 0.17 at
-  the same 2501 evaluations (60 samples, where there is an SVD).
+  component is off by 0.24 to 0.33 on average, however many steps they take, and the mean by 0.3 to
+  0.4 standard deviations of the prior. `pnp` finds one component.
+- `snips` with `variant=paper` improves slowly as its annealing slows: `theta` 80 instead of 9.1
+  takes 0.25 to 0.17 at the same 2501 evaluations (60 samples, where there is an SVD).
 - `pigdm`, whose guidance goes through the Jacobian of the denoiser, is off by 0.12 to 0.13.
 - `tds` with 16 particles and 100 levels (1600 evaluations) matches the posterior: its shares are
   off by 0.02, like those of as many exact samples, and its means by 0.06 standard deviations.

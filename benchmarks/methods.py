@@ -287,8 +287,8 @@ methods of deepinv 0.5 and azula 0.11 (`deepinv:…`, `azula:…`) and the autho
 own levels, and start from noise. A crop of 64×64 gives a method less to go by than a whole picture.
 
 - SNIPS, ScoreSDE, CCDF and DAPS leave [no more noise in x than the network is
-  told](../decisions/0020-no-more-noise-than-the-network-is-told.md). With the published steps of the
-  first two and the whole Gaussian of DAPS they came to 8 to 14 dB on 4× enlargement.
+  told](../decisions/0020-no-more-noise-than-the-network-is-told.md). With its published steps SNIPS
+  came to 12 dB on 4× enlargement, and DAPS with the whole Gaussian of its algorithm to 8.
 - Where the measurement is noisier than x, DDRM adds the same residual at each step. Started from an
   estimate, all its steps lie below σ = 0.2: with a noisy blur 100 of them are 6 dB worse than 20.
   Over all levels, as deepinv's runs, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
