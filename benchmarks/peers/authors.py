@@ -348,7 +348,7 @@ class SNIPS(Authors):
 
     def within(self, evaluations: int) -> Self:
         """Return the method with at most so many evaluations; as ours, without its last one."""
-        ours = OurSNIPS(**dataclasses.asdict(self)).within(evaluations + 1)
+        ours = OurSNIPS(**dataclasses.asdict(self), variant="paper").within(evaluations + 1)
         return dataclasses.replace(self, steps=ours.steps, inner=ours.inner, theta=ours.theta)
 
     def _sample(self, problem: Problem, prior: Denoiser, on_step: StepCallback | None) -> Tensor:
