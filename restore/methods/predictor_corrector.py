@@ -33,7 +33,7 @@ class PredictorCorrector:
     g = (x̂ - x)/σ², the score,
 
         corrector langevin-paper:     x + e g + √(2e) z,  e = 2 (r‖z‖/‖g‖)²
-        corrector langevin:           x + e g + √(2e (1 - r²)) z,  with e no more than σ²
+        corrector langevin:           x + e g + √(2e (1 - r²)) z
         predictor reverse-diffusion:  x + (σ² - σ'²) g + √(σ² - σ'²) z
         predictor ancestral:          x + (σ² - σ'²) g + σ' √(1 - σ'²/σ²) z
         predictor euler-maruyama:     x + h σ² g + √h σ z,  h = 2 ln(σ/σ'), steps of ln σ
@@ -45,8 +45,8 @@ class PredictorCorrector:
     The paper's corrector leaves too much variance: in a direction of a Gaussian in which x - x̂ is
     a(x - m), steps of e = cσ² lead to σ²/a · 2/(2 - ac) in the place of σ²/a. The mean of a over
     the d directions is ‖g‖²σ²/d, so that ac is 2r² on the average, whatever σ. The factor 1 - r²
-    takes that off (less where e is cut). One per cent more noise than a network is told becomes
-    texture (docs/decisions/0020).
+    takes that off. One per cent more noise than a network is told becomes texture
+    (docs/decisions/0020).
 
     Attributes:
         predictor: by name.
@@ -153,10 +153,7 @@ class PredictorCorrector:
         axes = tuple(range(1, x.ndim))
         towards = x_hat - x
         length, way = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, towards))
-        pull: Tensor = 2 * (self.snr * sigma * length / way).square()  # e/σ²
-        if self.corrector == "langevin-paper":
-            return pull * towards + sigma * (2 * pull).sqrt() * z
-        pull = pull.nan_to_num(0.0)  # 0/0 where x̂ is x, without noise
-        excess = self.snr**2 * pull.reciprocal().clamp_max(1)
-        pull = pull.clamp_max(1)
-        return pull * towards + sigma * (2 * pull * (1 - excess)).sqrt() * z
+        pull = 2 * (self.snr * sigma * length / way).square()  # e/σ²
+        pull = torch.where(way > 0, pull, 0)  # a denoiser that changes nothing asks for no step
+        kept = 1.0 if self.corrector == "langevin-paper" else 1 - self.snr**2
+        return pull * towards + sigma * (2 * kept * pull).sqrt() * z

@@ -102,15 +102,12 @@ def test_the_corrector_is_langevin_with_its_signal_to_noise_ratio(corrector, sha
         assert abs((e * score[one]).norm() / ((2 * e).sqrt() * z[one]).norm() - 0.2) < 1e-4
 
 
-def test_the_corrector_goes_no_further_than_to_what_is_denoised():
-    """A step of e = σ², with √(2σ² (1 - ‖g‖²σ²/2d)) z, where r would ask for more."""
-    x, z = torch.rand(1, *SHAPE), torch.randn(1, *SHAPE)
-    x_hat = x + 0.01 * torch.randn(1, *SHAPE)
-    change = PredictorCorrector("none", "langevin", 0.4, 1)._correction(x, x_hat, 0.5, z)
-    share = ((x_hat - x).norm() / (0.5 * z.norm())).square()
-    torch.testing.assert_close(change, x_hat - x + (2 - share).sqrt() * 0.5 * z)
-    same = PredictorCorrector("none", "langevin", 0.4, 1)._correction(x, x, 0.5, 0 * z)
-    assert not same.any()
+def test_a_denoiser_that_changes_nothing_asks_for_no_correction():
+    x = torch.rand(1, *SHAPE)
+    for noise in (torch.randn_like(x), torch.zeros_like(x)):
+        assert (
+            not PredictorCorrector("none", "langevin", 0.4, 1)._correction(x, x, 0.5, noise).any()
+        )
 
 
 @pytest.mark.parametrize(("corrector", "width"), [("langevin", 1), ("langevin-paper", 0.8**-0.5)])
