@@ -135,8 +135,9 @@ class DAPS(Method):
 
     def _spread(self, sigma: float, last: float, largest: float) -> float:
         """q at the level σ, of levels from the prior's largest to the last."""
-        roots = [level ** (1 / RHO) for level in (sigma, last, largest)]  # even steps of the levels
-        left = (roots[0] - roots[1]) / max(roots[2] - roots[1], 1e-9)
+        # The levels fall in even steps of their roots.
+        here, end, top = (level ** (1 / RHO) for level in (sigma, last, largest))
+        left = (here - end) / max(top - end, 1e-9)
         time = self.time * (LAST_TIME + (1 - LAST_TIME) * left)
         return sigma * math.sqrt(-math.expm1(-2 * time / sigma**2))
 

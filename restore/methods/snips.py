@@ -199,8 +199,8 @@ class _Steps(Chain):
         at = self.spectrum
         if lower == 0:
             return x_hat + at.correction(x_hat, sigma, self.noise)
-        steps = self._paper if self.paper else self._level
-        kept, fresh, gain, spread = steps(sigma, lower)
+        factors = self._paper(sigma) if self.paper else self._level(sigma, lower)
+        kept, fresh, gain, spread = factors
 
         def rule(x_hat_bar: Tensor, z_bar: Tensor) -> Tensor:
             moved = torch.lerp(x_hat_bar, self.x_bar, kept)
@@ -217,7 +217,7 @@ class _Steps(Chain):
         variance = (lower**2 * next_share - (kept * sigma) ** 2 * share).clamp_min(0)
         return kept, fresh, next_weight - kept * weight, variance.sqrt()
 
-    def _paper(self, sigma: float, lower: float) -> tuple[float, float, Tensor, Tensor]:  # noqa: ARG002
+    def _paper(self, sigma: float) -> tuple[float, float, Tensor, Tensor]:
         """1 - c, σ√(2c), cw and √(2cv)."""
         weight, share = self._regimes(sigma)
         fresh = (2 * self.c) ** 0.5 * sigma

@@ -103,11 +103,9 @@ def test_the_corrector_is_langevin_with_its_signal_to_noise_ratio(corrector, sha
 
 
 def test_a_denoiser_that_changes_nothing_asks_for_no_correction():
-    x = torch.rand(1, *SHAPE)
+    x, sampler = torch.rand(1, *SHAPE), PredictorCorrector("none", "langevin", 0.4, 1)
     for noise in (torch.randn_like(x), torch.zeros_like(x)):
-        assert (
-            not PredictorCorrector("none", "langevin", 0.4, 1)._correction(x, x, 0.5, noise).any()
-        )
+        assert not sampler._correction(x, x, 0.5, noise).any()
 
 
 @pytest.mark.parametrize(("corrector", "width"), [("langevin", 1), ("langevin-paper", 0.8**-0.5)])
