@@ -40,9 +40,11 @@ from restore.tasks.task import START_LEVEL, TUNED, as_array
 CPU = torch.device("cpu")
 CLASSICAL = ("fbp", "sirt", "tv")
 # ScoreSDE from the same start is CCDF.
-SAMPLERS = ("pnp", "diffpir", "ddrm-cg", "ccdf", "ddrm", "ddnm")
+SAMPLERS = ("pnp", "diffpir", "ddrm-cg", "ccdf", "daps", "snips", "ddrm", "ddnm")
 STEPS, SAMPLES = 20, 8
-AVERAGED = ("ccdf", "ddrm")
+# Of 40 evaluations, as the 20 steps of CCDF are.
+OTHERWISE: dict[str, dict[str, int]] = {"snips": {"steps": 40, "inner": 1}, "daps": {"steps": 8}}
+AVERAGED = ("ccdf", "snips", "ddrm")
 HELD_OUT = ("14", "11", "18")
 # 120° with their middle at 90°: flipping the picture gives the same views, which the SVD needs.
 LIMITED = "31:151:60"
@@ -153,6 +155,7 @@ def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.T
     """The mean of the samples of a method with the verb's parameters."""
     known = fields_of(restore.methods()[name])
     values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
+    values |= OTHERWISE.get(name, {})
     if "start" in known:
         values["start"] = scan.classical[scan.start]()
         if name != "pnp" and "sigma_max" in known:

@@ -48,11 +48,12 @@ METHODS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("ddrm-cg", "ddrm-cg", 8, {"steps": 20}),
     ("scoresde from noise", "scoresde", 1, {"steps": 50, "sigma_max": 10.0, "start": None}),
     ("ccdf", "ccdf", 8, {"steps": 20}),
-    ("snips", "snips", 1, {"steps": 20, "inner": 2, "theta": 3.0}),
+    ("snips", "snips", 8, {"steps": 40, "inner": 1}),
+    ("daps", "daps", 8, {"steps": 8}),
     ("diffpir", "diffpir", 8, {"steps": 20}),
     ("ddnm+", "ddnm", 1, {"steps": 20}),
 )
-CALIBRATED = ("ddrm", "ccdf", "diffpir", "snips")
+CALIBRATED = ("ddrm", "ccdf", "diffpir", "snips", "daps")
 SAMPLES, LEVEL = 32, 0.9
 BART_WEIGHTS = (0.001, 0.003, 0.01)
 SIMULATED_NOISE, REDUCED = 0.03, 3

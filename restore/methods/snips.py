@@ -11,20 +11,24 @@ import torch
 from torch import Tensor
 
 from restore.methods.base import Method, StepCallback, check_start, check_unit, descend
+from restore.methods.halved_noise import halves
 from restore.methods.spectral import Chain, Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 from restore.prior.schedule import geometric, sigma_grid
 from restore.problem import Problem
 
-Variant = Literal["level", "paper"]
+Variant = Literal["halved", "level", "paper"]
 
 # Largest step c. Of "paper": its noise is then √(1/(1 - c/2)) = 1.15 times what the level says. Of
-# "level": what is not measured has 0.8 times its spread.
-LARGEST_STEP: dict[Variant, float] = {"level": 1.0, "paper": 0.5}
-# Least Θ that a budget may leave: that of ancestral sampling. With "paper" what is not measured is
-# √2 too wide there, and at 1 without bounds.
+# "level": what is not measured has 0.8 times its spread. Of "halved": longer ones leave less of its
+# texture, and little more is drawn anew.
+LARGEST_STEP: dict[Variant, float] = {"halved": 1.0, "level": 1.0, "paper": 0.5}
+# Least Θ that a budget may leave the other two: that of ancestral sampling. With "paper" what is
+# not measured is √2 too wide there, and at 1 without bounds.
 LEAST_THETA = 2.0
+# Up to so many times its own Θ "halved" takes what a budget allows with the largest step.
+MORE_THETA = 3.0
 # `within` assumes this first level where none is set; a prior of a larger one needs `sigma_max`.
 WIDEST = 100.0
 # `within` takes more than one inner step only where it leaves so many levels.
@@ -43,7 +47,8 @@ class SNIPS(Method):
     in the three regimes of the paper, s = 0, 0 < sσ < σ_y and sσ ≥ σ_y. A step of length c from σ
     to σ' ≤ σ is
 
-        variant "level":   x̄' = t' + k (x̄ - t) + √(v' - k²v) z,   k = exp(-c) ≤ σ'/σ
+        variant "halved":  x̄' = t' + k (x̄ - t) + b z + a z',   k = exp(-c) ≤ σ'/σ
+        variant "level":   x̄' = t' + k (x̄ - t) + √(v' - k²v) z
         variant "paper":   x̄' = x̄ + c (t - x̄) + √(2cv) z
 
     where t' and v' are of σ', with the same x̂; "paper" has its step sizes multiplied into its
@@ -60,14 +65,17 @@ class SNIPS(Method):
     for 64² pictures, and c follows. "paper" lags behind the level: the standard deviation of what
     is not measured is √(Θ/(Θ - 1)) times too large, whatever c (and at the noise's own scale
     1/√(1 - c/2)); 3 per cent take Θ = 17. A network takes such noise for texture and keeps it
-    (docs/decisions/0020). "level" has the noise of the level at every step; the standard deviation
-    of what is not measured is short by c/4 of itself.
+    (docs/decisions/0020). "level" has the noise of the level at every step, but of what is not
+    measured c/4 of the standard deviation is missing, and with it more of a photograph's texture.
+    "halved" has both right, with a and b of `halves` from the last step's z and a fresh z'. There
+    c is at most 1, so that with few steps Θ is less than was asked for, down to the probability
+    flow (docs/decisions/0021).
 
     Attributes:
         steps: L, the number of levels, each of `inner` evaluations of the denoiser.
         inner: τ, the steps at each level.
         theta: Θ > 1.
-        variant: "level" or "paper".
+        variant: "halved", "level" or "paper".
         sigma_min: last level σ_L; the prior's where that is larger.
         sigma_max: first level σ₁, by default the prior's.
         rcond: singular values below rcond · max(s) are taken as 0.
@@ -77,15 +85,15 @@ class SNIPS(Method):
     Raises:
         ValueError: if a hyperparameter is out of its range, or start comes without sigma_max.
 
-    Source: Kawar, Vaksman, Elad, NeurIPS 2021; the law of Θ and "level" are derived here, which
-    without measured directions is the consistent annealed sampling of Jolicoeur-Martineau,
+    Source: Kawar, Vaksman, Elad, NeurIPS 2021; the law of Θ, "halved" and "level" are derived here.
+    Without measured directions "level" is the consistent annealed sampling of Jolicoeur-Martineau,
     Piché-Taillefer, Mitliagkas, Tachet des Combes, ICLR 2021.
     """
 
     steps: int = 500
     inner: int = 5
     theta: float = 9.1
-    variant: Variant = "level"
+    variant: Variant = "halved"
     sigma_min: float = 0.01
     sigma_max: float | None = None
     rcond: float = 1e-6
@@ -99,12 +107,14 @@ class SNIPS(Method):
     def __post_init__(self) -> None:
         check_unit(self, "rcond")
         check_start(self.start, self.sigma_max)
-        if self.steps < 2 or self.inner < 1:
+        if self.steps < 1 or self.inner < 1:
             raise ValueError(
-                f"steps is {self.steps} and inner is {self.inner}; at least 2 and 1 are needed"
+                f"steps is {self.steps} and inner is {self.inner}; at least 1 of each is needed"
             )
         if self.variant not in get_args(Variant):
-            raise ValueError(f"variant is {self.variant!r}; it is level or paper")
+            raise ValueError(
+                f"variant is {self.variant!r}; it is one of {', '.join(get_args(Variant))}"
+            )
         if not 1 < self.theta < math.inf:
             raise ValueError(f"theta is {self.theta}; it must be above 1, and finite")
         if not 0 < self.sigma_min < (self.sigma_max or math.inf):
@@ -115,41 +125,49 @@ class SNIPS(Method):
     def within(self, evaluations: int) -> Self:
         """Return the method with at most so many evaluations, the last denoising among them.
 
-        c grows with fewer evaluations so that Θ stays, up to c = 1 (0.5 with "paper"); then Θ
-        falls. Below Θ = 2 it is not defined: the noise of the start would not be forgotten. Without
-        `sigma_max` the first level is taken as 100: for a prior of a larger one set it.
+        "halved" has c = 1 then, and as much is drawn anew as the budget allows, up to three times
+        Θ: its mean gains by that. With the others c grows with fewer evaluations so that Θ stays,
+        up to c = 1 (0.5 with "paper"); then Θ falls. Below Θ = 2 they are not defined: the noise of
+        the start would not be forgotten. Without `sigma_max` the first level is taken as 100: for a
+        prior of a larger one set it.
 
         Raises:
-            ValueError: if that makes Θ less than 2 (or than `theta`), which it does below
-                1 + 2 ln(σ₁/σ_L) evaluations, 20 with σ_L = 0.01 and any σ₁ up to 100 (with "paper"
-                1 + 4 ln(σ₁/σ_L), 38).
+            ValueError: if there are fewer than two, or with the others Θ is less than 2 (or than
+                `theta`), which it is below 1 + 2 ln(σ₁/σ_L) evaluations, 20 with σ_L = 0.01 and any
+                σ₁ up to 100 (with "paper" 1 + 4 ln(σ₁/σ_L), 38).
         """
         longest = LARGEST_STEP[self.variant]
         span = math.log((self.sigma_max or WIDEST) / self.sigma_min)
         inner = min(self.inner, max(1, (evaluations - 1) // FEWEST_LEVELS))
         steps = (evaluations - 1) // inner
-        theta = min(self.theta, longest * inner * steps / span)
-        least = min(self.theta, LEAST_THETA)
-        if theta < least or steps < 2:
-            fewest = 1 + max(2, math.ceil(least * span / longest))
+        possible = longest * inner * steps / span
+        if self.variant == "halved":
+            fewest, theta = 2, min(max(possible, LEAST_THETA), MORE_THETA * self.theta)
+        else:
+            least = min(self.theta, LEAST_THETA)
+            fewest, theta = 1 + max(2, math.ceil(least * span / longest)), min(self.theta, possible)
+        if evaluations < fewest:
             raise ValueError(f"snips needs {fewest} evaluations or more, not {evaluations}")
         return dataclasses.replace(self, steps=steps, inner=inner, theta=theta)
 
     def step_size(self, sigma_max: float, sigma_min: float) -> float:
-        """Return c = Θ ln(σ₁/σ_L)/(τL).
+        """Return c = Θ ln(σ₁/σ_L)/(τL), with "halved" at most 1.
 
         Raises:
-            ValueError: if it is above 1 (0.5 with "paper"), where steps are too long.
+            ValueError: if it is above 1 with "level" or 0.5 with "paper", where steps are too long.
         """
         longest = LARGEST_STEP[self.variant]
         span = math.log(sigma_max / sigma_min)
         c = self.theta * span / (self.inner * self.steps)
+        if self.variant == "halved":
+            return min(c, longest)
         if c > longest:
             possible = self.theta * longest / c
             raise ValueError(
                 f"steps is {self.steps} and inner is {self.inner}, which for theta = "
                 f"{self.theta:g} makes the step c = {c:.2g}, above {longest:g}; raise steps or "
-                f"inner{f', or set theta to {possible:.3g} or less' if possible > 1 else ''}"
+                f"inner{f', or set theta to {possible:.3g} or less' if possible > 1 else ''}, or "
+                "set variant to halved"
             )
         return c
 
@@ -175,8 +193,8 @@ class SNIPS(Method):
             ValueError: if the levels do not fit the prior, or the steps are too few for theta.
         """
         levels = self._levels(prior)
-        c, paper = self.step_size(levels[0], levels[-1]), self.variant == "paper"
-        chain = _Steps(Spectrum(problem, self.rcond), c, noise, paper=paper)
+        c = self.step_size(levels[0], levels[-1])
+        chain = _Steps(Spectrum(problem, self.rcond), c, noise, self.variant)
         start = prior.centre if self.start is None else self.start
         sigmas = [sigma for sigma in levels for _ in range(self.inner)] + [levels[-1], 0.0]
         return descend(prior, chain.begin(start, sigmas[0]), sigmas, chain.step, on_step)
@@ -189,39 +207,60 @@ class SNIPS(Method):
 class _Steps(Chain):
     """The Langevin steps of a run."""
 
-    def __init__(self, spectrum: Spectrum, c: float, noise: Noise, *, paper: bool) -> None:
+    def __init__(self, spectrum: Spectrum, c: float, noise: Noise, variant: Variant) -> None:
         super().__init__(spectrum, noise)
         self.c = c
-        self.paper = paper
+        self.variant = variant
+        # Of x - t with the last z where nothing is measured, and of x̄ - t with z̄ in each direction.
+        self.covariances: tuple[Tensor, Tensor] | None = None
 
     def step(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
         """A Langevin step from σ to lower, or the end where lower is 0."""
         at = self.spectrum
         if lower == 0:
             return x_hat + at.correction(x_hat, sigma, self.noise)
-        factors = self._paper(sigma) if self.paper else self._level(sigma, lower)
-        kept, fresh, gain, spread = factors
+        if self.variant == "paper":
+            kept, gain, fresh, spread = self._paper(sigma)
+            again = again_bar = None
+        else:
+            kept, gain, (again, fresh), (again_bar, spread) = self._level(sigma, lower)
 
         def rule(x_hat_bar: Tensor, z_bar: Tensor) -> Tensor:
             moved = torch.lerp(x_hat_bar, self.x_bar, kept)
-            return moved.addcmul_(gain, at.y_bar - x_hat_bar).addcmul_(spread, z_bar)
+            moved.addcmul_(gain, at.y_bar - x_hat_bar).addcmul_(spread, z_bar)
+            return moved if again_bar is None else moved.addcmul_(again_bar, self.last_bar)
 
-        return self.moved(x, x_hat, kept, fresh, rule)
+        return self.moved(x, x_hat, kept, fresh, rule, again)
 
-    def _level(self, sigma: float, lower: float) -> tuple[float, float, Tensor, Tensor]:
-        """k, at most σ'/σ, √(σ'² - k²σ²), w' - kw and √(v' - k²v)."""
-        kept = min(math.exp(-self.c), lower / sigma)
-        fresh = max(lower**2 - (kept * sigma) ** 2, 0.0) ** 0.5
+    def _level(
+        self, sigma: float, lower: float
+    ) -> tuple[float, Tensor, tuple[Tensor | None, Tensor], tuple[Tensor | None, Tensor]]:
+        """k ≤ σ'/σ, w' - kw, and the factors of the last and the fresh noise.
+
+        Once where nothing is measured, and once in each direction.
+        """
+        kept, s = min(math.exp(-self.c), lower / sigma), self.spectrum.s
         (weight, share), (next_weight, next_share) = self._regimes(sigma), self._regimes(lower)
-        # Within the step to sσ' < σ_y what is kept can be more than v'.
-        variance = (lower**2 * next_share - (kept * sigma) ** 2 * share).clamp_min(0)
-        return kept, fresh, next_weight - kept * weight, variance.sqrt()
+        free = s.new_full((), sigma**2), s.new_full((), lower**2)
+        variances = sigma**2 * share, lower**2 * next_share
+        gain = next_weight - kept * weight
+        if self.covariances is None or self.variant == "level":
+            fresh, spread = (
+                (after - kept**2 * before).clamp_min(0).sqrt()
+                for before, after in (free, variances)
+            )
+            self.covariances = fresh, spread
+            return kept, gain, (None, fresh), (None, spread)
+        again, fresh = halves(kept, *free, self.covariances[0])
+        again_bar, spread = halves(kept, *variances, self.covariances[1])
+        self.covariances = fresh, spread
+        return kept, gain, (again, fresh), (again_bar, spread)
 
-    def _paper(self, sigma: float) -> tuple[float, float, Tensor, Tensor]:
-        """1 - c, σ√(2c), cw and √(2cv)."""
+    def _paper(self, sigma: float) -> tuple[float, Tensor, Tensor, Tensor]:
+        """1 - c, cw, σ√(2c) and √(2cv)."""
         weight, share = self._regimes(sigma)
-        fresh = (2 * self.c) ** 0.5 * sigma
-        return 1 - self.c, fresh, self.c * weight, share.sqrt() * fresh
+        fresh = self.spectrum.s.new_full((), (2 * self.c) ** 0.5 * sigma)
+        return 1 - self.c, self.c * weight, fresh, share.sqrt() * fresh
 
     def _regimes(self, sigma: float) -> tuple[Tensor, Tensor]:
         """w = min(r, 1) and 1 - min(r, 1/r)."""

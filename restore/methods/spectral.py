@@ -133,7 +133,12 @@ class Chain:
         spectrum: the measurement.
         noise: standard normal noise.
         x_bar: Vᴴx of the state x.
+        last: z of the last step, where V is no basis of all pictures.
+        last_bar: Vᴴz.
     """
+
+    last: Tensor
+    last_bar: Tensor
 
     def __init__(self, spectrum: Spectrum, noise: Noise) -> None:
         self.spectrum = spectrum
@@ -144,7 +149,15 @@ class Chain:
         x, self.x_bar = self.spectrum.begin(start, sigma, self.noise)
         return x
 
-    def moved(self, x: Tensor, x_hat: Tensor, kept: float, fresh: float, rule: Rule) -> Tensor:
+    def moved(
+        self,
+        x: Tensor,
+        x_hat: Tensor,
+        kept: float,
+        fresh: float | Tensor,
+        rule: Rule,
+        again: Tensor | None = None,
+    ) -> Tensor:
         """Return x̂ + kept (x - x̂) + fresh z, but what the rule says in the singular directions.
 
         Args:
@@ -153,15 +166,21 @@ class Chain:
             kept: the share of x - x̂ that stays.
             fresh: standard deviation of the noise; it is drawn once.
             rule: x̄' of (Vᴴx̂, Vᴴz); where nothing is measured it has to be the same as without it.
+            again: with so much of the last step's z as well.
         """
         svd = self.spectrum.svd
         x_hat_bar = svd.vt(x_hat)
         if self.spectrum.complete:  # x is V x̄, and z̄ as good as Vᴴz: two transforms less
-            self.x_bar = rule(x_hat_bar, self.noise(x_hat_bar))
+            z_bar = self.noise(x_hat_bar)
+            self.x_bar, self.last_bar = rule(x_hat_bar, z_bar), z_bar
             return svd.v(self.x_bar)
         z = self.noise(x_hat)
         z_bar = svd.vt(z)
-        free = torch.lerp(x_hat_bar, self.x_bar, kept).add_(z_bar, alpha=fresh)
+        free = torch.lerp(x_hat_bar, self.x_bar, kept).add_(z_bar * fresh)
+        x = torch.lerp(x_hat, x, kept).add_(z * fresh)
+        if again is not None:
+            free.add_(self.last_bar * again)
+            x.add_(self.last * again)
         self.x_bar = rule(x_hat_bar, z_bar)
-        x = torch.lerp(x_hat, x, kept).add_(z, alpha=fresh)
+        self.last, self.last_bar = z, z_bar
         return x.add_(svd.v(self.x_bar - free))

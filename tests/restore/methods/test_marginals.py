@@ -121,6 +121,7 @@ CASES: dict[str, tuple[Method, Law | None]] = {
     "ddrm-cg": (DDRMCG(steps=8), _ddrm_cg),
     "ddrm-cg-eta": (DDRMCG(steps=8, eta=0.3), _ddrm_cg),
     "snips": (SNIPS(steps=8, inner=3, theta=2.0, sigma_max=2.0), _snips),
+    "snips-level": (SNIPS(8, 3, 2.0, "level", sigma_max=2.0), _snips),
     "snips-paper": (SNIPS(8, 3, 2.0, "paper", sigma_max=2.0), _snips_paper),
     "ddnm": (DDNM(steps=8), None),
     "ddnm-travel": (DDNM(steps=6, eta=0.5, travel_length=2, travel_repeat=2), None),
@@ -218,7 +219,7 @@ def _half_a_step(patch: pytest.MonkeyPatch) -> None:
         snips._Steps,
         "__init__",
         # The paper's step knows no other level than its own.
-        lambda self, at, c, z, paper: langevin(self, at, c / 2, z, paper=paper),
+        lambda self, at, c, z, variant: langevin(self, at, c / 2, z, variant),
     )
 
 
@@ -433,7 +434,7 @@ def _refusals() -> Iterable[tuple[type[Method], dict[str, object]]]:
         yield cls, {"start": torch.zeros(1, *SHAPE)}
     yield from ((DiffPIR, {"zeta": 1.1}), (DiffPIR, {"weight": 0.0}))
     yield from ((DDRMCG, {"eta": 1.0}), (DDRMCG, {"eta": -0.1}), (DDRMCG, {"rcond": 0.0}))
-    yield from ((SNIPS, {"theta": 1.0}), (SNIPS, {"steps": 1}), (SNIPS, {"inner": 0}))
+    yield from ((SNIPS, {"theta": 1.0}), (SNIPS, {"steps": 0}), (SNIPS, {"inner": 0}))
     yield from ((SNIPS, {"sigma_min": 0.0}), (SNIPS, {"rcond": -1.0}))
     yield from ((DDNM, {"eta": 1.1}), (DDNM, {"travel_length": 0}), (DDNM, {"travel_repeat": 0}))
 
@@ -452,10 +453,11 @@ def test_refuses_what_is_no_number_above_0(name, field, value):
 
 
 def test_too_few_steps_for_theta_advise_no_theta_that_is_refused():
-    with pytest.raises(ValueError, match=r"raise steps or inner, or set theta to \d\.\d+ or less$"):
-        SNIPS(steps=30, inner=1).step_size(50.0, 0.01)
-    with pytest.raises(ValueError, match=r"raise steps or inner$"):
-        SNIPS(steps=8, inner=1).step_size(50.0, 0.01)
+    level = SNIPS(steps=30, inner=1, variant="level")
+    with pytest.raises(ValueError, match=r"inner, or set theta to \d\.\d+ or less, or set variant"):
+        level.step_size(50.0, 0.01)
+    with pytest.raises(ValueError, match=r"raise steps or inner, or set variant to halved$"):
+        dataclasses.replace(level, steps=8).step_size(50.0, 0.01)
 
 
 @pytest.mark.parametrize("name", ["ddrm", "scoresde", "ddrm-cg", "pigdm"])
