@@ -31,9 +31,12 @@ class Deblur(Task):
         # More steps are no better, and no sampler's mean is (the decision has the figures).
         "best": Preset("pnp", {"sigma_max": 0.4}),
     }
-    sampling = Preset("ddrm-cg", average=4)
+    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
+    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+    averaging = Preset("ddrm-cg", average=4)
     tuned = {
         "pnp": {"steps": 20, "sigma_max": 0.2},
+        "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
         # From an estimate all steps would lie where y is the noisier one and each adds its residual
         # again: with 100 of them that costs 6 dB, with 20 nothing is gained.
         "ddrm": {"steps": 20, "sigma_max": None, "grid": "quad"},

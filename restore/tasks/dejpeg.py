@@ -44,7 +44,7 @@ class Dejpeg(Task):
         "default": Preset("pnp-interval", {"steps": 2}),
         "best": Preset("ddrm-jpeg", {"steps": 10}, average=8),
     }
-    sampling = Preset("ddrm-jpeg", {"steps": 10}, average=8)
+    sampling = averaging = Preset("ddrm-jpeg", {"steps": 10}, average=8)
     # The input's tables would give the input again.
     keeps_tables = False
     quality_degrades = True

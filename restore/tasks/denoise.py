@@ -38,11 +38,13 @@ class Denoise(Task):
 
     name = "denoise"
     presets = dict.fromkeys(("fast", "default", "best"), Preset("ddrm", {"steps": 1}))
-    sampling = Preset("ddrm", {"steps": 20, "eta": 0.85})
+    sampling = Preset("snips", {"steps": 40, "inner": 1})
+    averaging = Preset("ddrm", {"steps": 20, "eta": 0.85})
 
     def check(self, settings: Settings) -> None:
         """`--init` is for a method that reads its start."""
-        method = settings.method or self.sampling.method
+        preset = self.sampling if settings.samples else self.averaging
+        method = settings.method or preset.method
         if settings.init is not None and _replaces_start(method, settings):
             reading = [name for name in methods_of(self.name) if name not in START_IS_REPLACED]
             raise InputError(

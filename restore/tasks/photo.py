@@ -73,7 +73,7 @@ class Restorer:
         task.check(settings)
         self.task = task
         self.settings = settings
-        self.preset = choose_preset(task.presets, task.sampling, settings)
+        self.preset = choose_preset(task.presets, task.sampling, task.averaging, settings)
         check_served(settings.method or self.preset.method, task.name)
         check_estimate(settings, CLASSICAL)
         check_parameters(settings, self.preset, task.tuned)
@@ -271,7 +271,8 @@ class Restorer:
 
     def _fitted_preset(self, measurement: Measurement) -> Preset:
         """The preset, or the verb's own for an operator without the SVD that its method needs."""
-        instead, chosen = self.task.without_svd, self.preset
+        chosen = self.preset
+        instead = self.task.without_svd.get(chosen.method)
         if self.settings.method is not None or instead is None:
             return chosen
         if misfit(find_method(chosen.method), measurement.problem) is None:

@@ -48,23 +48,37 @@ def halved_note(old: int, new: int) -> str:
     return f"out of memory with tiles of {old} pixels: {new} instead"
 
 
-def choose_preset(presets: Mapping[str, Preset], sampling: Preset, settings: RunSettings) -> Preset:
-    """The preset that was asked for, or sampling where what was asked for needs a sampler.
+def choose_preset(
+    presets: Mapping[str, Preset],
+    sampling: Preset,
+    averaging: Preset,
+    settings: RunSettings,
+) -> Preset:
+    """The preset that was asked for, or one that samples where what was asked for needs that.
 
-    That is so for several samples, for the sampler by name, and for a parameter that the preset's
-    method does not have (`--eta`).
+    Args:
+        presets: by name.
+        sampling: for samples, if no other method is asked for, nor a parameter it does not have.
+        averaging: for a mean of samples, for a method by name, and for a parameter that the
+            preset's method does not have (`--eta`).
+        settings: what the user chose.
 
     Raises:
         InputError: if samples are asked for of a method that gives one estimate.
     """
     check_samples(settings, sampling.method)
-    chosen = presets[settings.preset]
-    if settings.samples or settings.average:
+    if settings.samples and _serves(sampling, settings):
         return sampling
+    chosen = presets[settings.preset]
+    several = settings.samples or settings.average
+    return chosen if not several and _serves(chosen, settings) else averaging
+
+
+def _serves(preset: Preset, settings: RunSettings) -> bool:
+    """Whether the user asks for no other method, nor for a parameter that this one has not."""
     if settings.method is not None:
-        return chosen if settings.method == chosen.method else sampling
-    known = fields_of(find_method(chosen.method)).keys()
-    return chosen if settings.parameters.keys() <= known else sampling
+        return settings.method == preset.method
+    return settings.parameters.keys() <= fields_of(find_method(preset.method)).keys()
 
 
 @contextmanager

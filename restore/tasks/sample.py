@@ -32,7 +32,7 @@ class Sample(Task):
         "default": Preset("ilvr"),
         "best": Preset("ilvr", {"steps": 250}),
     }
-    sampling = Preset("ilvr")
+    sampling = averaging = Preset("ilvr")
     tuned = {"ilvr": {"phi": "resize", "factor": FACTOR}}
 
     def check(self, settings: Settings) -> None:

@@ -58,7 +58,7 @@ class Scanner(Generic[S]):
     def __init__(self, task: ScanTask[S], settings: S) -> None:
         self.task = task
         self.settings = settings
-        self.preset = choose_preset(task.presets, task.sampling, settings)
+        self.preset = choose_preset(task.presets, task.sampling, task.sampling, settings)
         self.method = settings.method or self.preset.method
         check_method(self.method, task.name, task.classical)
         check_estimate(settings, task.classical)

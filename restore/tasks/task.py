@@ -107,8 +107,9 @@ class Task(ABC):
     Attributes:
         name: the verb.
         presets: by name, how it is done unless told otherwise.
-        sampling: the same, where a sampler is asked for (`--samples`, `--average`, `--eta`).
-        without_svd: likewise, where the operator lacks the SVD that it needs.
+        sampling: the same, where samples are asked for (`--samples`).
+        averaging: likewise, where a sampler is asked for otherwise (`--average`, `--eta`, `-m`).
+        without_svd: by method, what takes its place where the operator lacks the SVD it needs.
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
         keeps_tables: whether a JPEG output is quantised by the input's tables.
@@ -119,7 +120,8 @@ class Task(ABC):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     sampling: ClassVar[Preset]
-    without_svd: ClassVar[Preset | None] = None
+    averaging: ClassVar[Preset]
+    without_svd: ClassVar[Mapping[str, Preset]] = {}
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps_tables: ClassVar[bool] = True
     quality_degrades: ClassVar[bool] = False

@@ -169,5 +169,6 @@ def _check_size(service: Service, source: Path, settings: Settings, verb: str) -
     picture = read_picture(source)
     scale = (settings.scale or DEFAULT_SCALE) if verb == "super-resolve" else 1.0
     task = TASKS[verb]
-    samples = settings.samples or choose_preset(task.presets, task.sampling, settings).average
+    preset = choose_preset(task.presets, task.sampling, task.averaging, settings)
+    samples = settings.samples or preset.average
     service.limits.check(round(picture.width * scale), round(picture.height * scale), samples)

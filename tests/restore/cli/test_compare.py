@@ -173,14 +173,14 @@ def test_all_that_fit_by_default(restore, photo, own):
 
 
 def test_a_failing_method_is_a_row_that_says_why(restore, photo):
-    done = _compare(restore, photo, "-m", "snips", "-m", "bicubic", "--json")
+    done = _compare(restore, photo, "-m", "tds", "-m", "bicubic", "--json")
     assert done.code == 1
     failed, good = done.records[:2]
-    assert "evaluations or more" in failed["error"]
+    assert "at least 80 evaluations" in failed["error"]
     assert good["psnr"] > 0
     summary = {row["method"]: row for row in done.records[2:]}
-    assert (summary["snips"]["count"], summary["snips"]["failed"]) == (0, 1)
-    assert summary["snips"]["psnr"] is None
+    assert (summary["tds"]["count"], summary["tds"]["failed"]) == (0, 1)
+    assert summary["tds"]["psnr"] is None
 
 
 def test_a_bad_input_does_not_stop_the_others(restore, tmp_path, photo):
@@ -573,7 +573,7 @@ def test_an_input_on_which_a_method_failed_counts_for_none(restore, photo, secon
 
 
 def test_report_and_csv(restore, photo, second):
-    methods = ("-m", "ddrm", "-m", "snips", "-m", "bicubic")
+    methods = ("-m", "ddrm", "-m", "tds", "-m", "bicubic")
     done = _compare(
         restore, photo, second, *methods, "--samples", "2", "--report", "page.html", "--csv",
         "rows.csv",
@@ -585,10 +585,10 @@ def test_report_and_csv(restore, photo, second):
     parser.feed(page)
     assert all(source.startswith(("data:", "#")) for source in parser.found)
     assert "photo.png" in page
-    assert "evaluations or more" in page
+    assert "at least 80 evaluations" in page
     with Path("rows.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert [row["method"] for row in rows] == ["ddrm", "snips", "bicubic"] * 2
+    assert [row["method"] for row in rows] == ["ddrm", "tds", "bicubic"] * 2
     assert float(rows[0]["psnr"]) > 0
 
 
@@ -638,10 +638,10 @@ def test_exact(restore):
 
 @pytest.mark.usefixtures("_own_method")
 def test_exact_goes_on_after_a_failure(restore):
-    """One too few steps, one of one's own that divides by zero, one with too small a budget."""
+    """One with too long steps, one of one's own that divides by zero, one with too few."""
     problem = ("compare", "--exact", "--operator", "mask", "--sigma", "0.05", "--samples", "4")
     methods = ("-m", "snips", "-m", "mine:Own", "-m", "ddrm")
-    done = restore(*problem, *methods, "--steps", "3", "--json")
+    done = restore(*problem, *methods, "--steps", "3", "--set", "snips.variant=level", "--json")
     assert done.code == 1
     snips, own, ddrm = done.records
     assert (snips["method"], snips["operator"], snips["noise_std"]) == ("snips", "mask", 0.05)
@@ -849,11 +849,11 @@ def test_by_default_only_what_the_budget_suffices_for_is_compared(restore, photo
     done = restore(*options)
     assert done.code == 0
     assert "left out" in done.err
-    assert all(name in done.err for name in ("snips", "tds", "mcgdiff"))
+    assert all(name in done.err for name in ("tds", "mcgdiff"))
     compared = {row["method"] for row in done.records}
     assert "ddrm" in compared
-    assert not compared & {"snips", "tds", "mcgdiff"}
-    named = restore(*options, "-m", "snips")
+    assert not compared & {"tds", "mcgdiff"}
+    named = restore(*options, "-m", "tds")
     assert named.code == 1
     assert "left out" not in named.err
 

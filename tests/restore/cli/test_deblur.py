@@ -69,7 +69,7 @@ def test_a_kernel_of_a_file_and_the_sidecar_repeats_the_run(restore, tmp_path, p
 def test_samples_of_any_kernel(restore, photo):
     command = ("deblur", photo, "--kernel", "motion:5,30", "--samples", 2, *QUICK, "--json")
     (record,) = restore(*command).records
-    assert (record["method"], record["evaluations"]) == ("ddrm-cg", 4)
+    assert (record["method"], record["evaluations"]) == ("ccdf", 4)
     assert not np.array_equal(pixels("photo_deblur_0.png"), pixels("photo_deblur_1.png"))
 
 
@@ -84,7 +84,7 @@ def test_super_resolve_without_an_svd_changes_its_sampler_and_says_so(restore, p
     options = ("--scale", 2, "--kernel", "motion:5,30", "--samples", 1, *QUICK)
     done = restore("super-resolve", photo, *options)
     assert done.code == 0, done.err
-    assert "Downsample @ Blur has no fast SVD here: ddrm-cg instead of ddrm" in done.out
+    assert "Downsample @ Blur has no fast SVD here: ccdf instead of snips" in done.out
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,8 @@ def test_a_classical_method_that_is_not_at_hand(restore, photo, monkeypatch, met
 @pytest.mark.parametrize(
     ("verb", "method", "sampler"),
     [
-        ("denoise", "pnp", "ddrm"),
-        ("deblur", "pnp", "ddrm-cg"),
+        ("denoise", "pnp", "snips"),
+        ("deblur", "pnp", "ccdf"),
         ("dejpeg", "pnp-interval", "ddrm-j"),
     ],
 )

@@ -112,7 +112,9 @@ def test_the_method_follows_what_is_asked_for(restore, photo, mask):
     command = ("inpaint", photo, "--mask", mask, "--steps", 1, "--overwrite", "--json")
     for options, method, evaluations in [
         ((), "pnp", 1),
-        (("--samples", 2), "ddrm", 2),
+        (("--samples", 2), "snips", 4),
+        (("--samples", 2, "--eta", 0.5), "ddrm", 2),
+        (("--average", 2), "ddrm", 2),
         (("--eta", 0.5), "ddrm", 4),
         (("-m", "ddrm"), "ddrm", 4),
         (("-m", "ddrm", "--average", 1), "ddrm", 1),
@@ -239,7 +241,7 @@ def test_the_batch_size_changes_no_bit(restore, photo, mask):
 
 
 def test_the_batch_size_is_that_of_the_prior(restore, photo, mask, rows):
-    common = ("--mask", mask, "-n", "noting:prior", "--samples", 3, "--batch-size", 2)
+    common = ("--mask", mask, "-n", "noting:prior", "-m", "ddrm", "--samples", 3, "--batch-size", 2)
     assert restore("inpaint", photo, *common, "--steps", 1).code == 0
     assert rows == [2, 1]
 
@@ -424,7 +426,7 @@ def test_a_sidecar_gives_way_to_another_preset_or_method(restore, tmp_path, phot
 
 
 def test_an_average_takes_the_place_of_the_samples_of_a_file(restore, tmp_path, photo):
-    command = ("denoise", photo, "--steps", 2)
+    command = ("denoise", photo, "-m", "ddrm", "--steps", 2)
     assert restore(*command, "--samples", 2, "--save-std", "-o", "two.png").code == 0
     options = {"samples": 2, "save-std": True}
     (tmp_path / "options.json").write_text(json.dumps(options))
@@ -454,7 +456,7 @@ def test_a_dry_run_names_the_method_that_would_run(restore, photo):
     asked = ("super-resolve", photo, "--scale", 2, "--steps", 2, "--samples", 1)
     (plan,) = restore(*asked, "--dry-run").records
     (record,) = restore(*asked, "--json").records
-    assert plan["method"] == record["method"] == "ddrm"
+    assert plan["method"] == record["method"] == "snips"
 
 
 def test_quiet_prints_nothing(restore, photo):

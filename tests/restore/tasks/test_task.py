@@ -17,7 +17,8 @@ ROUNDING = 1 / (255 * 12**0.5)
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_presets_name_methods_that_serve_the_verb_and_their_parameters(task):
     assert set(task.presets) == {"fast", "default", "best"}
-    for preset in (*task.presets.values(), task.sampling):
+    others = (task.sampling, task.averaging, *task.without_svd.values())
+    for preset in (*task.presets.values(), *others):
         method = methods()[preset.method]
         assert task.name in method.tasks
         fields = {f.name for f in dataclasses.fields(method)}
