@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def halves(kept: float, before: Tensor, after: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+def halves(
+    kept: float | Tensor, before: Tensor, after: Tensor, covariance: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return the factors (b, a) of the noise of a step that keeps the law of what is not measured.
 
     A step of annealed Langevin dynamics takes x̄ = t + e to x̄' = t' + k e + noise, where t is what

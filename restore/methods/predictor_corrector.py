@@ -12,6 +12,7 @@ from torch import Tensor
 
 from restore.errors import counted
 from restore.methods.base import StepCallback, check_positive, descend
+from restore.methods.halved_noise import halves
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
 
@@ -33,7 +34,7 @@ class PredictorCorrector:
     g = (x̂ - x)/σ², the score,
 
         corrector langevin-paper:     x + e g + √(2e) z,  e = 2 (r‖z‖/‖g‖)²
-        corrector langevin:           x + e g + √(2e (1 - r²)) z
+        corrector langevin:           x + e g + b z + a z',  e at most σ²
         predictor reverse-diffusion:  x + (σ² - σ'²) g + √(σ² - σ'²) z
         predictor ancestral:          x + (σ² - σ'²) g + σ' √(1 - σ'²/σ²) z
         predictor euler-maruyama:     x + h σ² g + √h σ z,  h = 2 ln(σ/σ'), steps of ln σ
@@ -43,10 +44,10 @@ class PredictorCorrector:
     1 - β_t ≥ 0.98 on e, which is left out.
 
     The paper's corrector leaves too much variance: in a direction of a Gaussian in which x - x̂ is
-    a(x - m), steps of e = cσ² lead to σ²/a · 2/(2 - ac) in the place of σ²/a. The mean of a over
-    the d directions is ‖g‖²σ²/d, so that ac is 2r² on the average, whatever σ. The factor 1 - r²
-    takes that off. One per cent more noise than a network is told becomes texture
-    (docs/decisions/0020).
+    a(x - m), steps of e = cσ² lead to σ²/a · 2/(2 - ac) in the place of σ²/a, and one per cent more
+    noise than a network is told becomes texture (docs/decisions/0020). The noise of "langevin"
+    enters in two halves (`halves`), which leaves σ²/a: z is the draw of the corrector's last step,
+    of which the predictor has kept as much as of the rest of the noise.
 
     Attributes:
         predictor: by name.
@@ -120,16 +121,17 @@ class PredictorCorrector:
             on_step: called with (step, total, x̂) after each evaluation of the denoiser.
             corrected: makes a corrector's change; by default x + change, made consistent.
         """
+        halved = _Halved()
 
         def step(x: Tensor, x_hat: Tensor, sigma: float, lower: float) -> Tensor:
             if lower == 0:
                 return consistent(x_hat, 0.0, sigma, 0.0)
             if lower == sigma or self.predictor == "none":
-                change = self._correction(x, x_hat, sigma, noise(x))
+                change = self._correction(x, x_hat, sigma, noise(x), halved)
                 if corrected is not None:
                     return corrected(x, change, sigma)
                 return consistent(x + change, sigma, sigma, 0.0)
-            x = self._predict(x, x_hat, sigma, lower, noise(x))
+            x = self._predict(x, x_hat, sigma, lower, noise(x), halved)
             return consistent(x, lower, sigma, (lower / sigma) ** 2)
 
         # A level that is repeated is one of the corrector.
@@ -140,20 +142,50 @@ class PredictorCorrector:
             levels = [sigma for sigma in sigmas[:-1] for _ in range(self._corrections + 1)]
         return descend(prior, x, [*levels, 0.0], step, on_step)
 
-    def _predict(self, x: Tensor, x_hat: Tensor, sigma: float, lower: float, z: Tensor) -> Tensor:
+    def _predict(
+        self, x: Tensor, x_hat: Tensor, sigma: float, lower: float, z: Tensor, halved: _Halved
+    ) -> Tensor:
         if self.predictor == "euler-maruyama":
             pull = 2 * math.log(sigma / lower)
             spread = sigma * pull**0.5
         else:
             pull = 1 - (lower / sigma) ** 2
             spread = (sigma if self.predictor == "reverse-diffusion" else lower) * pull**0.5
+        halved.fade((1 - pull) * sigma / lower)
         return torch.lerp(x, x_hat, pull).add_(z, alpha=spread)
 
-    def _correction(self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor) -> Tensor:
+    def _correction(
+        self, x: Tensor, x_hat: Tensor, sigma: float, z: Tensor, halved: _Halved
+    ) -> Tensor:
         axes = tuple(range(1, x.ndim))
         towards = x_hat - x
         length, way = (torch.linalg.vector_norm(t, dim=axes, keepdim=True) for t in (z, towards))
         pull = 2 * (self.snr * sigma * length / way).square()  # e/σ²
         pull = torch.where(way > 0, pull, 0)  # a denoiser that changes nothing asks for no step
-        kept = 1.0 if self.corrector == "langevin-paper" else 1 - self.snr**2
-        return pull * towards + sigma * (2 * kept * pull).sqrt() * z
+        if self.corrector == "langevin-paper":
+            return pull * towards + sigma * (2 * pull).sqrt() * z
+        pull = pull.clamp_max(1)  # a longer step would overshoot where x is noise
+        return pull * towards + sigma * halved.noise(z, 1 - pull)
+
+
+class _Halved:
+    """The noise of the corrector's steps, in units of the level."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+        self._covariance: Tensor | None = None
+
+    def noise(self, z: Tensor, kept: Tensor) -> Tensor:
+        """b of the last z and a of this one, for a step that leaves so much of the noise."""
+        last, covariance, one = self._last, self._covariance, torch.ones_like(kept)
+        if last is None or covariance is None:
+            self._last, self._covariance = z, (1 - kept.square()).sqrt()
+            return self._covariance * z
+        behind, self._covariance = halves(kept, one, one, covariance)
+        self._last = z
+        return behind * last + self._covariance * z
+
+    def fade(self, kept: float) -> None:
+        """A predictor's step has left so much of the noise that there was."""
+        if self._covariance is not None:
+            self._covariance = kept * self._covariance

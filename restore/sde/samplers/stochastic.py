@@ -103,8 +103,8 @@ class Langevin(_Reverse):
     """A predictor, and before it Langevin steps at the same level that repair its error.
 
     The length of a Langevin step is given by r and two norms, so that its own error stays when the
-    levels get finer: the variance is too large by about (1 + 2/d)² in d dimensions, since the norms
-    depend on x and z (ours; of no account for pictures), and with "langevin-paper" by 1/(1 − r²).
+    levels get finer: with "langevin-paper" the variance is too large by about (1 + 2/d)²/(1 − r²)
+    in d dimensions, the first factor since the norms depend on x and z (ours).
 
     Attributes:
         predictor: of `PredictorCorrector`.
