@@ -139,7 +139,8 @@ classical estimate with noise of the level named, and write 8 bits.
 - **texture**: standard deviation of what the mean of 5×5 pixels leaves of a sample, over that of
   the truth.
 
-`--samples` draws with the last row of each table
+`--samples` draws with `snips` where pixels or colours are missing and for noise, with `ccdf` for
+enlargement and behind blurs, as in these rows
 ([why](../decisions/0021-noise-in-two-halves.md)).
 """
 

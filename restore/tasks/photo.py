@@ -271,8 +271,7 @@ class Restorer:
 
     def _fitted_preset(self, measurement: Measurement) -> Preset:
         """The preset, or the verb's own for an operator without the SVD that its method needs."""
-        chosen = self.preset
-        instead = self.task.without_svd.get(chosen.method)
+        instead, chosen = self.task.without_svd, self.preset
         if self.settings.method is not None or instead is None:
             return chosen
         if misfit(find_method(chosen.method), measurement.problem) is None:

@@ -109,7 +109,7 @@ class Task(ABC):
         presets: by name, how it is done unless told otherwise.
         sampling: the same, where samples are asked for (`--samples`).
         averaging: likewise, where a sampler is asked for otherwise (`--average`, `--eta`, `-m`).
-        without_svd: by method, what takes its place where the operator lacks the SVD it needs.
+        without_svd: what takes the place of a preset that needs an SVD which the operator lacks.
         tuned: by method, the parameters that serve this verb best with the bundled model; a
             preset's own come before them, the user's before all.
         keeps_tables: whether a JPEG output is quantised by the input's tables.
@@ -121,7 +121,7 @@ class Task(ABC):
     presets: ClassVar[Mapping[str, Preset]]
     sampling: ClassVar[Preset]
     averaging: ClassVar[Preset]
-    without_svd: ClassVar[Mapping[str, Preset]] = {}
+    without_svd: ClassVar[Preset | None] = None
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps_tables: ClassVar[bool] = True
     quality_degrades: ClassVar[bool] = False

@@ -81,10 +81,10 @@ def test_a_method_that_needs_an_svd_names_those_that_fit(restore, photo):
 
 
 def test_super_resolve_without_an_svd_changes_its_sampler_and_says_so(restore, photo):
-    options = ("--scale", 2, "--kernel", "motion:5,30", "--samples", 1, *QUICK)
+    options = ("--scale", 2, "--kernel", "motion:5,30", "--average", 2, *QUICK)
     done = restore("super-resolve", photo, *options)
     assert done.code == 0, done.err
-    assert "Downsample @ Blur has no fast SVD here: ccdf instead of snips" in done.out
+    assert "Downsample @ Blur has no fast SVD here: ddrm-cg instead of ddrm" in done.out
 
 
 @pytest.mark.parametrize(

@@ -456,7 +456,7 @@ def test_a_dry_run_names_the_method_that_would_run(restore, photo):
     asked = ("super-resolve", photo, "--scale", 2, "--steps", 2, "--samples", 1)
     (plan,) = restore(*asked, "--dry-run").records
     (record,) = restore(*asked, "--json").records
-    assert plan["method"] == record["method"] == "snips"
+    assert plan["method"] == record["method"] == "ccdf"
 
 
 def test_quiet_prints_nothing(restore, photo):
