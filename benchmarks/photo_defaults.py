@@ -104,10 +104,13 @@ def eight_bits(x: Tensor) -> Tensor:
     return (x.clamp(0, 1) * 255).round() / 255
 
 
-def enlarged(truth: Tensor, _: int) -> Case:
-    """4x bicubic super-resolution of an 8-bit picture."""
+def enlarged(truth: Tensor, seed: int, noise_std: float = 0.0) -> Case:
+    """4x bicubic super-resolution of an 8-bit picture, with noise on top of that if any."""
     operator = Downsample(tuple(truth.shape[1:]), 4)
-    problem = Problem(operator, eight_bits(operator(truth)), ROUNDING)
+    y = eight_bits(operator(truth))
+    if noise_std > 0:
+        y += noise_std * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
+    problem = Problem(operator, y, noise_std or ROUNDING)
     start = bicubic(problem.y, (truth.shape[2], truth.shape[3])).clamp(0, 1)
     return Case(problem, start, truth, start, lambda x: consistent(problem, x, LAST_LEVEL))
 

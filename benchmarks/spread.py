@@ -25,10 +25,10 @@ from benchmarks.photo_defaults import (
     PROBLEMS,
     Case,
     centre,
-    eight_bits,
+    enlarged,
     psnr,
 )
-from operators import Downsample, Identity
+from operators import Identity
 from restore.io.atomic import atomic_path
 from restore.io.picture import read_picture
 from restore.methods.registry import find_method
@@ -36,10 +36,7 @@ from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
-from restore.tasks.baselines import bicubic
 from restore.tasks.device import DTYPES
-from restore.tasks.super_resolve import LAST_LEVEL
-from restore.tasks.task import consistent
 
 STORED, PAGE = FOLDER / "spread.json", FOLDER / "spread.md"
 NOISE = 0.02
@@ -69,16 +66,7 @@ def ways(noisy: bool) -> list[Way]:
     ]
 
 
-def enlarged(truth: Tensor, seed: int) -> Case:
-    operator = Downsample(tuple(truth.shape[1:]), 4)
-    y = eight_bits(operator(truth))
-    y = y + NOISE * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
-    problem = Problem(operator, y, NOISE)
-    start = bicubic(y, (truth.shape[2], truth.shape[3])).clamp(0, 1)
-    return Case(problem, start, truth, start, lambda x: consistent(problem, x, LAST_LEVEL))
-
-
-def noisy(truth: Tensor, seed: int) -> Case:
+def noised(truth: Tensor, seed: int) -> Case:
     y = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
     problem = Problem(Identity(tuple(truth.shape[1:])), y, 0.1)
     return Case(problem, y, truth, y, lambda x: x.clamp(0, 1))
@@ -88,10 +76,10 @@ CASES: dict[str, tuple[str, Callable[[Tensor, int], Case], bool]] = {
     "pixels": ("Half of the pixels missing", PROBLEMS["pixels"][1], False),
     "strokes": ("Thick strokes", PROBLEMS["strokes"][1], False),
     "enlarged": ("4× bicubic, 8 bits", PROBLEMS["enlarged"][1], False),
-    "enlarged-noisy": (f"4× bicubic, noise {NOISE}", enlarged, True),
+    "enlarged-noisy": (f"4× bicubic, noise {NOISE}", lambda x, i: enlarged(x, i, NOISE), True),
     "gaussian": ("Gaussian blur of 2 pixels, noise 0.01", PROBLEMS["gaussian"][1], True),
     "grey": ("Colours from luma", PROBLEMS["grey"][1], False),
-    "noise": ("Noise of 0.1", noisy, True),
+    "noise": ("Noise of 0.1", noised, True),
 }
 
 
