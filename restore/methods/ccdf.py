@@ -86,7 +86,7 @@ class CCDF(Method):
     damping: float = 1.0
     predictor: Predictor = "ancestral"
     corrector: Corrector = "langevin"
-    snr: float = 0.4
+    snr: float = 0.7
     corrector_steps: int = 1
     noise_aware: bool | None = None
     rcond: float = 1e-3

@@ -63,7 +63,7 @@ class ScoreSDE(Method):
     steps: int = 1000
     predictor: Predictor = "ancestral"
     corrector: Corrector = "langevin"
-    snr: float = 0.4
+    snr: float = 0.7
     corrector_steps: int = 1
     strength: float = 1.0
     noise_aware: bool | None = None
