@@ -41,19 +41,21 @@ PATTERNS = {
     "equispaced8": ("equispaced", 8.0),
     "poisson6": ("poisson", 6.0),
 }
-# Name, samples, and parameters besides the verb's own; a start at START_LEVEL but for "from noise".
+# Name, samples, and parameters besides the verb's own; a start at START_LEVEL but for "from …".
 METHODS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("pnp", "pnp", 1, {"steps": 30}),
     ("ddrm", "ddrm", 8, {"steps": 20}),
     ("ddrm-cg", "ddrm-cg", 8, {"steps": 20}),
     ("scoresde from noise", "scoresde", 1, {"steps": 50, "sigma_max": 10.0, "start": None}),
     ("ccdf", "ccdf", 8, {"steps": 20}),
+    ("ccdf from 1", "ccdf", 8, {"steps": 30, "sigma_max": 1.0}),
     ("snips", "snips", 8, {"steps": 40, "inner": 1}),
+    ("snips from 1", "snips", 8, {"steps": 60, "inner": 1, "sigma_max": 1.0}),
     ("daps", "daps", 8, {"steps": 8}),
     ("diffpir", "diffpir", 8, {"steps": 20}),
     ("ddnm+", "ddnm", 1, {"steps": 20}),
 )
-CALIBRATED = ("ddrm", "ccdf", "diffpir", "snips", "daps")
+CALIBRATED = ("ddrm", "ccdf", "ccdf from 1", "diffpir", "snips", "snips from 1", "daps")
 SAMPLES, LEVEL = 32, 0.9
 BART_WEIGHTS = (0.001, 0.003, 0.01)
 SIMULATED_NOISE, REDUCED = 0.03, 3

@@ -61,6 +61,7 @@ def ways(noisy: bool) -> list[Way]:
         Way("diffpir, 60 from 0.3", "diffpir", {"steps": 60, "sigma_max": 0.3}),
         Way("diffpir, 60 from 1", "diffpir", {"steps": 60} | wide),
         Way("ccdf, 30 levels from 1", "ccdf", {"steps": 30} | wide),
+        Way("ccdf, 30 levels from 1, `snr` 0.4", "ccdf", {"steps": 30, "snr": 0.4} | wide),
         Way("snips, 60 from 1, `level`", "snips", {"variant": "level"} | long),
         Way("snips, 60 from 1", "snips", long),
     ]
@@ -127,8 +128,8 @@ classical estimate with noise of the level named, and write 8 bits.
 - **texture**: standard deviation of what the mean of 5×5 pixels leaves of a sample, over that of
   the truth.
 
-`--samples` draws with `snips` where pixels or colours are missing and for noise, with `ccdf` for
-enlargement and behind blurs, as in these rows
+`--samples` draws with `ccdf` where pixels or colours are missing, with `ccdf` and an `snr` of
+0.4 for enlargement and behind blurs, and with `snips` for noise, as in these rows
 ([why](../decisions/0021-noise-in-two-halves.md)).
 """
 

@@ -24,10 +24,10 @@ class ColorizeTask(Task):
     name = "colorize"
     # From a higher level the bundled model, which sees a small patch, invents tints.
     presets = dict.fromkeys(("fast", "default", "best"), Preset("pnp"))
-    sampling = Preset("snips", average=4)
+    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
+    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
     averaging = Preset("ddrm", average=4)
     tuned = {
-        # From so high a level that what the estimate lacks can come (docs/decisions/0021).
         "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.1},
         "pnp": {"steps": 5, "sigma_max": 0.05},

@@ -31,8 +31,9 @@ class Deblur(Task):
         # More steps are no better, and no sampler's mean is (the decision has the figures).
         "best": Preset("pnp", {"sigma_max": 0.4}),
     }
-    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+    # From so high a level that what the estimate lacks can come, and in steps so short that texture
+    # stays (docs/decisions/0021).
+    sampling = Preset("ccdf", {"steps": 30, "snr": 0.4, "sigma_max": 1.0}, average=4)
     averaging = Preset("ddrm-cg", average=4)
     tuned = {
         "pnp": {"steps": 20, "sigma_max": 0.2},

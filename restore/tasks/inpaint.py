@@ -33,10 +33,10 @@ class Inpaint(Task):
         "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    sampling = Preset("snips", average=4)
+    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
+    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
     averaging = Preset("ddrm", average=4)
     tuned = {
-        # From so high a level that what the estimate lacks can come (docs/decisions/0021).
         "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.2},

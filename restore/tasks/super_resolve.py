@@ -44,8 +44,9 @@ class SuperResolve(Task):
         "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+    # From so high a level that what the estimate lacks can come, and in steps so short that texture
+    # stays (docs/decisions/0021).
+    sampling = Preset("ccdf", {"steps": 30, "snr": 0.4, "sigma_max": 1.0}, average=4)
     averaging = Preset("ddrm", average=4)
     without_svd = Preset("ddrm-cg", average=4)
     tuned = {

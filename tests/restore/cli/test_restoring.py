@@ -112,7 +112,7 @@ def test_the_method_follows_what_is_asked_for(restore, photo, mask):
     command = ("inpaint", photo, "--mask", mask, "--steps", 1, "--overwrite", "--json")
     for options, method, evaluations in [
         ((), "pnp", 1),
-        (("--samples", 2), "snips", 4),
+        (("--samples", 2), "ccdf", 4),
         (("--samples", 2, "--eta", 0.5), "ddrm", 2),
         (("--average", 2), "ddrm", 2),
         (("--eta", 0.5), "ddrm", 4),

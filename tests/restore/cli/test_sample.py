@@ -173,7 +173,9 @@ class TestInit:
     def test_another_start_is_another_result(self, restore, photo, mask, verb, options):
         size = (80, 60) if verb == "super-resolve" else (40, 30)
         Image.fromarray(np.full((size[1], size[0], 3), 40, np.uint8)).save("init.png")
-        common = (verb, photo, *options, *QUICK, "--method", "ccdf", "-o")
+        # The corrector's long step leaves little of the start when it is the only one.
+        quick = (*QUICK, "--method", "ccdf", "--set", "corrector=none")
+        common = (verb, photo, *options, *quick, "-o")
         assert restore(*common, "plain.png").code == 0
         done = restore(*common, "started.png", "--init", "init.png")
         assert done.code == 0, done.err
