@@ -172,20 +172,22 @@ class _Halved:
     """The noise of the corrector's steps, in units of the level."""
 
     def __init__(self) -> None:
-        self._last: Tensor | None = None
-        self._covariance: Tensor | None = None
+        self._last: tuple[Tensor, Tensor] | None = None  # z, and how much of it x has
 
     def noise(self, z: Tensor, kept: Tensor) -> Tensor:
         """b of the last z and a of this one, for a step that leaves so much of the noise."""
-        last, covariance, one = self._last, self._covariance, torch.ones_like(kept)
-        if last is None or covariance is None:
-            self._last, self._covariance = z, (1 - kept.square()).sqrt()
-            return self._covariance * z
-        behind, self._covariance = halves(kept, one, one, covariance)
-        self._last = z
-        return behind * last + self._covariance * z
+        if self._last is None:
+            added = (1 - kept.square()).sqrt()
+            noise = added * z
+        else:
+            last, covariance = self._last
+            behind, added = halves(kept, torch.ones_like(kept), torch.ones_like(kept), covariance)
+            noise = behind * last + added * z
+        self._last = z, added
+        return noise
 
     def fade(self, kept: float) -> None:
         """A predictor's step has left so much of the noise that there was."""
-        if self._covariance is not None:
-            self._covariance = kept * self._covariance
+        if self._last is not None:
+            z, covariance = self._last
+            self._last = z, kept * covariance
