@@ -15,7 +15,14 @@ from restore.problem import Problem
 from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.spread import spread_colours
-from restore.tasks.task import Measurement, Preset, Task, pixels_of
+from restore.tasks.task import (
+    SAMPLING,
+    TUNED_SNIPS,
+    Measurement,
+    Preset,
+    Task,
+    pixels_of,
+)
 
 
 class ColorizeTask(Task):
@@ -24,11 +31,10 @@ class ColorizeTask(Task):
     name = "colorize"
     # From a higher level the bundled model, which sees a small patch, invents tints.
     presets = dict.fromkeys(("fast", "default", "best"), Preset("pnp"))
-    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+    sampling = SAMPLING
     averaging = Preset("ddrm", average=4)
     tuned = {
-        "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
+        "snips": TUNED_SNIPS,
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.1},
         "pnp": {"steps": 5, "sigma_max": 0.05},
     }

@@ -14,7 +14,14 @@ from restore.tasks.baselines import wiener
 from restore.tasks.kernel import FORMS, LARGEST, Kernel, absolute, check_fits, parse_kernel
 from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Preset, Task, pixels_of
+from restore.tasks.task import (
+    TEXTURED_SAMPLING,
+    TUNED_SNIPS,
+    Measurement,
+    Preset,
+    Task,
+    pixels_of,
+)
 
 DEFAULT_BORDER = "valid"
 # A kernel that leaves so much of every frequency leaves the picture's texture.
@@ -31,13 +38,11 @@ class Deblur(Task):
         # More steps are no better, and no sampler's mean is (the decision has the figures).
         "best": Preset("pnp", {"sigma_max": 0.4}),
     }
-    # From so high a level that what the estimate lacks can come, and in steps so short that texture
-    # stays (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "snr": 0.4, "sigma_max": 1.0}, average=4)
+    sampling = TEXTURED_SAMPLING
     averaging = Preset("ddrm-cg", average=4)
     tuned = {
         "pnp": {"steps": 20, "sigma_max": 0.2},
-        "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
+        "snips": TUNED_SNIPS,
         # From an estimate all steps would lie where y is the noisier one and each adds its residual
         # again: with 100 of them that costs 6 dB, with 20 nothing is gained.
         "ddrm": {"steps": 20, "sigma_max": None, "grid": "quad"},

@@ -15,6 +15,8 @@ from restore.tasks.baselines import biharmonic, smooth_fill
 from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
+    SAMPLING,
+    TUNED_SNIPS,
     Measurement,
     Part,
     Preset,
@@ -33,11 +35,10 @@ class Inpaint(Task):
         "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    # From so high a level that what the estimate lacks can come (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+    sampling = SAMPLING
     averaging = Preset("ddrm", average=4)
     tuned = {
-        "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
+        "snips": TUNED_SNIPS,
         "ddrm": {"steps": 20, "eta": 1.0, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.2},
     }

@@ -19,6 +19,8 @@ from restore.tasks.memory import check_room
 from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
+    TEXTURED_SAMPLING,
+    TUNED_SNIPS,
     Measurement,
     Preset,
     Task,
@@ -44,13 +46,11 @@ class SuperResolve(Task):
         "default": Preset("pnp"),
         "best": Preset("ddrm", {"steps": 50}, average=8),
     }
-    # From so high a level that what the estimate lacks can come, and in steps so short that texture
-    # stays (docs/decisions/0021).
-    sampling = Preset("ccdf", {"steps": 30, "snr": 0.4, "sigma_max": 1.0}, average=4)
+    sampling = TEXTURED_SAMPLING
     averaging = Preset("ddrm", average=4)
     without_svd = Preset("ddrm-cg", average=4)
     tuned = {
-        "snips": {"steps": 60, "inner": 1, "sigma_max": 1.0},
+        "snips": TUNED_SNIPS,
         "ddrm": {"steps": 20, "sigma_max": 0.3},
         "ddrm-cg": {"steps": 20, "sigma_max": 0.3},
         "pnp": {"steps": 20, "sigma_max": 0.3},

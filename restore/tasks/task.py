@@ -101,6 +101,14 @@ class Preset:
     average: int = 1
 
 
+# What `--samples` draws with, from so high a level that what the estimate lacks can come, and in
+# steps so short that it stays where it is texture (docs/decisions/0021).
+SAMPLING = Preset("ccdf", {"steps": 30, "sigma_max": 1.0}, average=4)
+TEXTURED_SAMPLING = Preset("ccdf", {"steps": 30, "snr": 0.4, "sigma_max": 1.0}, average=4)
+# Likewise from so high a level.
+TUNED_SNIPS: Mapping[str, Any] = {"steps": 60, "inner": 1, "sigma_max": 1.0}
+
+
 class Task(ABC):
     """One verb of the command line.
 
