@@ -15,6 +15,7 @@ from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
 from restore.tasks.noise import add_noise, noise_level
+from restore.tasks.run import choose_preset
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
     START_LEVEL,
@@ -43,7 +44,7 @@ class Denoise(Task):
 
     def check(self, settings: Settings) -> None:
         """`--init` is for a method that reads its start."""
-        preset = self.sampling if settings.samples else self.averaging
+        preset = choose_preset(self.presets, self.sampling, self.averaging, settings)
         method = settings.method or preset.method
         if settings.init is not None and _replaces_start(method, settings):
             reading = [name for name in methods_of(self.name) if name not in START_IS_REPLACED]

@@ -204,10 +204,8 @@ class TestInit:
             (("denoise",), "--init photo.png: ddrm takes the noisy picture"),
             (("denoise", "-m", "snips"), "snips takes"),
             (("denoise", "-m", "ccdf", "--sigma", 0.1, "--set", "sigma_max=0.1"), "ccdf takes"),
-            (
-                ("denoise", "--samples", 2),
-                "snips takes the noisy picture",
-            ),
+            (("denoise", "--samples", 2), "snips takes the noisy picture"),
+            (("denoise", "--samples", 2, "--eta", 1), "ddrm takes the noisy picture"),
             (("denoise", "--average", 2), "expected --method with one of pnp, ddrm-cg, "),
         ],
     )
