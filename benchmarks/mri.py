@@ -53,9 +53,12 @@ METHODS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("snips from 1", "snips", 8, {"steps": 60, "inner": 1, "sigma_max": 1.0}),
     ("daps", "daps", 8, {"steps": 8}),
     ("diffpir", "diffpir", 8, {"steps": 20}),
+    ("diffpir from 1", "diffpir", 8, {"steps": 60, "sigma_max": 1.0}),
     ("ddnm+", "ddnm", 1, {"steps": 20}),
 )
-CALIBRATED = ("ddrm", "ccdf", "ccdf from 1", "diffpir", "snips", "snips from 1", "daps")
+CALIBRATED = (
+    "ddrm", "ccdf", "ccdf from 1", "diffpir", "diffpir from 1", "snips", "snips from 1", "daps",
+)  # fmt: skip
 SAMPLES, LEVEL = 32, 0.9
 BART_WEIGHTS = (0.001, 0.003, 0.01)
 SIMULATED_NOISE, REDUCED = 0.03, 3
@@ -109,7 +112,10 @@ def _retrospective(
                 scan, f"{name}, one", x[0], seconds / samples, counted.calls // samples
             )
             name = f"{name}, mean of {samples}"
-        yield about | _row(scan, name, x.mean(0), seconds, counted.calls)
+        row = _row(scan, name, x.mean(0), seconds, counted.calls)
+        if samples > 1:
+            row["spread_over_error"] = _spread_over_error(scan, as_array(scan.image(x))[:, 0])
+        yield about | row
 
 
 def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[str, Any]]:
@@ -127,9 +133,7 @@ def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[
         x = _solved(scan, prior, method, SAMPLES, parameters)
         images = as_array(scan.image(x))[:, 0]
         low, high = np.quantile(images, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        assert scan.truth is not None
-        truth = scan.truth[0]
-        bright = truth > 0.1 * truth.max()
+        truth, bright = _bright(scan)
         inside = (low <= truth) & (truth <= high)
         chi = [_chi_square(scan, one) for one in x]
         yield {
@@ -138,9 +142,7 @@ def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[
             "chi_square": float(np.mean(chi)),
             "chi_square_spread": float(np.std(chi)),
             "inside_90": float(inside[bright].mean()),
-            "std_over_error": float(
-                images.std(0)[bright].mean() / np.abs(images.mean(0) - truth)[bright].mean()
-            ),
+            "spread_over_error": _spread_over_error(scan, images),
             "psnr_mean": scan_scores(images.mean(0)[None], truth[None]).psnr,
         }
 
@@ -155,6 +157,25 @@ def _solved(
         if method != "pnp":
             chosen["sigma_max"] = START_LEVEL
     return solve(scan.problem, prior, method, seed=0, samples=samples, **(chosen | parameters))
+
+
+def _bright(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """The truth, and where it is at least a tenth of its largest value."""
+    assert scan.truth is not None
+    truth = scan.truth[0]
+    return truth, truth > 0.1 * truth.max()
+
+
+def _spread_over_error(scan: Scan, images: np.ndarray) -> float:
+    """Root mean squares over bright pixels; 1 for an exact sampler, of however many samples.
+
+    Then the truth is one more sample: the mean of n samples is wrong by v + v/n, of which v/n is
+    theirs.
+    """
+    truth, bright = _bright(scan)
+    variance = images.var(0, ddof=1)[bright].mean()
+    error = ((images.mean(0) - truth)[bright] ** 2).mean() - variance / len(images)
+    return float(np.sqrt(variance / error))
 
 
 def _chi_square(scan: Scan, x: Tensor) -> float:

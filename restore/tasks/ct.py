@@ -66,7 +66,10 @@ class Ct(ScanTask[CtSettings]):
         "default": Preset("pnp", {"steps": 20}),
         "best": Preset("pnp", {"steps": 40}),
     }
-    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25, "sigma_max": 0.2}}
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "pnp": {"weight": 0.25, "sigma_max": 0.2},
+        "snips": {"steps": 40, "inner": 1},
+    }
     sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=4)
     classical: ClassVar[tuple[str, ...]] = ("fbp", "sirt", "tv", "cg")
     settings: ClassVar[type[CtSettings]] = CtSettings

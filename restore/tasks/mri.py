@@ -25,7 +25,7 @@ from restore.tasks.mri_input import (
 from restore.tasks.mri_problem import About, cropped, mri_scan, support
 from restore.tasks.scan import Images, Scan, ScanTask
 from restore.tasks.settings import RunSettings
-from restore.tasks.task import Preset
+from restore.tasks.task import TUNED_SNIPS, Preset
 
 
 class Mri(ScanTask[MriSettings]):
@@ -37,9 +37,14 @@ class Mri(ScanTask[MriSettings]):
         "default": Preset("pnp", {"steps": 30}),
         "best": Preset("pnp", {"steps": 100}),
     }
-    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pnp": {"weight": 0.25, "sigma_max": 0.2}}
-    # Of the samplers the one whose spread is about its error, with or without an SVD.
-    sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 20}, average=8)
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "pnp": {"weight": 0.25, "sigma_max": 0.2},
+        "snips": TUNED_SNIPS,
+        "ccdf": {"steps": 30, "sigma_max": 1.0},
+    }
+    # Of the samplers without an SVD the one whose spread is nearest to its error. With noise of
+    # 0.3 CG-SENSE's own error stays in every sample (docs/benchmarks/mri.md).
+    sampling: ClassVar[Preset] = Preset("diffpir", {"steps": 60, "sigma_max": 1.0}, average=8)
     classical: ClassVar[tuple[str, ...]] = ("zero-filled", "cg-sense", "l1-wavelet", "tv")
     settings: ClassVar[type[RunSettings]] = MriSettings
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".nii", ".dcm", ".png", ".cfl")
