@@ -159,6 +159,8 @@ def test_samples_of_a_pattern_without_an_svd(scan: Path, tmp_path: Path) -> None
         "--steps", 3, "--save-std", "-o", out, "--report", tmp_path / "page.html",
     )  # fmt: skip
     assert said["method"] == "diffpir"
+    # From where the error of CG-SENSE does not stay in every sample.
+    assert json.loads((tmp_path / "out.json").read_text())["parameters"]["sigma_max"] == 1
     for name in ("out_0.npy", "out_1.npy", "out_std.npy", "out_std.png", "out.png", "page.html"):
         assert (tmp_path / name).exists(), name
     samples = np.stack([np.load(tmp_path / f"out_{i}.npy") for i in range(2)])
