@@ -11,6 +11,7 @@ from restore.errors import InputError, expected_one_of
 from restore.methods.base import Method, fields_of
 from restore.methods.registry import find_method, methods, methods_of
 from restore.own import is_own
+from restore.prior.denoiser import Denoiser
 from restore.solve import made_method
 from restore.tasks.settings import RunSettings
 from restore.tasks.task import TUNED, Preset
@@ -142,6 +143,13 @@ def from_the_top(parameters: dict[str, Any]) -> dict[str, Any]:
     if parameters.get("sigma_max", 0.0) is None:
         return {name: value for name, value in parameters.items() if name != "start"}
     return parameters
+
+
+def within_levels(chosen: dict[str, Any], prior: Denoiser) -> dict[str, Any]:
+    """What a verb chooses, with a first level that the prior knows."""
+    if chosen.get("sigma_max") is None:
+        return chosen
+    return chosen | {"sigma_max": min(chosen["sigma_max"], prior.sigma_max)}
 
 
 def plain_parameters(method: str, parameters: dict[str, Any]) -> dict[str, Any]:

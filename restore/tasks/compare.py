@@ -20,7 +20,7 @@ from restore.methods.base import Method, StepCallback
 from restore.methods.registry import find_method
 from restore.metrics import coverage, haarpsi, psnr, ssim
 from restore.solve import made_method, misfit
-from restore.tasks.choice import from_the_top
+from restore.tasks.choice import from_the_top, within_levels
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.memory import peak_memory
 from restore.tasks.parts import solve_measurement
@@ -244,7 +244,7 @@ class Comparison:
         prior = self.restorer.fitted_prior(source, measurement)
         parameters = self.restorer.tuned_parameters(name, measurement, prior)
         own = self.plan.parameters.get(name, {})
-        parameters = from_the_top({**parameters, **own})
+        parameters = from_the_top({**within_levels(parameters, prior), **own})
         budget = None if "steps" in own else self.plan.nfe
 
         def method(start: Tensor) -> Method:

@@ -33,6 +33,7 @@ from restore.tasks.choice import (
     from_the_top,
     plain_parameters,
     tuned_for,
+    within_levels,
 )
 from restore.tasks.classical import CLASSICAL, check_served
 from restore.tasks.initial import size_text, started_from
@@ -291,7 +292,7 @@ class Restorer:
         chosen = self.tuned_parameters(method, measurement, prior)
         if method == preset.method:
             chosen |= preset.parameters
-        return from_the_top(chosen | self.settings.parameters)
+        return from_the_top(within_levels(chosen, prior) | self.settings.parameters)
 
     def tuned_parameters(
         self, method: str, measurement: Measurement, prior: Denoiser

@@ -33,6 +33,7 @@ from restore.tasks.choice import (
     check_parameters,
     plain_parameters,
     tuned_for,
+    within_levels,
 )
 from restore.tasks.opened import OpenModel
 from restore.tasks.run import Result, choose_preset, halved_note, memory_errors, tile_for
@@ -195,7 +196,7 @@ class Scanner(Generic[S]):
                 chosen.setdefault("sigma_max", START_LEVEL)
         if method == self.preset.method:
             chosen |= self.preset.parameters
-        return chosen | self.settings.parameters
+        return within_levels(chosen, self.prior) | self.settings.parameters
 
     def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
         channels, height, width = scan.problem.operator.domain.shape

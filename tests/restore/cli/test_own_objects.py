@@ -12,6 +12,8 @@ CODE = """
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from restore import Denoiser
 from restore.methods import Method
 
@@ -58,6 +60,15 @@ class Black(Denoiser):
         return 0 * x
 
 
+class Little(Denoiser):
+    # As denoisers of plug-and-play methods often do.
+    sigma_max = 0.04
+
+    def __call__(self, x, sigma):
+        assert torch.as_tensor(sigma).max() <= self.sigma_max
+        return 0.9 * x
+
+
 black = Black()
 number = 3
 """
@@ -91,6 +102,20 @@ def test_own_method_and_denoiser(restore, photo, mask, model, expected):
     again = restore("inpaint", photo, "--config", record["sidecar"], "-o", "again.png")
     assert again.code == 0, again.err
     assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options", [("inpaint",), ("inpaint", "--samples", 2), ("deblur", "--best"), ("colorize",)]
+)
+def test_the_first_level_is_one_that_the_denoiser_knows(restore, photo, mask, options):
+    masked = ("--mask", mask) if options[0] == "inpaint" else ()
+    kernel = ("--kernel", "box:3") if options[0] == "deblur" else ()
+    common = (*options, photo, *masked, *kernel, "--steps", 2, "-n", "mine:Little", "-o")
+    assert restore(*common, "out.png").code == 0
+    assert json.loads(Path("out.json").read_text())["parameters"]["sigma_max"] == 0.04
+    # What the user asks for is not put right.
+    done = restore(*common, "no.png", "--set", "sigma_max=0.05")
+    assert (done.code, "knows levels up to 0.04" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["Bare", "Plain"])
