@@ -26,7 +26,7 @@ class Certificate:
 
     With noise, the root mean square of A x − y is compared with its 99.9 % bound, σ √(χ²/n). The
     test is one-sided: a posterior mean fits better than a sample does. σ includes the rounding of
-    the written picture. Without noise, the largest |A x − y| is compared with 1e-3.
+    the written picture, and what a level that is itself measured may be wrong by. Without noise, the largest |A x − y| is compared with 1e-3.
 
     Attributes:
         residual: root mean square of A x − y, in the units of y.
@@ -74,7 +74,9 @@ class IntervalCertificate:
         return asdict(self)
 
 
-def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | IntervalCertificate:
+def certify(
+    problem: Problem, x: Tensor, rounding_std: float, noise_error: float = 0.0
+) -> Certificate | IntervalCertificate:
     """Certify x [B, *domain.shape], a picture as it was written.
 
     Args:
@@ -82,6 +84,7 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
         x: the result.
         rounding_std: standard deviation of the rounding of the written picture; 0 for floats. The
             rows of our operators have a norm of at most about one, so that it passes to y at most.
+        noise_error: by what share the noise may be more than the problem says.
     """
     if isinstance(problem, QuantisedProblem):
         return _certify_intervals(problem, x, rounding_std)
@@ -97,7 +100,7 @@ def certify(problem: Problem, x: Tensor, rounding_std: float) -> Certificate | I
             errors.append(error)
         misfits.append(_misfit(part, x.index_select(0, number), measured))
     found, adjoint_error = _together(misfits), max(errors)
-    noise = (problem.noise_std**2 + rounding_std**2) ** 0.5
+    noise = (((1 + noise_error) * problem.noise_std) ** 2 + rounding_std**2) ** 0.5
     residual, largest = found.residual, found.largest
     if noise == 0:
         return Certificate(

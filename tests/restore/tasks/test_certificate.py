@@ -62,6 +62,17 @@ def test_the_bound_has_the_variances_of_noise_and_rounding(factor):
     assert certificate.consistent is (factor == 1.0)
 
 
+@pytest.mark.parametrize(("factor", "consistent"), [(1.04, True), (1.15, False)])
+def test_a_level_that_is_measured_may_be_wrong(factor, consistent):
+    """4800 values: the residual is within 3 % of its level, 3 standard errors."""
+    x = torch.full((1, *SHAPE), 0.5)
+    problem = Problem(Identity(SHAPE), x + factor * 0.1 * noise(1), 0.1)
+    certificate = certify(problem, x, 0.0, noise_error=0.05)
+    assert certificate.bound == pytest.approx(0.105 * (chi2.ppf(0.999, 4800) / 4800) ** 0.5)
+    assert certificate.consistent is consistent
+    assert not certify(problem, x, 0.0).consistent
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_what_was_not_measured_does_not_dilute(dtype):
     keep = torch.rand(40, 40, generator=torch.Generator().manual_seed(0)) < 0.25
