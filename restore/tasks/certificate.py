@@ -26,7 +26,8 @@ class Certificate:
 
     With noise, the root mean square of A x − y is compared with its 99.9 % bound, σ √(χ²/n). The
     test is one-sided: a posterior mean fits better than a sample does. σ includes the rounding of
-    the written picture, and what a level that is itself measured may be wrong by. Without noise, the largest |A x − y| is compared with 1e-3.
+    the written picture, and what a level that is itself measured may be wrong by. Without noise,
+    the largest |A x − y| is compared with 1e-3.
 
     Attributes:
         residual: root mean square of A x − y, in the units of y.
