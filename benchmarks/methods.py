@@ -295,8 +295,7 @@ own levels, and start from noise. A crop of 64×64 gives a method less to go by 
   told](../decisions/0020-no-more-noise-than-the-network-is-told.md). With its published steps SNIPS
   came to 12 dB on 4× enlargement, and DAPS with the whole Gaussian of its algorithm to 8. SNIPS,
   ScoreSDE and CCDF [lose no texture](../decisions/0021-noise-in-two-halves.md) by what they draw
-  anew, so that one sample has less PSNR than before, and the mean of many more. Their rows are
-  being made anew.
+  anew, so that one sample has less PSNR than before, and the mean of many more.
 - Where the measurement is noisier than x, DDRM adds the same residual at each step. Started from an
   estimate, all its steps lie below σ = 0.2: with a noisy blur 100 of them are 6 dB worse than 20.
   Over all levels, as deepinv's runs, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
