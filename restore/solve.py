@@ -211,6 +211,8 @@ def those_that_fit(problem: Problem) -> str:
 
 def _first(problem: Problem) -> Problem:
     """One picture for a batch, where operators may differ: each has an SVD that fills memory."""
+    if problem.batch == 0:
+        return problem
     return problem.take(torch.zeros(1, dtype=torch.int64, device=problem.y.device))
 
 

@@ -19,7 +19,7 @@ from restore.methods.base import (
 )
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import geometric
+from restore.prior.schedule import check_first, geometric
 from restore.problem import Problem
 from restore.quantised import as_quantised
 
@@ -84,7 +84,9 @@ class IntervalDDRM(Method):
 
         Raises:
             TypeError: if the problem is not quantised.
+            ValueError: if sigma_max is above the prior's largest level.
         """
+        check_first(prior, self.sigma_max)
         rounded = as_quantised(problem)
         start = rounded.decode(rounded.y) if self.start is None else self.start
         kept = math.sqrt(1 - self.eta**2)
@@ -154,5 +156,6 @@ class IntervalPlugAndPlay(Method):
 
         Raises:
             TypeError: if the problem is not quantised.
+            ValueError: if sigma_max is above the prior's largest level.
         """
         return self._mean_path()(problem, prior, noise=torch.zeros_like, on_step=on_step)

@@ -207,6 +207,9 @@ def load_prior(
     if not isinstance(model, Model):
         return model.load(device, dtype or torch.float32, compiled)
     card = model.card
+    if settings:
+        names = ", ".join(settings)
+        raise InputError(f"{model.folder}: settings {names}; expected none beside its {CARD}")
     found = model.actual_sha256()
     if found != card.sha256:
         raise InputError(

@@ -48,10 +48,7 @@ def sigma_grid(
         if levels is not None:
             return levels
     first = prior.sigma_max if sigma_max is None else sigma_max
-    if not 0 < first <= prior.sigma_max:
-        raise ValueError(
-            f"sigma_max is {first:g}; the prior knows levels up to {prior.sigma_max:g}"
-        )
+    check_first(prior, first)
     if sigma_max is not None and sigma_max <= prior.sigma_min:
         return [sigma_max, 0.0]
     if grid == "quad":
@@ -63,6 +60,18 @@ def sigma_grid(
         return quad(levels, min(steps, len(levels)))
     spaced = geometric if grid == "geometric" else karras
     return spaced(steps, min(prior.sigma_min, first), first)
+
+
+def check_first(prior: Denoiser, sigma_max: float) -> None:
+    """Refuse a first level that the prior does not know.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if not 0 < sigma_max <= prior.sigma_max:
+        raise ValueError(
+            f"sigma_max is {sigma_max:g}; the prior knows levels up to {prior.sigma_max:g}"
+        )
 
 
 def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:

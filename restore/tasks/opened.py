@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -10,6 +12,9 @@ from restore.own import is_own
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, lasting_name, load_prior
 from restore.tasks.device import DTYPES, choose_device, choose_dtype
+
+# Of a model's card, and of a checkpoint's.
+_DESCRIBED = {"network", "sigma_min", "sigma_max", "settings"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class OpenModel:
         name: as its card has it, or one's own as it was given.
         path: what finds it again: a bundled name, one's own, or an absolute path.
         sha256: of its weights, where there is a card.
+        described: what the card says that the denoiser depends on besides the weights.
         device: where it runs.
         dtype: its precision: fp32, fp16 or bf16.
     """
@@ -29,6 +35,7 @@ class OpenModel:
     name: str
     path: str
     sha256: str | None
+    described: Mapping[str, Any]
     device: torch.device
     dtype: str
 
@@ -43,6 +50,8 @@ class OpenModel:
         precision = choose_dtype(dtype, chosen)
         prior = load_prior(model, chosen, DTYPES[precision])
         if is_own(model):
-            return cls(prior, model, model, None, chosen, precision)
+            return cls(prior, model, model, None, {}, chosen, precision)
         card = find_model(model).card
-        return cls(prior, card.name, lasting_name(model), card.sha256, chosen, precision)
+        described = card.model_dump(mode="json", include=_DESCRIBED)
+        path = lasting_name(model)
+        return cls(prior, card.name, path, card.sha256, described, chosen, precision)

@@ -98,15 +98,16 @@ class Scanner(Generic[S]):
         scan = self.task.measure(source, self.settings, self.device, degraded)
         self.task.check_output(output, scan)
         method = self.method
-        prior = Counted(self._fitted_prior(source, scan))
+        prior, counter = self._fitted_prior(source, scan)
         classical = method in self.task.classical
         average = averaged(self.settings, self.preset, self.task.classical)
         count = self.settings.samples or average
         parameters = {} if classical else self._parameters(scan, method, on_step)
         scan, x = self._solved(source, scan, prior, method, parameters, count, on_step)
 
-        # Real and imaginary part of each slice are an evaluation each.
-        parts = scan.problem.batch * (2 if x.is_complex() else 1)
+        # Real and imaginary part of each set of each slice are an evaluation each.
+        sets = scan.problem.operator.domain.shape[0] if isinstance(prior, PerChannel) else 1
+        parts = scan.problem.batch * sets * (2 if x.is_complex() else 1)
         best = x.mean(dim=0)
         images = as_array(scan.image(x))
         # Of samples their mean as it is written; of an average that of the complex images.
@@ -119,6 +120,7 @@ class Scanner(Generic[S]):
         if self.settings.simulate:
             files.insert(0, degraded)
         certificate = certify(scan.problem, best, 0.0, NOISE_ERROR)
+        seconds = round(time.perf_counter() - began, 3)  # the baseline is not in it
         metrics, baseline = _scores(scan, image)
         sidecar = sidecar_path(output)
         plain = {} if classical else plain_parameters(method, parameters)
@@ -130,9 +132,9 @@ class Scanner(Generic[S]):
             "method": method,
             "model": None if classical else self.model.name,
             "seed": self.settings.seed,
-            "steps": plain.get("steps", prior.calls // (count * parts)),
-            "evaluations": prior.calls,
-            "seconds": round(time.perf_counter() - began, 3),
+            "steps": plain.get("steps", counter.calls // (count * parts)),
+            "evaluations": counter.calls,
+            "seconds": seconds,
             "width": image.shape[-1],
             "height": image.shape[-2],
             "slices": image.shape[0],
@@ -201,21 +203,23 @@ class Scanner(Generic[S]):
             chosen |= self.preset.parameters
         return within_levels(chosen, self.prior) | self.settings.parameters
 
-    def _fitted_prior(self, source: Path, scan: Scan) -> Denoiser:
+    def _fitted_prior(self, source: Path, scan: Scan) -> tuple[Denoiser, Counted]:
+        """The prior for the scan's sets, in tiles where it is large, and what counts its calls."""
         channels, height, width = scan.problem.operator.domain.shape
-        prior = self.prior
-        if prior.channels == 1 and channels > 1:
-            prior = PerChannel(prior, channels)
-        if prior.channels is not None and prior.channels != channels:
+        known = self.prior.channels
+        if known not in (None, 1, channels):
             raise InputError(
-                f"{source}: the model has {counted(prior.channels, 'channel')}, the scan "
+                f"{source}: the model has {counted(known, 'channel')}, the scan "
                 f"{channels}; expected a model of {channels}"
             )
-        return TiledDenoiser(
-            prior,
-            tile_for(self.settings, height, width),
-            on_halved=lambda old, new: scan.notes.append(halved_note(old, new)),
+        counter = Counted(
+            TiledDenoiser(
+                self.prior,
+                tile_for(self.settings, height, width),
+                on_halved=lambda old, new: scan.notes.append(halved_note(old, new)),
+            )
         )
+        return (PerChannel(counter, channels) if known == 1 < channels else counter), counter
 
     def _write_beside(
         self, output: Path, best: Images, images: Images, scan: Scan

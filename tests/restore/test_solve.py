@@ -58,6 +58,13 @@ def test_the_batch_size_changes_no_bit(name):
         assert torch.equal(x, reference), batch_size
 
 
+@pytest.mark.parametrize("method", ["ddrm", "snips", "ccdf"])
+def test_of_no_pictures_there_are_none(method):
+    operator = OPERATORS["downsample"]()
+    problem = Problem(operator, torch.zeros(0, *operator.codomain.shape))
+    assert solve(problem, Half(), method, steps=2, samples=2).shape == (2, 0, *SHAPE)
+
+
 def test_a_sample_depends_on_seed_and_index_only():
     problem = _problem()
     two, four = (solve(problem, Half(), samples=count, steps=3) for count in (2, 4))

@@ -17,6 +17,7 @@ from restore.cli import console
 from restore.errors import FAILURES
 from restore.io.picture import read_picture
 from restore.metrics import psnr
+from restore.prior.models import data_folder
 
 FAST = ("--nfe", "5", "--crop", "16", "--scale", "2")
 
@@ -414,6 +415,18 @@ def test_a_line_that_is_no_row_is_passed_over(restore, photo, line):
     refused = _compare(restore, *arguments)
     assert refused.code == 2
     assert "configuration.json: a JSON list; expected the configuration" in refused.err
+
+
+def test_rows_of_a_model_with_another_card_are_not_kept(restore, photo):
+    shutil.copytree(data_folder() / "models" / "photo", "model")
+    arguments = (photo, "-m", "pnp", "-n", "model", "-o", "done")
+    assert _compare(restore, *arguments).code == 0
+    card = json.loads(Path("model/card.json").read_text())
+    card["network"]["data_mean"] += 0.1
+    Path("model/card.json").write_text(json.dumps(card))
+    refused = _compare(restore, *arguments)
+    assert refused.code == 2
+    assert "data_mean" in refused.err
 
 
 OWN = """

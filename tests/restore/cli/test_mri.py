@@ -217,7 +217,7 @@ def test_a_folded_image_has_two_sets_of_maps(tmp_path: Path) -> None:
     assert "two sets of coil maps" in notes(out)
     assert np.load(tmp_path / "out_complex.npy").shape == (2, ROWS, COLUMNS // 2)
     # Both sets are denoised, each by its real and its imaginary part.
-    assert said["steps"] == 3
+    assert (said["steps"], said["evaluations"]) == (3, 3 * 2 * 2)
     assert record(tmp_path / "folded.npy", "--fast", "-o", tmp_path / "fast.npy")["residual"] < 0.05
 
 

@@ -108,6 +108,14 @@ def test_the_start_is_the_decoded_measurement(problem, method):
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_level_that_the_prior_does_not_know_is_refused(problem, method):
+    if "sigma_max" in vars(method):
+        method = dataclasses.replace(method, sigma_max=1.01 * PRIOR.sigma_max)
+        with pytest.raises(ValueError, match="the prior knows levels up to"):
+            restore.solve(problem, PRIOR, method)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_other_problems_are_refused(problem, method):
     plain = Problem(problem.operator, problem.y, problem.noise_std)
     with pytest.raises(ValueError, match=f"{method.name} needs intervals, of a quantised"):

@@ -50,6 +50,11 @@ def test_a_folder_and_a_file_are_found(model):
     assert torch.equal(by_folder(x, 0.2), by_file(x, 0.2))
 
 
+def test_settings_are_for_checkpoints(model):
+    with pytest.raises(InputError, match="settings label; expected none beside its card"):
+        load_prior(model, settings={"label": 3})
+
+
 def test_an_unknown_name_has_the_nearest():
     with pytest.raises(InputError, match=r"photos: no such model or file.*did you mean photo\?"):
         find_model("photos")

@@ -10,7 +10,9 @@ def prior() -> GaussianMixture:
     return GaussianMixture([0.5, 0.5], torch.tensor([0.2, 0.9])[:, None, None, None], [0.1, 0.3])
 
 
-@pytest.mark.parametrize("sigma", [0.2, torch.tensor(0.2), torch.tensor([0.1, 0.4, 2.0])])
+@pytest.mark.parametrize(
+    "sigma", [0.2, torch.tensor(0.2), torch.tensor([0.2]), torch.tensor([0.1, 0.4, 2.0])]
+)
 def test_each_channel_is_an_image_of_its_own(sigma):
     x = torch.randn(3, 2, 1, 1, generator=torch.Generator().manual_seed(0))
     several = PerChannel(prior(), 2)
