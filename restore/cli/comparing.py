@@ -237,8 +237,7 @@ def _write_report(
     path: Path, comparison: Comparison, sources: Sequence[Path], summary: Sequence[Row]
 ) -> None:
     from restore.report.comparison import inputs_of, write_comparison
-    from restore.tasks.sidecar import software
 
     title = f"restore compare: {comparison.task.name}"
-    configuration = comparison.configuration | {"versions": software()}
+    configuration = comparison.configuration | {"versions": comparison.versions}
     write_comparison(path, title, inputs_of(comparison, sources), summary, configuration)

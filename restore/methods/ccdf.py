@@ -60,7 +60,7 @@ class CCDF(Method):
         sigma_max: σ₀. The paper starts at 0.02 to 0.2 of the time of a linear DDPM schedule, of
             which 0.2 is σ₀ = 0.36.
         consistency: "replace", "gradient" or "damped".
-        strength: λ of "replace" in [0, 1]; λ‖A‖² of "gradient" in [0, 2].
+        strength: λ of "replace" in [0, 1]; λ‖A‖² of "gradient" in [0, 2]; "damped" has none.
         damping: ρ/‖A‖² of "damped", above 0.
         predictor: as in ScoreSDE.
         corrector: likewise.
@@ -108,6 +108,8 @@ class CCDF(Method):
         most = 2 if self.consistency == "gradient" else 1
         if not 0 <= self.strength <= most:
             raise ValueError(f"strength is {self.strength}; it must be within 0 and {most}")
+        if self.consistency == "damped" and self.strength != 1:
+            raise ValueError(f"strength is {self.strength}; a damped step has damping alone")
         self._sampler()
 
     def _sampler(self) -> PredictorCorrector:

@@ -85,6 +85,11 @@ class Comparison:
             "dtype": model.dtype,
         }
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the software that the rows were made with."""
+        return self._record.versions
+
     def run(
         self,
         inputs: Sequence[Path],

@@ -29,6 +29,9 @@ class Record:
     `rows.jsonl` gets a line as each row is made, so that what an interruption costs is at most the
     row at hand. With a row its input's SHA-256 is kept, and the name of the folder of its pictures.
 
+    Attributes:
+        versions: of the software that the rows were made with.
+
     Args:
         folder: made when missing.
         configuration: what the rows depend on besides input and method; JSON.
@@ -44,15 +47,16 @@ class Record:
         self.folder = folder
         self._rows: dict[tuple[str, str], Row] = {}
         self._places: dict[str, str] = {}
+        self.versions = software()
         if overwrite:
             (folder / ROWS).unlink(missing_ok=True)
         # Without a row nothing depends on the configuration that is there.
         elif (folder / ROWS).exists():
-            self._check(folder / CONFIGURATION, configuration)
+            before = self._check(folder / CONFIGURATION, configuration)
             self._read(folder / ROWS)
-            return  # the versions that are there are those of the rows
+            self.versions = _with_earlier(before.get("versions"), self.versions)
         with atomic_path(folder / CONFIGURATION) as temporary:
-            content = dict(configuration) | {"versions": software()}
+            content = dict(configuration) | {"versions": self.versions}
             temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def place(self, source: Path) -> Path:
@@ -87,7 +91,8 @@ class Record:
         keys = [(str(source), method) for source in inputs for method in (UNREAD, *methods)]
         return [self._rows[key] for key in keys if key in self._rows]
 
-    def _check(self, path: Path, configuration: Mapping[str, Any]) -> None:
+    def _check(self, path: Path, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """What the folder's rows depend on, if it is the same."""
         try:
             before = parse_json(path.read_text())
             if not isinstance(before, dict):
@@ -103,6 +108,7 @@ class Record:
                 f"({_short(old)}, now {_short(new)}); expected the same, another folder, "
                 "or --overwrite"
             )
+        return before
 
     def _read(self, path: Path) -> None:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -140,6 +146,15 @@ def own_sha256(name: str) -> str | None:
     load_own(name)
     file = sys.modules[name.partition(":")[0]].__file__
     return None if file is None else content_of(Path(file))
+
+
+def _with_earlier(before: object, now: Mapping[str, str]) -> dict[str, str]:
+    """The versions of rows that were made at several times: "2.12.0, then 2.13.0"."""
+    known, versions = before if isinstance(before, Mapping) else {}, dict[str, str]()
+    for name, version in now.items():
+        runs = str(known.get(name, version)).split(", then ")
+        versions[name] = ", then ".join(runs if runs[-1] == version else [*runs, version])
+    return versions
 
 
 def _line(row: Row) -> str:

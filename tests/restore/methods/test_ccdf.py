@@ -174,6 +174,7 @@ def test_a_near_start_keeps_to_its_mode_a_far_one_does_not():
         {"damping": 0.0},
         {"strength": 1.5},
         {"strength": 2.5, "consistency": "gradient"},
+        {"strength": 0.5, "consistency": "damped"},
         {"consistency": "exact"},
         {"predictor": "heun"},
         {"rcond": 2.0},

@@ -93,6 +93,18 @@ def test_another_configuration_is_refused_unless_it_may_begin_anew(
     assert json.loads((tmp_path / "done" / "configuration.json").read_text())["versions"]
 
 
+def test_versions_are_those_of_all_runs(tmp_path: Path, source: Path) -> None:
+    path = tmp_path / "done" / "configuration.json"
+    now = opened(tmp_path).versions["torch"]
+    opened(tmp_path).keep(source, row(source, "a"))
+    stored = json.loads(path.read_text())
+    stored["versions"]["torch"] = "2.1.0"
+    path.write_text(json.dumps(stored))
+    for _ in range(2):
+        assert opened(tmp_path).versions["torch"] == f"2.1.0, then {now}"
+    assert json.loads(path.read_text())["versions"]["torch"] == f"2.1.0, then {now}"
+
+
 def test_an_option_that_is_given_no_more_is_another_configuration(
     tmp_path: Path, source: Path
 ) -> None:
