@@ -55,9 +55,8 @@ AVERAGED = {
 # Of which the page says what they gain over biharmonic inpainting.
 GAINS = {
     "DDRM": "ddrm",
-    "ScoreSDE": "scoresde",
+    "ScoreSDE, CCDF": "scoresde",  # which are one sampler where they start from an estimate
     "SNIPS": "snips",
-    "CCDF": "ccdf",
     "ILVR": "ilvr",
     "`pnp`, an estimate": "pnp",
 }
@@ -296,6 +295,9 @@ own levels, and start from noise. A crop of 64×64 gives a method less to go by 
   came to 12 dB on 4× enlargement, and DAPS with the whole Gaussian of its algorithm to 8. SNIPS,
   ScoreSDE and CCDF [lose no texture](../decisions/0021-noise-in-two-halves.md) by what they draw
   anew, so that one sample has less PSNR than before, and the mean of many more.
+- Started from an estimate, ScoreSDE is CCDF: at 256×256 their rows are equal to the last digit. On
+  half of the pixels, where eight samples are drawn, CCDF was therefore run on six pictures only,
+  to see that, and has no row.
 - Where the measurement is noisier than x, DDRM adds the same residual at each step. Started from an
   estimate, all its steps lie below σ = 0.2: with a noisy blur 100 of them are 6 dB worse than 20.
   Over all levels, as deepinv's runs, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
