@@ -95,8 +95,8 @@ def main() -> None:
 Made by `python -m benchmarks.precision PICTURES` on {len(pictures)} crops of 256×256 of BSDS500
 `val` ({torch.cpu.get_capabilities()["cpu_name"]}): mean PSNR of whole commands that differ only in
 `--dtype`, and their time relative to {dtypes[0]} (median over the pictures; each is the
-first of its process, so that reading, writing and what is set up once are in it, most of the time of
-`denoise`, which takes one evaluation).
+first of its process, so that reading, writing and what is set up once are in it, most of the time
+of `denoise`, which takes one evaluation).
 
 | verb | {" | ".join(columns)} |
 |---{"|---" * len(columns)}|
