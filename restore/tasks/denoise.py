@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -39,8 +40,9 @@ class Denoise(Task):
 
     name = "denoise"
     presets = dict.fromkeys(("fast", "default", "best"), Preset("ddrm", {"steps": 1}))
-    sampling = Preset("snips", {"steps": 40, "inner": 1})
+    sampling = Preset("snips")
     averaging = Preset("ddrm", {"steps": 20, "eta": 0.85})
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"snips": {"steps": 40, "inner": 1}}
 
     def check(self, settings: Settings) -> None:
         """`--init` is for a method that reads its start."""

@@ -43,7 +43,7 @@ def read_back(output: Path, best: Tensor, problem: Problem, scale: float) -> Wri
         scale: white of the input (`Picture.scale`).
     """
     written = read_picture(output)
-    pixels = written.pixels
+    pixels = written.pixels[: len(best)]  # WebP knows no grey: it has three channels that are equal
     if written.bits == FLOAT_BITS:
         # White is a number of its own in floating point alone.
         pixels = pixels * np.float32(written.scale / scale)

@@ -45,3 +45,11 @@ def test_no_method_adds_noise_to_what_it_starts_from(restore, tmp_path, noisy, m
     restore("denoise", "noisy.png", "--sigma", SIGMA, "-m", method, "--steps", 1, "-o", "out.npy")
     out = torch.as_tensor(np.load(tmp_path / "out.npy")).reshape(30, 40, 3).movedim(-1, 0)
     assert (out - clean).square().mean().sqrt() < 1.2 * best
+
+
+def test_grey_is_written_where_a_format_knows_none(restore):
+    Image.fromarray(np.full((24, 32), 100, np.uint8)).save("grey.png")
+    done = restore("denoise", "grey.png", "--sigma", 0.1, "-o", "out.webp", "--json")
+    assert done.code == 0, done.err
+    channels = np.asarray(Image.open("out.webp").convert("RGB")).transpose(2, 0, 1)
+    assert (channels == channels[0]).all()
