@@ -42,8 +42,8 @@ CLASSICAL = ("fbp", "sirt", "tv")
 # ScoreSDE from the same start is CCDF.
 SAMPLERS = ("pnp", "diffpir", "ddrm-cg", "ccdf", "daps", "snips", "ddrm", "ddnm")
 STEPS, SAMPLES = 20, 8
-# Of 40 evaluations, as the 20 steps of CCDF are.
-OTHERWISE: dict[str, dict[str, int]] = {"snips": {"steps": 40, "inner": 1}, "daps": {"steps": 8}}
+# Of 40 evaluations, as the 20 steps of CCDF are, and as the verb's own of SNIPS.
+OTHERWISE: dict[str, dict[str, int]] = {"daps": {"steps": 8}}
 AVERAGED = ("ccdf", "snips", "ddrm")
 HELD_OUT = ("14", "11", "18")
 # 120° with their middle at 90°: flipping the picture gives the same views, which the SVD needs.
@@ -154,7 +154,7 @@ def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples:
 def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.Tensor:
     """The mean of the samples of a method with the verb's parameters."""
     known = fields_of(restore.methods()[name])
-    values = {**TUNED.get(name, {}), **CT.tuned.get(name, {}), "steps": STEPS}
+    values = {"steps": STEPS, **TUNED.get(name, {}), **CT.tuned.get(name, {})}
     values |= OTHERWISE.get(name, {})
     if "start" in known:
         values["start"] = scan.classical[scan.start]()

@@ -24,7 +24,6 @@ class PerChannel(Wrapped):
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x₀ | x] of [B, channels, H, W]."""
         level = sigma
-        if isinstance(sigma, Tensor):
-            each = torch.repeat_interleave(sigma.flatten(), self._count)
-            level = each if sigma.numel() > 1 else sigma.reshape(())
+        if isinstance(sigma, Tensor) and sigma.numel() > 1:
+            level = torch.repeat_interleave(sigma.flatten(), self._count)
         return self._prior(x.flatten(0, 1)[:, None], level).reshape(x.shape)

@@ -80,7 +80,7 @@ class Comparison:
                 if (given := getattr(settings, name)) and (path := Path(given)).is_file()
             },
             "model_sha256": model.sha256 or own_sha256(model.name),
-            "model": dict(model.described),
+            "model": model.described,
             "device": str(self.restorer.device),
             "dtype": model.dtype,
         }

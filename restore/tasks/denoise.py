@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +41,7 @@ class Denoise(Task):
     presets = dict.fromkeys(("fast", "default", "best"), Preset("ddrm", {"steps": 1}))
     sampling = Preset("snips")
     averaging = Preset("ddrm", {"steps": 20, "eta": 0.85})
-    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = {"snips": {"steps": 40, "inner": 1}}
+    tuned = {"snips": {"steps": 40, "inner": 1}}
 
     def check(self, settings: Settings) -> None:
         """`--init` is for a method that reads its start."""
@@ -85,7 +84,7 @@ class Denoise(Task):
         """
         noise_std = measurement.problem.noise_std
         level = noise_std if method in STATE_IS_MEASURED else max(START_LEVEL, 3 * noise_std)
-        return {"sigma_max": min(level or prior.sigma_min, prior.sigma_max)}
+        return {"sigma_max": level or prior.sigma_min}
 
 
 def _replaces_start(method: str, settings: Settings) -> bool:
