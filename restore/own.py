@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from restore.errors import InputError
+from restore.errors import InputError, in_one_line
 
 _OWN = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 
@@ -29,8 +29,9 @@ def load_own(name: str) -> object:
         sys.path.append(here)
     try:
         module = import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"{name}: {error}; expected a module that can be imported") from error
+    except Exception as error:  # the module's own code runs
+        reason = str(error) if isinstance(error, ImportError) else in_one_line(error)
+        raise InputError(f"{name}: {reason}; expected a module that can be imported") from error
     if not hasattr(module, attribute):
         raise InputError(f"{name}: the module {module_name} has no {attribute}")
     found: object = getattr(module, attribute)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from restore.errors import FAILURES, InputError
+from restore.errors import FAILURES, InputError, in_one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -51,8 +51,13 @@ def print_whole(table: Table) -> None:
     Console(width=width).print(table)
 
 
-def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
+def run_command(body: Callable[[], int], *, debug: bool | None = None) -> None:
     """Run a command and leave with its exit code; an error becomes one line.
+
+    Args:
+        body: the command.
+        debug: whether tracebacks are shown; None for a command that has no such option, where
+            what nobody foresaw is one anyway.
 
     Raises:
         typer.Exit: always.
@@ -69,11 +74,14 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
         print_error(told(error))
         if debug:
             traceback.print_exc()
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    except Exception as error:
+        if _is_out_of_memory(error):
+            print_error("out of memory; expected more of it, or a smaller task")
+        elif debug is None:
             raise
+        else:  # as by a model of the user's own
+            print_error(unforeseen(error))
         code = USAGE_ERROR
-        print_error("out of memory; expected more of it, or a smaller task")
         if debug:
             traceback.print_exc()
     except KeyboardInterrupt:
@@ -82,7 +90,9 @@ def run_command(body: Callable[[], int], *, debug: bool = False) -> None:
     raise typer.Exit(code)
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
+    if not isinstance(error, (MemoryError, RuntimeError)):
+        return False  # without the import of torch
     from restore.prior.tiled import is_out_of_memory
 
     return is_out_of_memory(error)
@@ -104,6 +114,11 @@ def _logged() -> Iterator[None]:
     finally:
         FAILURES.removeHandler(handler)
         FAILURES.setLevel(logging.NOTSET)
+
+
+def unforeseen(error: BaseException) -> str:
+    """What is said of an error that is not about an input."""
+    return f"{in_one_line(error)} (--debug shows where)"
 
 
 def told(error: InputError | OSError) -> str:

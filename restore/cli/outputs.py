@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.cli.console import print_line
+from restore.cli.console import print_line, unforeseen
 from restore.errors import InputError
 
 if TYPE_CHECKING:
+    from restore.cli.restoring import Restores
     from restore.io.files import InputFile
+    from restore.tasks.run import Result
     from restore.tasks.settings import RunSettings
 
 Beside = Callable[[Path, Any], list[Path]]
@@ -136,6 +139,26 @@ def jobs_to_do(
     if report is not None and found:
         _check_free(report, overwrite=overwrite, skipping=skipping)
     return found
+
+
+def attempted(
+    restorer: Restores,
+    job: Job,
+    suffix: str,
+    on_step: Callable[[int, int, Any], None] | None = None,
+) -> Result | InputError:
+    """What comes of a job; whatever fails, as in a model of the user's own, is an error of it.
+
+    The error has its traceback as a note.
+    """
+    try:
+        with whole_or_nothing(job):
+            return restorer.restore(job.source, job.output, suffix=suffix, on_step=on_step)
+    except (Exception, SystemExit) as error:
+        foreseen = isinstance(error, InputError)
+        failure = InputError(str(error) if foreseen else f"{job.source}: {unforeseen(error)}")
+        failure.add_note(traceback.format_exc())
+        return failure
 
 
 @contextmanager

@@ -25,12 +25,12 @@ from restore.cli.console import (
 from restore.cli.options import CommonOptions
 from restore.cli.outputs import (
     Job,
+    attempted,
     check_files,
     files_of_options,
     gives_way,
     jobs_to_do,
     unnamed,
-    whole_or_nothing,
 )
 from restore.errors import InputError, counted
 
@@ -284,14 +284,7 @@ def _one_by_one(
     """Each job with what came of it."""
     for job in jobs:
         bar = progress.add_task(job.source.name, total=None, note="")
-        outcome: Result | InputError
-        try:
-            with whole_or_nothing(job):
-                outcome = restorer.restore(
-                    job.source, job.output, suffix=suffix, on_step=_show_step(progress, bar)
-                )
-        except InputError as error:
-            outcome = error
+        outcome = attempted(restorer, job, suffix, _show_step(progress, bar))
         yield job, outcome
         progress.remove_task(bar)
 

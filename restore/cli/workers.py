@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from restore.cli.batch import Workers
 from restore.cli.console import ENDING, ignore_signals
-from restore.cli.outputs import Job, undoing, whole_or_nothing
+from restore.cli.outputs import Job, attempted, undoing
 from restore.errors import InputError
 
 if TYPE_CHECKING:
@@ -179,15 +178,8 @@ class _Worker:
         self._restorer = opened(settings)
 
     def restore(self, job: Job, suffix: str) -> Result | InputError:
-        """What comes of a job; a failure has its traceback as a note."""
-        try:
-            with whole_or_nothing(job):
-                return self._restorer.restore(job.source, job.output, suffix=suffix)
-        except Exception as error:
-            unexpected = f"{job.source}: {type(error).__name__}: {error}"
-            failure = InputError(str(error) if isinstance(error, InputError) else unexpected)
-            failure.add_note(traceback.format_exc())
-            return failure
+        """What comes of a job."""
+        return attempted(self._restorer, job, suffix)
 
     def pid(self) -> int:
         """The number of the process."""

@@ -31,6 +31,7 @@ from restore.tasks.choice import (
     check_estimate,
     check_parameters,
     from_the_top,
+    paced,
     plain_parameters,
     tuned_for,
     within_levels,
@@ -293,6 +294,7 @@ class Restorer:
         chosen = self.tuned_parameters(method, measurement, prior)
         if method == preset.method:
             chosen |= preset.parameters
+        chosen = paced(method, chosen, preset, self.task.presets, self.settings)
         return from_the_top(within_levels(chosen, prior) | self.settings.parameters)
 
     def tuned_parameters(

@@ -67,11 +67,12 @@ def choose_preset(
         InputError: if samples are asked for of a method that gives one estimate.
     """
     check_samples(settings, sampling.method)
-    if settings.samples and _serves(sampling, settings):
-        return sampling
     chosen = presets[settings.preset]
+    if settings.samples and _serves(sampling, settings):
+        return chosen if chosen.method == sampling.method else sampling
     several = settings.samples or settings.average
-    return chosen if not several and _serves(chosen, settings) else averaging
+    fits = _serves(chosen, settings) and (not several or chosen.average > 1)
+    return chosen if fits else averaging
 
 
 def _serves(preset: Preset, settings: RunSettings) -> bool:

@@ -31,6 +31,7 @@ from restore.tasks.choice import (
     check_estimate,
     check_method,
     check_parameters,
+    paced,
     plain_parameters,
     tuned_for,
     within_levels,
@@ -201,6 +202,7 @@ class Scanner(Generic[S]):
                 chosen.setdefault("sigma_max", START_LEVEL)
         if method == self.preset.method:
             chosen |= self.preset.parameters
+        chosen = paced(method, chosen, self.preset, self.task.presets, self.settings)
         return within_levels(chosen, self.prior) | self.settings.parameters
 
     def _fitted_prior(self, source: Path, scan: Scan) -> tuple[Denoiser, Counted]:

@@ -113,7 +113,7 @@ def test_what_stops_one_file_stops_no_other(restore, tmp_path, pictures, monkeyp
     assert done.code == 1
     assert len(done.records) == len(done.out.splitlines()) == 5  # nothing else is on stdout
     dark, died = done.err.splitlines()  # in the order of the inputs
-    assert dark == "in/black.png: ArithmeticError: too dark"
+    assert dark == "in/black.png: ArithmeticError: too dark (--debug shows where)"
     assert died.startswith("in/white.png: its worker died")
     assert {"a_denoise.png", "b_denoise.png", "c_denoise.png"} == set(_files(tmp_path / "out"))
 

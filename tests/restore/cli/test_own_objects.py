@@ -55,6 +55,18 @@ def overflown(x, sigma):
     return x * float("nan")
 
 
+def broken(x, sigma):
+    raise RuntimeError("no weights")
+
+
+@dataclass(frozen=True)
+class Wanting(Bare):
+    wanted: float = None
+
+    def __post_init__(self):
+        self.wanted + 1
+
+
 class Black(Denoiser):
     def __call__(self, x, sigma):
         return 0 * x
@@ -170,3 +182,35 @@ def test_a_denoiser_that_overflows_is_one_line(restore, command):
     assert len(done.err.splitlines()) == 1
     assert "NaN or infinity" in done.err
     assert {path.name for path in Path().iterdir()} - {"__pycache__"} == there
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-n", "mine:broken"), "RuntimeError: no weights"),
+        (("-m", "mine:Wanting"), "TypeError: unsupported operand"),
+    ],
+)
+def test_what_fails_in_own_code_is_a_line_for_each_file(restore, photo, mask, options, said):
+    Image.open(photo).save("other.png")
+    done = restore("inpaint", photo, "--mask", mask, *options)
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert done.err.startswith(f"{photo}: {said}")
+    assert "--debug" in done.err
+    assert not Path("photo_inpaint.png").exists()
+    both = restore("inpaint", photo, "other.png", "--mask", mask, *options)
+    assert (both.code, len(both.err.splitlines())) == (1, 2), both.err
+    assert "Traceback" in restore("inpaint", photo, "--mask", mask, *options, "--debug").err
+
+
+def test_a_module_that_fails_when_it_is_imported_is_named(restore, photo):
+    Path("faulty.py").write_text("1 / 0\n")
+    done = restore("denoise", photo, "-n", "faulty:prior")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert "ZeroDivisionError" in done.err
+
+
+def test_what_fails_elsewhere_is_one_line(restore, photo):
+    done = restore("likelihood", photo, "-n", "mine:broken")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert "no weights" in done.err

@@ -172,6 +172,25 @@ def test_one_estimate_is_made_once_and_its_sidecar_repeats_it(
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("options", "method", "steps"),
+    [
+        (("--samples", 2), "ccdf", 30),
+        (("--samples", 2, "--fast"), "ccdf", 15),
+        (("--average", 2, "--fast"), "ddrm", 10),
+        (("--average", 2, "--best"), "ddrm", 50),
+        (("-m", "ddnm", "--average", 1, "--fast"), "ddnm", 50),
+        (("-m", "pnp", "--best"), "pnp", 40),
+        (("-m", "pnp", "--best", "--steps", 3), "pnp", 3),
+    ],
+)
+def test_fast_and_best_change_the_steps_of_every_choice(
+    restore, photo, mask, options, method, steps
+):
+    (record,) = restore("inpaint", photo, "--mask", mask, *options, "--json").records
+    assert (record["method"], record["steps"]) == (method, steps)
+
+
 def test_a_config_file_is_under_the_command_line(restore, tmp_path, photo):
     (tmp_path / "options.json").write_text('{"seed": 5, "sigma": 0.1, "suffix": "_x"}')
     (record,) = restore("denoise", photo, "--config", "options.json", "--seed", 6, "--json").records
