@@ -31,8 +31,7 @@ from restore.problem import Problem
 from restore.solve import solve
 from restore.tasks.baselines import bicubic, biharmonic, smooth_fill, wiener
 from restore.tasks.colorize import colour_problem, luma_of, with_luma
-from restore.tasks.super_resolve import LAST_LEVEL
-from restore.tasks.task import consistent
+from restore.tasks.task import LAST_LEVEL, consistent
 
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
 STORED, PAGE = FOLDER / "photo_defaults.json", FOLDER / "photo_defaults.md"

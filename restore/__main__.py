@@ -1,6 +1,6 @@
 """`python -m restore`: the command line, where its script is not on the path."""
 
-from restore.cli.app import main
+from restore.cli.main import main
 
 if __name__ == "__main__":
     main()

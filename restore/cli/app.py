@@ -1,11 +1,9 @@
-"""The command `restore`."""
+"""The verbs of the command `restore`."""
 
 from __future__ import annotations
 
 import functools
-import signal
 import sys
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +11,7 @@ import typer
 
 from restore.cli.batch import batch
 from restore.cli.compare import compare
-from restore.cli.console import (
-    ENDING,
-    INTERRUPTED,
-    USAGE_ERROR,
-    ignore_signals,
-    print_error,
-    told,
-)
+from restore.cli.console import USAGE_ERROR, print_error, told
 from restore.cli.ct import ct
 from restore.cli.doctor import doctor
 from restore.cli.interpolate import interpolate
@@ -290,32 +281,10 @@ def version(
         raise typer.Exit
 
 
-def main() -> None:
-    """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A file's name may hold what the terminal's encoding does not.
-            stream.reconfigure(errors="backslashreplace")
-    _end_as_by_ctrl_c()
+def run() -> None:
+    """Run the command line."""
     try:
         app()
     except OSError as error:  # the help, or the version, that cannot be written
         print_error(told(error))
         sys.exit(USAGE_ERROR)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # a terminal that is closed now must not change that
-            ignore_signals()
-        raise
-
-
-def _end_as_by_ctrl_c() -> None:
-    """Let a run that is ended from outside clean up."""
-    ending = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
-
-    def end(_number: int, _frame: object) -> None:
-        for number in ending:
-            signal.signal(number, signal.SIG_IGN)  # a second one must not end the cleaning up
-        raise KeyboardInterrupt
-
-    for number in ending:
-        signal.signal(number, end)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from restore.cli.signals import INTERRUPTED
 from restore.errors import FAILURES, InputError, in_one_line
 
 if TYPE_CHECKING:
@@ -21,21 +21,12 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 2
 SOME_FAILED = 1
-INTERRUPTED = 130
-# What ends a run from outside: `timeout`, a scheduler, a terminal that is closed (not on Windows).
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def print_line(text: str, *, err: bool = False) -> None:
     """One line; what a name may hold besides letters would break it, or steer the terminal."""
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     typer.echo("".join(shown), err=err)
-
-
-def ignore_signals() -> None:
-    """Go on to the end of what is being ended, also when the terminal is closed meanwhile."""
-    for number in (signal.SIGINT, *ENDING):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def print_error(message: str) -> None:

@@ -122,7 +122,8 @@ class CommonOptions:
         _FILES(
             min=1,
             max=100,
-            help="Quality of a JPEG output. [default: the input's own tables, else 95]",
+            help="Quality of a JPEG output. [default: the input's own tables, else 95] "
+            "Makes WebP lossy.",
         ),
     ] = None
     recursive: Annotated[

@@ -187,7 +187,8 @@ def _check_quality(quality: int, jobs: Sequence[Job]) -> None:
     suffixes = {file.suffix.lower() for job in jobs for file in job.files}
     if not any(FORMATS.get(suffix) in WITH_QUALITY for suffix in suffixes):
         raise InputError(
-            f"--quality {quality}: {jobs[0].output} is no JPEG; expected one, as by --ext jpg"
+            f"--quality {quality}: {jobs[0].output} is no JPEG or WebP; expected one, "
+            "as by --ext jpg"
         )
 
 

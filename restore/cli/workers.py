@@ -13,8 +13,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from restore.cli.batch import Workers
-from restore.cli.console import ENDING, ignore_signals
 from restore.cli.outputs import Job, attempted, undoing
+from restore.cli.signals import ENDING, ignore_signals
 from restore.errors import InputError
 
 if TYPE_CHECKING:

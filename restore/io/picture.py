@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from restore.errors import InputError
 from restore.io.atomic import write_bytes
 from restore.io.decode import Decoded, decode
-from restore.io.encode import DEEPEST, FORMATS, WITH_ALPHA, Unwritable, encode
+from restore.io.encode import DEEPEST, FORMATS, WITH_ALPHA, WITH_QUALITY, Unwritable, encode
 from restore.io.jpeg_tables import JpegTables
 from restore.io.levels import FLOAT_BITS, from_integer, rounding_std, to_integer
 from restore.io.metadata import Metadata
@@ -219,6 +219,12 @@ def output_format(path: Path) -> str:
         found = f"the suffix {path.suffix}" if path.suffix else "no suffix"
         raise InputError(f"{path}: {found}, expected one of {' '.join(FORMATS)}")
     return form
+
+
+def is_lossy(path: Path, quality: int | None) -> bool:
+    """Whether a picture that is written to `path` loses more than digits."""
+    form = output_format(path)
+    return form == "JPEG" or (form in WITH_QUALITY and quality is not None)
 
 
 @contextmanager

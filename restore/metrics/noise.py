@@ -14,8 +14,8 @@ _DETAIL = np.array([1.0 - _ROOT, _ROOT - 3.0, 3.0 + _ROOT, -1.0 - _ROOT]) / (4.0
 # Median and first quartile of the absolute value of a standard normal.
 _MEDIAN = 0.6744897501960817
 _QUARTILE = 0.31863936396437514
-_SMALLEST = len(_DETAIL)
-
+LEAST_SIDE = len(_DETAIL)
+"""Of a picture in pixels, for there to be an estimate."""
 
 # Of the patches whose spectrum colour pictures are judged by: their side, the largest of which
 # there are enough, and how many.
@@ -63,7 +63,7 @@ def estimate_noise(pixels: ArrayLike, known: ArrayLike | None = None) -> float:
         ValueError: another shape, values that are not finite, or too few known pixels side by side.
     """
     values = _with_holes(pixels, known)
-    if min(values.shape[1:]) < _SMALLEST:
+    if min(values.shape[1:]) < LEAST_SIDE:
         return 0.0
     sides = _PATCHES_WITH_HOLES if np.isnan(values).any() else (_PATCH,)
     single = np.array([_of_channel(channel) for channel in values])
@@ -92,7 +92,7 @@ def noise_of_quietest(pixels: ArrayLike, known: ArrayLike | None = None) -> floa
         ValueError: another shape, values that are not finite, or too few known pixels side by side.
     """
     values = _with_holes(pixels, known)
-    if min(values.shape[1:]) < _SMALLEST:
+    if min(values.shape[1:]) < LEAST_SIDE:
         return 0.0
     sizes = np.concatenate([_coefficients(channel) for channel in values])
     return float(np.quantile(sizes, 0.25)) / _QUARTILE
@@ -150,7 +150,7 @@ def _coefficients(plane: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _detail(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """Every second detail coefficient along the rows' direction, without the borders."""
-    count = (plane.shape[1] - _SMALLEST) // 2 + 1
+    count = (plane.shape[1] - LEAST_SIDE) // 2 + 1
     parts = [w * plane[:, k : k + 2 * count - 1 : 2] for k, w in enumerate(_DETAIL)]
     total: NDArray[np.float64] = np.sum(parts, axis=0)
     return total

@@ -14,7 +14,7 @@ from restore.methods.registry import methods_of
 from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.baselines import non_local_means
-from restore.tasks.noise import add_noise, noise_level
+from restore.tasks.noise import add_noise, both_units, noise_level
 from restore.tasks.run import choose_preset
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
@@ -58,6 +58,8 @@ class Denoise(Task):
         """The noisy picture."""
         pixels = pixels_of(picture, device)
         noise_std, notes = noise_level(picture, settings, estimated=True)
+        if settings.simulate and settings.sigma in (None, "auto"):
+            notes = [f"noise added: sigma {both_units(SIMULATED_NOISE)}", *notes]
         problem = Problem(Identity(tuple(pixels.shape[1:]), device=device), pixels, noise_std)
         return Measurement(
             problem=problem,
@@ -83,6 +85,9 @@ class Denoise(Task):
         Others put noise on it, and start where that is the most of it.
         """
         noise_std = measurement.problem.noise_std
+        beyond = f"noisier than the model knows, up to sigma {both_units(prior.sigma_max)}"
+        if noise_std > prior.sigma_max and beyond not in measurement.notes:
+            measurement.notes.append(beyond)
         level = noise_std if method in STATE_IS_MEASURED else max(START_LEVEL, 3 * noise_std)
         return {"sigma_max": level or prior.sigma_min}
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.io.picture import Picture
 from restore.metrics import estimate_noise, noise_of_quietest
+from restore.metrics.noise import LEAST_SIDE
 from restore.noise import seeded_generator
 from restore.tasks.settings import Settings
 
@@ -43,13 +44,15 @@ def noise_level(
     """
     rounding = picture.rounding_std
     if settings.sigma == "auto" or (settings.sigma is None and estimated):
+        if min(picture.height, picture.width) < LEAST_SIDE:
+            return rounding, [f"taken as clean: below {LEAST_SIDE} pixels, no noise is estimated"]
         try:
             level = max(estimate_noise(picture.pixels, known), rounding)
         except ValueError as error:
             raise InputError(
                 f"{picture.path}: {error}; expected --sigma with a number instead of auto"
             ) from error
-        return level, [f"noise estimated: sigma {_both_units(level)}"]
+        return level, [f"noise estimated: sigma {both_units(level)}"]
     if settings.sigma is None:
         return rounding, _looks_noisy(picture, known)
     return max(float(settings.sigma), rounding), []
@@ -69,7 +72,7 @@ def _looks_noisy(picture: Picture, known: NDArray[np.bool_] | None) -> list[str]
             return []
     except ValueError:  # too little is known to say
         return []
-    level = _both_units(estimate_noise(pixels, inside))
+    level = both_units(estimate_noise(pixels, inside))
     return [f"taken as clean, though it looks noisy (sigma {level}): see --sigma auto"]
 
 
@@ -81,7 +84,8 @@ def _middle(pixels: NDArray[np.float32], axis: int) -> slice:
     return slice(first + spare, last - spare)
 
 
-def _both_units(level: float) -> str:
+def both_units(level: float) -> str:
+    """A noise level as users give it, 0-1 and 0-255."""
     return f"{level:.4f} ({255 * level:.1f} of 255)"
 
 

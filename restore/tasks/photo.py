@@ -147,10 +147,10 @@ class Restorer:
         # The output comes after what lies beside it: where it is, a run has come to its end.
         further, spread = write_samples(output, x, write, self.settings)
         notes = [*case.picture.notes, *case.measurement.notes, *write(output, best)]
-        written = read_back(output, best, problem, scale)
+        written = read_back(output, best, problem, scale, self._quality)
         if (instead := mended(method, best, case.measurement, written)) is not None:
             write(output, instead)
-            written = read_back(output, instead, problem, scale)
+            written = read_back(output, instead, problem, scale, self._quality)
         files = [output, *further]
         if self.settings.simulate:
             files.insert(0, degraded)
@@ -344,13 +344,17 @@ class Restorer:
         hole, known = (None, None) if part is None else (part.hole, part.start)
         return TiledDenoiser(prior, tile, hole=hole, known=known, on_halved=halved)
 
+    @property
+    def _quality(self) -> int | None:
+        """That was asked for of the result; `--simulate` may degrade to it instead."""
+        degrades = self.settings.simulate and self.task.quality_degrades
+        return None if degrades else self.settings.quality
+
     def _writer(self, source: Path, case: Case) -> Writer:
         """What writes pictures as the input is stored, and in the quality that was asked for."""
-        degrades = self.settings.simulate and self.task.quality_degrades
-        quality = None if degrades else self.settings.quality
         tables = case.picture.jpeg if self.task.keeps_tables else None
         picture = dataclasses.replace(case.picture, jpeg=tables)
-        return picture_writer(source, picture, case.measurement.hole, quality)
+        return picture_writer(source, picture, case.measurement.hole, self._quality)
 
     def _config(self, measurement: Measurement) -> dict[str, Any]:
         """The settings with every default resolved: what `--config` repeats the run from."""

@@ -29,7 +29,7 @@ def picture_writer(
         picture: what was read of it.
         hole: [H, W], true where pixels have changed; None where all may have. Elsewhere a JPEG
             keeps the blocks of a JPEG with its tables, and alpha stays.
-        quality: of a JPEG; None for that of the input.
+        quality: of a JPEG, None for that of the input; of WebP, None for lossless.
     """
     changed = None if hole is None else hole.cpu().numpy()
 

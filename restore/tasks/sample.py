@@ -15,7 +15,7 @@ from restore.prior.denoiser import Denoiser
 from restore.problem import Problem
 from restore.tasks.memory import check_room
 from restore.tasks.settings import Settings
-from restore.tasks.task import Measurement, Preset, Task, pixels_of
+from restore.tasks.task import LAST_LEVEL, Measurement, Preset, Task, consistent, pixels_of
 
 FACTOR = 8.0
 
@@ -63,13 +63,19 @@ class Sample(Task):
         nothing = Mask(torch.zeros(1, 1), shape, device=device)
         factor = _factor(settings)
         shrink = Downsample(shape, factor, device=device)
+        shown = Problem(shrink, shrink(guide), picture.rounding_std)
+        own_way = settings.parameters.get("stop")  # for so many steps at the end
+
+        def finish(x: Tensor) -> Tensor:
+            return x.clamp(0, 1) if own_way else consistent(shown, x, LAST_LEVEL)
+
         return Measurement(
             problem=Problem(nothing, torch.zeros_like(guide)),
             start=guide,
             baseline=("guide", lambda: guide),
-            finish=lambda x: x.clamp(0, 1),
+            finish=finish,
             operator={"name": "Downsample", "factor": factor},
-            within=Problem(shrink, shrink(guide), picture.rounding_std),
+            within=shown,
         )
 
     def degrade(self, picture: Picture, settings: Settings) -> tuple[Tensor, Settings]:  # noqa: ARG002

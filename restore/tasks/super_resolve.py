@@ -19,6 +19,7 @@ from restore.tasks.memory import check_room
 from restore.tasks.noise import add_noise, noise_level
 from restore.tasks.settings import Settings
 from restore.tasks.task import (
+    LAST_LEVEL,
     TEXTURED_SAMPLING,
     TUNED_SNIPS,
     Measurement,
@@ -31,8 +32,6 @@ from restore.tasks.task import (
 DEFAULT_SCALE = 4.0
 DEFAULT_KERNEL = "bicubic"
 KERNELS = f"{', '.join(RESIZE_KERNELS)}, {FORMS}"
-# Error of a sampler's last estimate, where the measurement still has a say.
-LAST_LEVEL = 0.02
 # Noise up to which DDRM is better with η = 1; above, that forgets what y does say.
 QUIET = 0.005
 

@@ -22,6 +22,8 @@ from restore.tasks.settings import Settings
 from restore.tasks.windows import Window
 
 PROJECTIONS = 10
+# Error of a sampler's last estimate, where the measurement still has a say.
+LAST_LEVEL = 0.02
 # The first level of a method that starts from the classical estimate and is not tuned for the verb.
 START_LEVEL = 0.3
 # What serves every verb with a prior of patches; a verb's own parameters come before them.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.io.levels import FLOAT_BITS, as_written
-from restore.io.picture import output_format, read_picture
+from restore.io.picture import is_lossy, read_picture
 from restore.problem import Problem
 from restore.tasks.certificate import Certificate, IntervalCertificate, certify
 from restore.tasks.classical import CLASSICAL
@@ -25,7 +25,7 @@ class Written:
     Attributes:
         pixels: [C, H, W], in units of the input.
         rounding_std: standard deviation of the file's rounding.
-        certificate: of the pixels; of a JPEG, of what was encoded.
+        certificate: of the pixels; where a file is lossy, of what was encoded.
     """
 
     pixels: NDArray[np.float32]
@@ -33,7 +33,9 @@ class Written:
     certificate: Certificate | IntervalCertificate
 
 
-def read_back(output: Path, best: Tensor, problem: Problem, scale: float) -> Written:
+def read_back(
+    output: Path, best: Tensor, problem: Problem, scale: float, quality: int | None = None
+) -> Written:
     """Read and certify what was written.
 
     Args:
@@ -41,15 +43,17 @@ def read_back(output: Path, best: Tensor, problem: Problem, scale: float) -> Wri
         best: the picture [C, H, W] that it was made of.
         problem: whose x it is.
         scale: white of the input (`Picture.scale`).
+        quality: that was asked of the file, if any.
     """
     written = read_picture(output)
     pixels = written.pixels[: len(best)]  # WebP knows no grey: it has three channels that are equal
     if written.bits == FLOAT_BITS:
         # White is a number of its own in floating point alone.
         pixels = pixels * np.float32(written.scale / scale)
-    # What a JPEG loses besides its rounding is not the method's, so it is not certified.
-    lossy = output_format(output) == "JPEG"
-    certified = as_written(as_array(best), written.bits) if lossy else pixels
+    certified = pixels
+    if is_lossy(output, quality):
+        # What compression loses besides rounding is not the method's, so it is not certified.
+        certified = as_written(as_array(best), written.bits)
     x = torch.from_numpy(certified)[None].to(problem.y.device)
     rounding = written.rounding_std
     return Written(pixels, rounding, certify(problem, x, rounding))

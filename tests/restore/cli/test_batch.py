@@ -138,7 +138,7 @@ def test_workers_that_cannot_start_are_one_line(restore, tmp_path, pictures, mon
 )
 def test_interrupted(tmp_path, pictures, number, moment):
     """Also when the terminal is closed while it takes away what it began."""
-    code = "from restore.cli.app import main; main()"
+    code = "from restore.cli.main import main; main()"
     command = [
         sys.executable, "-c", code, "batch", "denoise", str(pictures), "--samples", "3",
         "--sigma", "0.1", "--steps", "2000", "-o", str(tmp_path / "out"),

@@ -53,3 +53,28 @@ def test_grey_is_written_where_a_format_knows_none(restore):
     assert done.code == 0, done.err
     channels = np.asarray(Image.open("out.webp").convert("RGB")).transpose(2, 0, 1)
     assert (channels == channels[0]).all()
+
+
+def test_what_a_lossy_webp_loses_is_not_held_against_the_method(restore, photo):
+    done = restore("super-resolve", photo, "--scale", 2, "--quality", 20, "-o", "out.webp")
+    assert done.code == 0, done.err
+    assert "NOT CONSISTENT" not in done.out
+    restore("super-resolve", photo, "--scale", 2, "-o", "whole.webp")
+    sizes = [(photo.parent / name).stat().st_size for name in ("out.webp", "whole.webp")]
+    assert sizes[0] < sizes[1] / 4
+
+
+def test_simulated_noise_that_nobody_chose_is_told(restore, photo):
+    done = restore("denoise", photo, "--simulate")
+    assert "noise added: sigma 0.0980 (25.0 of 255)" in done.out
+    assert "noise added" not in restore("denoise", photo, "--simulate", "--sigma", 0.1).out
+
+
+def test_more_noise_than_the_model_knows_is_told(restore, tmp_path, photo, monkeypatch):
+    (tmp_path / "quiet.py").write_text(
+        "from restore import Denoiser\n\n\nclass Quiet(Denoiser):\n    sigma_max = 0.04\n\n"
+        "    def __call__(self, x, sigma):\n        return 0.9 * x\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = restore("denoise", photo, "-n", "quiet:Quiet", "--sigma", 0.1)
+    assert done.out.count("noisier than the model knows") == 1

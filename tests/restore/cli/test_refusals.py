@@ -406,7 +406,7 @@ def test_interrupted_in_the_middle(tmp_path, photo, number):
         "    time.sleep(0.1)\n"
         "    return x\n"
     )
-    code = "from restore.cli.app import main; main()"
+    code = "from restore.cli.main import main; main()"
     command = [
         sys.executable, "-c", code, "super-resolve", str(photo), "--steps", "500",
         "--set", "sigma_max=2", "-n", "slow:same", "--debug", "-o", "o.png",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = (sys.executable, "-c", "from restore.cli.app import main; main()")
+COMMAND = (sys.executable, "-c", "from restore.cli.main import main; main()")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

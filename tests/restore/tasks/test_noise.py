@@ -101,6 +101,16 @@ def test_simulated_noise_is_drawn_by_the_seed() -> None:
     assert float((one - other).std()) == pytest.approx(0.1 * 2**0.5, rel=0.03)
 
 
+def test_of_too_few_pixels_no_noise_is_said_to_be_estimated(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 50), np.uint8)).save(
+        tmp_path / "thin.png"
+    )
+    picture = read_picture(tmp_path / "thin.png")
+    level, (note,) = noise_level(picture, Settings(), estimated=True)
+    assert level == picture.rounding_std
+    assert note.startswith("taken as clean")
+
+
 @pytest.mark.parametrize("sigma", [None, "auto"])
 def test_what_is_to_be_denoised_is_simulated_with_a_noise_of_its_own(
     tmp_path: Path, sigma: str | None

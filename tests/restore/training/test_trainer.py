@@ -160,7 +160,7 @@ def test_a_killed_command_resumes(pictures, tmp_path):
         '{"widths": [8, 8], "blocks": [1, 1], "batch_size": 2, "patch": 16, "steps": 3000}'
     )
     command = [
-        sys.executable, "-c", "from restore.cli.app import main; main()",
+        sys.executable, "-c", "from restore.cli.main import main; main()",
         "train", str(pictures), "-o", str(run), "--recipe", str(recipe_file), "--quiet",
         "--checkpoint-seconds", "0.2",
     ]  # fmt: skip
@@ -390,7 +390,7 @@ def test_an_unknown_weighting_is_one_line_with_the_known_ones(pictures, tmp_path
     recipe_file = tmp_path / "recipe.json"
     recipe_file.write_text('{"weighting": "snr"}')
     command = [
-        sys.executable, "-c", "from restore.cli.app import main; main()",
+        sys.executable, "-c", "from restore.cli.main import main; main()",
         "train", str(pictures), "-o", str(tmp_path / "run"), "--recipe", str(recipe_file),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)

@@ -25,7 +25,7 @@ def watch(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
         log.write(f"{event} {arguments[1:] if event != 'socket.getaddrinfo' else arguments}\\n")
 sys.addaudithook(watch)
-from restore.cli.app import main
+from restore.cli.main import main
 main()
 """
 

@@ -161,7 +161,7 @@ def test_a_device_or_model_that_is_not_there_is_said_before(tmp_path):
 
 def test_without_gradio_a_line_says_what_to_install(tmp_path):
     code = (
-        "import sys; sys.modules['gradio'] = None\nfrom restore.cli.app import main\n"
+        "import sys; sys.modules['gradio'] = None\nfrom restore.cli.main import main\n"
         "sys.argv = ['restore', 'serve']\nmain()"
     )
     done = subprocess.run(
