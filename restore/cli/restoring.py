@@ -145,6 +145,7 @@ def _run(
     naming = options_of(common.config, verb, NAMING)
     ext = common.ext or naming.get("ext", "auto")
     suffix = naming.get("suffix", f"_{verb}") if common.suffix is None else common.suffix
+    _check_naming(common)
     beside = partial(_beside, suffix=suffix, kind=kind)
     read = files_of_options(settings, common.config)
     made = (suffix, "_degraded") if settings.simulate else (suffix,)
@@ -178,6 +179,24 @@ def _run(
         return restored_by_workers(jobs, kind.open, settings, suffix, workers)
 
     return _run_jobs(jobs, spread, common, alone=alone)
+
+
+def _check_naming(common: CommonOptions) -> None:
+    """Refuse options that name an output differently from `--output`, where that is a file."""
+    from restore.io.files import is_file_name
+
+    output = common.output
+    if output is None or not is_file_name(output):
+        return
+    if common.suffix is not None:
+        raise InputError(
+            f"--suffix {common.suffix}: --output {output} is a whole name; expected one of them"
+        )
+    kinds = [suffix[1:].lower() for suffix in Path(output).suffixes]  # as of .nii.gz
+    if common.ext not in (None, "auto", *kinds):
+        raise InputError(
+            f"--ext {common.ext}: --output {output} is of another kind; expected one of them"
+        )
 
 
 def _check_quality(quality: int, jobs: Sequence[Job]) -> None:
@@ -260,7 +279,7 @@ def check_single(output: Path, *, read: Sequence[Path] = (), overwrite: bool) ->
     from restore.io.files import check_place, check_written, is_there, sidecar_path
 
     sidecar = sidecar_path(output)
-    check_written([("--output", output), ("--output", sidecar)], read)
+    check_written([("--output", output), ("--output", sidecar)], read, "--output")
     check_place(output)
     for file in (output, sidecar):
         if is_there(file) and not overwrite and not gives_way(file, output):

@@ -19,7 +19,6 @@ _READ = (
 PICTURE_SUFFIXES = frozenset("." + name for name in _READ.split())
 """What is taken from a folder. A file that is named itself may have any suffix."""
 
-_ANOTHER = "expected another --output, --suffix or --ext"
 _KEPT = {".png": ".png", ".tif": ".tif", ".tiff": ".tiff", ".webp": ".webp", ".bmp": ".bmp"}
 _KEPT[".npy"] = ".npy"
 
@@ -113,7 +112,7 @@ def plan_outputs(
     tail = f"_{verb}" if suffix is None else suffix
     if "/" in tail or os.sep in tail:
         raise InputError(f"--suffix {tail}: names a folder; expected the end of a file's name")
-    as_file = output is not None and _is_file_name(output)
+    as_file = output is not None and is_file_name(output)
     if as_file and len(inputs) > 1:
         raise InputError(f"{output}: one output file for {len(inputs)} inputs, expected a folder")
     if as_file:
@@ -129,17 +128,21 @@ def plan_outputs(
 
 
 def check_written(
-    files: Iterable[tuple[str | os.PathLike[str], Path]], read: Iterable[Path]
+    files: Iterable[tuple[str | os.PathLike[str], Path]],
+    read: Iterable[Path],
+    named_by: str = "--output, --suffix or --ext",
 ) -> None:
     """Refuse to write one file twice, or onto a file that is read.
 
     Args:
         files: what makes it (an input, an option), and the file.
         read: every file that is read.
+        named_by: the options that say where a file goes.
 
     Raises:
         InputError: likewise.
     """
+    another = f"expected another {named_by}"
     originals: dict[str, list[str]] = {}
     made: dict[str, list[tuple[str, str | os.PathLike[str]]]] = {}
     for path in read:
@@ -149,12 +152,10 @@ def check_written(
         real = os.path.realpath(target)
         key = folded(real)
         if any(_is_one_file(real, original) for original in originals.get(key, ())):
-            raise InputError(f"{source}: its output {target} is an input, {_ANOTHER}")
+            raise InputError(f"{source}: its output {target} is an input, {another}")
         for other, maker in made.setdefault(key, []):
             if _is_one_file(real, other):
-                raise InputError(
-                    f"{source}: its output {target} is that of {maker} too, {_ANOTHER}"
-                )
+                raise InputError(f"{source}: its output {target} is that of {maker} too, {another}")
         made[key].append((real, source))
 
 
@@ -244,7 +245,8 @@ def sidecar_path(output: Path) -> Path:
     return output.with_suffix(".json")
 
 
-def _is_file_name(output: str | os.PathLike[str]) -> bool:
+def is_file_name(output: str | os.PathLike[str]) -> bool:
+    """Whether what `--output` says is a file: it has a suffix, and is no folder."""
     text = os.fspath(output)
     path = Path(output)
     return bool(path.suffix) and not text.endswith(("/", os.sep)) and not _is_folder(path)

@@ -215,7 +215,7 @@ def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[s
     if config is None:
         return {}
     content = _content(config, task)
-    if "config" in content:
+    if _is_sidecar(content):
         output = content.get("output")
         options = {} if output is None else {"ext": Path(str(output)).suffix[1:]}
     else:
@@ -325,7 +325,11 @@ def parse_size(
 def _read_config(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of a file by name, or the settings that a sidecar holds; the other is empty."""
     content = _content(path, task)
-    return ({}, dict(content["config"])) if "config" in content else (_by_name(content), {})
+    return ({}, dict(content["config"])) if _is_sidecar(content) else (_by_name(content), {})
+
+
+def _is_sidecar(content: Mapping[str, Any]) -> bool:
+    return {"task", "config"} <= content.keys()
 
 
 def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,11 +347,11 @@ def _content(path: Path, task: str) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON ({error}); expected options or a sidecar") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
-    if "config" not in content:
+    if not _is_sidecar(content):
         return content
-    if content.get("task") != task:
+    if content["task"] != task:
         raise InputError(
-            f"{path}: the sidecar of a run of {content.get('task')}; expected one of {task}"
+            f"{path}: the sidecar of a run of {content['task']}; expected one of {task}"
         )
     if not isinstance(content["config"], dict):
         raise InputError(f'{path}: its "config" holds no options; expected a sidecar')
