@@ -270,9 +270,11 @@ denoiser and seed.
   take η = 1 (the added noise is then forgotten soonest). The rest is as published.
 - **published**: the method's own defaults, from the prior's largest level.
 - **evaluations**: of the denoiser for a sample × samples.
-- **PSNR**: of the mean of the samples (or of the one estimate that a method gives), and its
-  standard error over the pictures. **One sample** can be 3 dB below the posterior mean, for no
-  fault of its own.
+- **pictures**: how many; fewer where a run takes minutes each.
+- **PSNR**: of the mean of the samples (or of the one estimate that a method gives). **One sample**
+  can be 3 dB below the posterior mean, for no fault of its own.
+- **gain**: of that PSNR over the classical estimate of the same pictures, and its standard error.
+  By it rows are in order, since fewer pictures can be easier ones.
 - **residual**: root mean square of A x - y of a sample.
 - **dtype**: the precision in which the network multiplied, which moves a row by [a few thousandths
   of a dB](precision.md). Some processors have no bfloat16.
@@ -284,11 +286,11 @@ denoiser and seed.
 
 The sampler has one seed for all pictures; another one moves the mean of a row by up to 0.1 dB.
 
-What is missing has not been run, or not on all pictures yet. Crops of 64×64 are used for what would
-take days at 256×256: particle samplers, published budgets of 1000 evaluations and more, and the
-methods of deepinv 0.5 and azula 0.11 (`deepinv:…`, `azula:…`) and the authors' own code
-(`authors:…`). These have the same operator, measurement, model and number of evaluations, but their
-own levels, and start from noise. A crop of 64×64 gives a method less to go by than a whole picture.
+What is missing has not been run. Published budgets of 1000 evaluations and more, which take minutes
+a picture, are on fewer pictures, and on four crops of 64×64, as are particle samplers, the methods
+of deepinv 0.5 and azula 0.11 (`deepinv:…`, `azula:…`) and the authors' own code (`authors:…`).
+These have the same operator, measurement, model and number of evaluations, but their own levels,
+and start from noise. A crop of 64×64 gives a method less to go by than a whole picture.
 
 - SNIPS, ScoreSDE, CCDF and DAPS leave [no more noise in x than the network is
   told](../decisions/0020-no-more-noise-than-the-network-is-told.md). With its published steps SNIPS
@@ -296,8 +298,7 @@ own levels, and start from noise. A crop of 64×64 gives a method less to go by 
   ScoreSDE and CCDF [lose no texture](../decisions/0021-noise-in-two-halves.md) by what they draw
   anew, so that one sample has less PSNR than before, and the mean of many more.
 - Started from an estimate, ScoreSDE is CCDF: at 256×256 their rows are equal to the last digit. On
-  half of the pixels, where eight samples are drawn, CCDF was therefore run on six pictures only,
-  to see that, and has no row.
+  half of the pixels, where eight samples are drawn, CCDF was therefore run on six pictures only.
 - Where the measurement is noisier than x, DDRM adds the same residual at each step. Started from an
   estimate, all its steps lie below σ = 0.2: with a noisy blur 100 of them are 6 dB worse than 20.
   Over all levels, as deepinv's runs, 100 lose 0.3 to 0.8 dB. `ddrm-cg` gains with steps.
@@ -371,18 +372,14 @@ def gain(kept: dict[str, Any], method: str, budget: int, *, unlimited: bool = Fa
 
 
 def table(rows: dict[str, Any], classical: str) -> list[str]:
-    """A row for each method and setting: means over the pictures, the best first.
-
-    What is not done on all of them yet, in hours, is kept without a row.
-    """
+    """A row for each method and setting: means over its pictures, the largest gain first."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, row in rows.items():
-        *_, method, setting = key.split("/")
+        picture, method, setting = key.rsplit("/", 2)
+        row = row | {"over": row.get("psnr", math.nan) - rows[f"{picture}/classical/0"]["psnr"]}
         grouped.setdefault((method, setting), []).append(row)
     found = []
     for (method, setting), group in grouped.items():
-        if len(group) < len(grouped["classical", "0"]):
-            continue
         good = [row for row in group if "error" not in row]
         if not good:
             found.append((-math.inf, f"| {method} | {setting} | fails: {group[0]['error']} |"))
@@ -391,34 +388,38 @@ def table(rows: dict[str, Any], classical: str) -> list[str]:
         def mean(name: str, good: list[dict[str, Any]] = good) -> float:
             return statistics.fmean(row[name] for row in good)
 
-        error = "–"
-        if len(good) > 1:
-            spread = statistics.stdev(row["psnr"] for row in good)
-            error = f"{spread / len(good) ** 0.5:.2f}"
-        quality = f"{mean('psnr'):.2f} ± {error}"
+        count, quality, likeness = str(len(good)), f"{mean('psnr'):.2f}", f"{mean('ssim'):.3f}"
         if method == "classical":
-            ssim_mean = f"{mean('ssim'):.3f}"
-            cells = [classical, "", "", str(len(good)), quality, "", ssim_mean, "", "", ""]
+            cells = [classical, "", "", count, quality, "", "", likeness, "", "", ""]
         else:
             cells = [
                 method,
                 setting,
                 f"{mean('evaluations'):.0f} × {good[0]['samples']}",
-                str(len(good)),
+                count,
                 quality,
+                with_error([row["over"] for row in good]),
                 f"{mean('psnr_sample'):.2f}",
-                f"{mean('ssim'):.3f}",
+                likeness,
                 f"{mean('residual'):.1e}",
                 ", ".join(sorted({row["dtype"] for row in good})),
                 f"{100 * mean('overhead'):.0f} %",
             ]
-        found.append((mean("psnr"), f"| {' | '.join(cells)} |"))
+        found.append((mean("over"), f"| {' | '.join(cells)} |"))
     names = (
-        "method | setting | evaluations | pictures | PSNR | one sample | SSIM | residual | dtype"
-        " | overhead"
+        "method | setting | evaluations | pictures | PSNR | gain | one sample | SSIM | residual"
+        " | dtype | overhead"
     )
-    head = [f"| {names} |", "|---" * 10 + "|"]
+    head = [f"| {names} |", "|---" * 11 + "|"]
     return head + [line for _, line in sorted(found, reverse=True)]
+
+
+def with_error(values: list[float]) -> str:
+    """The mean of differences and its standard error, where there is one."""
+    mean = f"{statistics.fmean(values):+.2f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
 
 
 def main() -> None:
