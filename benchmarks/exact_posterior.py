@@ -80,7 +80,8 @@ What the table says:
   and `pigdm` closer. `daps` has 0.8 of it where y is noisy and 0.9 elsewhere, also at its own
   budget (1000): its steps are long.
 - `scoresde` at 100 evaluations has the right spread of what is not measured (0.99 to 1.02), and
-  0.75 to 0.88 of it where y is noisy; with 20 evaluations (ten levels) 0.6 to 1.1.
+  0.75 to 0.88 of it where y is noisy (0.97 to 1.04 without an SVD, where its predictor has all
+  evaluations); with 20 evaluations (ten levels) 0.6 to 1.1.
 - With 20 evaluations, four levels, `daps` is up to three times too wide where y is noisy.
 - `ddrm` (and `ddnm`, which with noise is the same) is too certain of what was measured with noise,
   the more so the more steps it takes, and on small singular values its mean drifts away. deepinv's

@@ -83,6 +83,11 @@ class PredictorCorrector:
     def _corrections(self) -> int:
         return 0 if self.corrector == "none" else self.corrector_steps
 
+    @property
+    def evaluations(self) -> int:
+        """Of the denoiser at each level."""
+        return self._corrections + (self.predictor != "none")
+
     def levels_within(self, evaluations: int) -> int:
         """Number of levels that so many evaluations of the denoiser allow.
 

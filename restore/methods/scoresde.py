@@ -31,7 +31,8 @@ class ScoreSDE(Method):
     published method, which takes y as exact. Aware of the noise, it is done where sσ ≥ σ_y only,
     with √(σ² - σ_y²/s²) z; below that level the predictor alone moves the direction, since the
     corrector would forget y there, and the last step is as DDRM's. Without an SVD it is done by
-    conjugate gradients (`MatrixFreeReplacement`), with noise without the corrector.
+    conjugate gradients (`MatrixFreeReplacement`), with noise without the corrector, whose
+    evaluations are as many further levels.
 
     Attributes:
         steps: levels of the noise, each of 1 + corrector_steps evaluations of the denoiser.
@@ -122,7 +123,6 @@ class ScoreSDE(Method):
                 "predictor is 'none', which cannot be aware of noise in the measurement: choose a "
                 "predictor, set noise_aware to false, or use snips"
             )
-        sigmas = sigma_grid(prior, self.steps, self.grid, self.sigma_max)
         consistent = replacement(
             problem,
             noise,
@@ -130,8 +130,10 @@ class ScoreSDE(Method):
             strength=self.strength,
             rcond=self.rcond,
         )
-        x = consistent.begin(prior.centre if self.start is None else self.start, sigmas[0])
-        sampler = self._sampler()
+        sampler, steps = self._sampler(), self.steps
         if not consistent.allows_corrector:
+            steps *= sampler.evaluations
             sampler = dataclasses.replace(sampler, corrector="none")
+        sigmas = sigma_grid(prior, steps, self.grid, self.sigma_max)
+        x = consistent.begin(prior.centre if self.start is None else self.start, sigmas[0])
         return sampler.descend(prior, x, sigmas, consistent, noise, on_step, consistent.corrected)

@@ -188,6 +188,18 @@ def test_each_evaluation_is_reported(method, evaluations):
     assert method.within(evaluations - 1).steps == 4
 
 
+def test_where_the_corrector_would_forget_its_evaluations_are_levels():
+    """With noise and no SVD."""
+    blur = operators.Blur(SHAPE, operators.gaussian_kernel(1.0))
+    masked = operators.Mask(torch.arange(256).reshape(16, 16) % 3 > 0, SHAPE) @ blur
+    assert masked.svd_or_none() is None
+    problem = Problem(masked, torch.full((1, *masked.codomain.shape), 0.5), 0.1)
+    prior = Flat()
+    ScoreSDE(corrector_steps=3).within(20)(problem, prior, noise=NoiseSource(0))
+    levels = [sigma for _, sigma in prior.seen]
+    assert len(levels) == len(set(levels)) == 20
+
+
 def test_a_budget_below_one_level_is_refused():
     assert ScoreSDE().within(2).steps == 1
     with pytest.raises(ValueError, match="2 evaluations or more, not 1"):
