@@ -24,7 +24,7 @@ from restore.methods.likelihood import pull
 from restore.methods.matrix_free import LAST_REACH, reachable
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import RHO, karras
+from restore.prior.schedule import RHO, check_first, karras, last_level
 from restore.problem import Problem
 
 # T of the last level over that of the first.
@@ -116,9 +116,8 @@ class DAPS(Method):
             ConvergenceError: on the CPU, if conjugate gradients miss their tolerance.
         """
         first = prior.sigma_max if self.sigma_max is None else self.sigma_max
-        last = max(self.sigma_min, prior.sigma_min)
-        if not last <= first <= prior.sigma_max:
-            raise ValueError(f"sigma_max is {first:g}; expected {last:g} to {prior.sigma_max:g}")
+        check_first(prior, first)
+        last = last_level(prior, self.sigma_min, first)
         start = prior.centre if self.start is None else self.start
         x, _ = start_from(problem, start, first, noise)
         reach = reachable(problem.operator)

@@ -15,7 +15,7 @@ from restore.methods.halved_noise import halves
 from restore.methods.spectral import Chain, Spectrum
 from restore.noise import Noise
 from restore.prior.denoiser import Denoiser
-from restore.prior.schedule import geometric, sigma_grid
+from restore.prior.schedule import geometric, last_level, sigma_grid
 from restore.problem import Problem
 
 Variant = Literal["halved", "level", "paper"]
@@ -201,7 +201,7 @@ class SNIPS(Method):
 
     def _levels(self, prior: Denoiser) -> list[float]:
         first = sigma_grid(prior, 1, "geometric", self.sigma_max)[0]
-        return geometric(self.steps, max(self.sigma_min, prior.sigma_min), first)[:-1]
+        return geometric(self.steps, last_level(prior, self.sigma_min, first), first)[:-1]
 
 
 class _Steps(Chain):

@@ -179,7 +179,7 @@ def load_prior(
     Args:
         name_or_path: a bundled model's name, a model folder, a weights file, a checkpoint of a
             published family (a file, or a diffusers folder), or `package.module:name` of one's
-            own function D(x, σ) or `Denoiser`.
+            own function D(x, σ) or `Denoiser`, which runs as it is.
         device: where the network runs.
         dtype: float32 (default) or float64 for all of it; float16 or bfloat16 for the body of
             the network, whose first and last layers stay in float32.
@@ -191,10 +191,16 @@ def load_prior(
         InputError: if there is no such model, its hash is not the card's, or its weights do not
             fit its card or the architecture that they are of.
     """
+    import torch
+
     if is_own(str(name_or_path)):
+        if settings or compiled or dtype not in (None, torch.float32):
+            raise InputError(
+                f"{name_or_path}: one's own denoiser runs as it is; expected no settings, no dtype "
+                "but float32, and not compiled"
+            )
         return own_denoiser(str(name_or_path))
 
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -74,6 +74,18 @@ def check_first(prior: Denoiser, sigma_max: float) -> None:
         )
 
 
+def last_level(prior: Denoiser, sigma_min: float, first: float) -> float:
+    """The last level of a method that has one, no lower than the prior knows.
+
+    Raises:
+        ValueError: if it is above the first.
+    """
+    last = max(sigma_min, prior.sigma_min)
+    if last > first:
+        raise ValueError(f"sigma_min is {last:g}; the first level is {first:g}, expected less")
+    return last
+
+
 def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:
     """Levels evenly spaced in σ^(1/ρ), then 0 (Karras et al., NeurIPS 2022, eq. 5).
 

@@ -47,7 +47,8 @@ class OpenModel:
             InputError: if there is none, the device is not here or the precision is unknown.
         """
         chosen = choose_device(device)
-        precision = choose_dtype(dtype, chosen)
+        # One's own denoiser is given float32, and runs as it is.
+        precision = choose_dtype("fp32" if dtype == "auto" and is_own(model) else dtype, chosen)
         prior = load_prior(model, chosen, DTYPES[precision])
         if is_own(model):
             return cls(prior, model, model, None, {}, chosen, precision)
