@@ -174,5 +174,5 @@ def test_refuses(wrong):
 
 
 def test_refuses_a_first_level_below_the_last():
-    with pytest.raises(ValueError, match="sigma_min is 0.05; the first level is 0.01"):
+    with pytest.raises(ValueError, match=r"sigma_min is 0\.05; the first level is 0\.01"):
         DAPS(sigma_max=0.01)(Problem(rows(), Y, NOISE), PRIOR, noise=torch.randn_like)
