@@ -66,13 +66,10 @@ def run_command(body: Callable[[], int], *, debug: bool | None = None) -> None:
         if debug:
             traceback.print_exc()
     except Exception as error:
-        if _is_out_of_memory(error):
-            print_error("out of memory; expected more of it, or a smaller task")
-        elif debug is None:
+        if debug is None and not _is_out_of_memory(error):
             raise
-        else:  # as by a model of the user's own
-            print_error(unforeseen(error))
         code = USAGE_ERROR
+        print_error(unforeseen(error))
         if debug:
             traceback.print_exc()
     except KeyboardInterrupt:
@@ -81,7 +78,7 @@ def run_command(body: Callable[[], int], *, debug: bool | None = None) -> None:
     raise typer.Exit(code)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if not isinstance(error, (MemoryError, RuntimeError)):
         return False  # without the import of torch
     from restore.prior.tiled import is_out_of_memory
@@ -108,7 +105,9 @@ def _logged() -> Iterator[None]:
 
 
 def unforeseen(error: BaseException) -> str:
-    """What is said of an error that is not about an input."""
+    """What is said of an error that is not about an input, as one in a model of the user's own."""
+    if _is_out_of_memory(error):
+        return "out of memory; expected more of it, or a smaller task"
     return f"{in_one_line(error)} (--debug shows where)"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.cli.console import print_line, unforeseen
+from restore.cli.console import print_line, told, unforeseen
 from restore.errors import InputError
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def attempted(
         with whole_or_nothing(job):
             return restorer.restore(job.source, job.output, suffix=suffix, on_step=on_step)
     except (Exception, SystemExit) as error:
-        foreseen = isinstance(error, InputError)
-        failure = InputError(str(error) if foreseen else f"{job.source}: {unforeseen(error)}")
+        foreseen = isinstance(error, (InputError, OSError))
+        failure = InputError(told(error) if foreseen else f"{job.source}: {unforeseen(error)}")
         failure.add_note(traceback.format_exc())
         return failure
 
