@@ -155,8 +155,10 @@ def attempted(
         with whole_or_nothing(job):
             return restorer.restore(job.source, job.output, suffix=suffix, on_step=on_step)
     except (Exception, SystemExit) as error:
-        foreseen = isinstance(error, (InputError, OSError))
-        failure = InputError(told(error) if foreseen else f"{job.source}: {unforeseen(error)}")
+        if isinstance(error, (InputError, OSError)):
+            failure = InputError(told(error))
+        else:
+            failure = InputError(f"{job.source}: {unforeseen(error)}")
         failure.add_note(traceback.format_exc())
         return failure
 
