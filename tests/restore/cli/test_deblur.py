@@ -69,7 +69,7 @@ def test_a_kernel_of_a_file_and_the_sidecar_repeats_the_run(restore, tmp_path, p
 def test_samples_of_any_kernel(restore, photo):
     command = ("deblur", photo, "--kernel", "motion:5,30", "--samples", 2, *QUICK, "--json")
     (record,) = restore(*command).records
-    assert (record["method"], record["evaluations"]) == ("ccdf", 4)
+    assert (record["method"], record["evaluations"]) == ("ccdf", 8)
     assert not np.array_equal(pixels("photo_deblur_0.png"), pixels("photo_deblur_1.png"))
 
 
