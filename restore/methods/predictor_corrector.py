@@ -94,14 +94,12 @@ class PredictorCorrector:
         Raises:
             ValueError: if that is none.
         """
-        if self.predictor == "none":
-            levels, fewest = (evaluations - 1) // self._corrections, self._corrections + 1
-        else:
-            levels, fewest = evaluations // (self._corrections + 1), self._corrections + 1
+        last = int(self.predictor == "none")  # one more, in place of its step to 0
+        levels = (evaluations - last) // self.evaluations
         if levels < 1:
             raise ValueError(
-                f"{counted(self._corrections, 'corrector step')} at each level: expected {fewest} "
-                f"evaluations or more, not {evaluations}"
+                f"{counted(self._corrections, 'corrector step')} at each level: expected "
+                f"{self.evaluations + last} evaluations or more, not {evaluations}"
             )
         return levels
 
@@ -140,11 +138,9 @@ class PredictorCorrector:
             return consistent(x, lower, sigma, (lower / sigma) ** 2)
 
         # A level that is repeated is one of the corrector.
-        levels = [sigma for sigma in sigmas[:-1] for _ in range(self._corrections)]
+        levels = [sigma for sigma in sigmas[:-1] for _ in range(self.evaluations)]
         if self.predictor == "none":
             levels.append(sigmas[-2])
-        else:
-            levels = [sigma for sigma in sigmas[:-1] for _ in range(self._corrections + 1)]
         return descend(prior, x, [*levels, 0.0], step, on_step)
 
     def _predict(

@@ -20,6 +20,7 @@ from pydantic import (
 
 from restore.errors import InputError, first_error
 from restore.io.json_text import parse_json
+from restore.tasks.sidecar import is_sidecar
 
 Scalar = bool | int | float | str
 
@@ -215,7 +216,7 @@ def options_of(config: Path | None, task: str, names: Collection[str]) -> dict[s
     if config is None:
         return {}
     content = _content(config, task)
-    if _is_sidecar(content):
+    if is_sidecar(content):
         output = content.get("output")
         options = {} if output is None else {"ext": Path(str(output)).suffix[1:]}
     else:
@@ -325,11 +326,7 @@ def parse_size(
 def _read_config(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of a file by name, or the settings that a sidecar holds; the other is empty."""
     content = _content(path, task)
-    return ({}, dict(content["config"])) if _is_sidecar(content) else (_by_name(content), {})
-
-
-def _is_sidecar(content: Mapping[str, Any]) -> bool:
-    return {"task", "config"} <= content.keys()
+    return ({}, dict(content["config"])) if is_sidecar(content) else (_by_name(content), {})
 
 
 def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -347,7 +344,7 @@ def _content(path: Path, task: str) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON ({error}); expected options or a sidecar") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON {type(content).__name__}; expected an object of options")
-    if not _is_sidecar(content):
+    if not is_sidecar(content):
         return content
     if content["task"] != task:
         raise InputError(

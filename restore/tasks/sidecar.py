@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +32,11 @@ def write_sidecar(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def is_sidecar(content: Mapping[str, Any]) -> bool:
+    """Whether a JSON object tells how a run was made, and is no file of options."""
+    return {"task", "config"} <= content.keys()
+
+
 def read_sidecar(path: Path) -> dict[str, Any] | None:
     """What a sidecar holds; None of a file that is none, which no output may replace unasked."""
     if path.suffix != ".json":
@@ -39,8 +45,8 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
         content = parse_json(path.read_text())
     except (OSError, ValueError):
         return None
-    is_sidecar = isinstance(content, dict) and {"task", "output", "config"} <= set(content)
-    return content if is_sidecar else None
+    whole = isinstance(content, dict) and is_sidecar(content) and "output" in content
+    return content if whole else None
 
 
 def guide_of(path: Path) -> str | None:
