@@ -44,7 +44,7 @@ def check_mat5(data: bytes) -> list[str]:
         # Compressed elements are not padded.
         at = end if kind == _COMPRESSED else _padded(end)
         if kind == _COMPRESSED:
-            kind, body, _ = _element(_unpacked(body), 0, order)
+            kind, body, _ = _element(_unpacked(body, order), 0, order)
         if kind != _MATRIX:
             raise ValueError(f"an element of type {kind}")
         with suppress(_Unread):
@@ -52,9 +52,43 @@ def check_mat5(data: bytes) -> list[str]:
     return names
 
 
-def _unpacked(body: bytes) -> bytes:
+def promised_by_mat5(data: bytes) -> int:
+    """Bytes of all elements, the compressed ones as their own tags promise.
+
+    Raises:
+        ValueError: of a file whose elements pass its end.
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128], "<")
+    at, promised = _HEADER, 0
+    while at < len(data):
+        kind, body, end = _element(data, at, order)
+        at = end if kind == _COMPRESSED else _padded(end)
+        promised += len(body)
+        if kind == _COMPRESSED:
+            promised += _promised_unpacked(body, order)
+    return promised
+
+
+def _promised_unpacked(body: bytes, order: str) -> int:
+    tag = _decompressed(zlib.decompressobj(), body, 8)
+    return int(struct.unpack(order + "LL", tag)[1]) if len(tag) == 8 else 0
+
+
+def _unpacked(body: bytes, order: str) -> bytes:
+    """A compressed element, of which no more is unpacked than its tag promises."""
+    promised = 8 + _promised_unpacked(body, order)
+    unpacker = zlib.decompressobj()
+    content = _decompressed(unpacker, body, promised)
+    if _decompressed(unpacker, unpacker.unconsumed_tail, 1):
+        raise ValueError(f"compressed data of more than the {promised} bytes they promise")
+    if not unpacker.eof:
+        raise ValueError("damaged compressed data (cut)")
+    return content
+
+
+def _decompressed(unpacker: zlib._Decompress, body: bytes, most: int) -> bytes:
     try:
-        return zlib.decompress(body)
+        return unpacker.decompress(body, most)
     except zlib.error as error:
         raise ValueError(f"damaged compressed data ({error})") from error
 

@@ -21,6 +21,8 @@ AUTOMATIC = "automatic"
 PRESETS = ("fast", "default", "best")
 _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 _WHOLE = re.compile(r"\d{1,100}")
+# What a run may cost that a visitor asks for.
+MOST_STEPS, MOST_SAMPLES, MOST_VIEWS = 1000, 32, 10_000
 # The largest float to which no other whole number is rounded.
 _LARGEST_EXACT = 2**53 - 1
 S = TypeVar("S", bound=RunSettings)
@@ -82,8 +84,8 @@ def settings_of(
         among(name, value, offered)
         if value != AUTOMATIC:
             given[name] = value
-    for name in ("steps", "samples"):
-        if value := whole(name, common.get(name)):
+    for name, most in (("steps", MOST_STEPS), ("samples", MOST_SAMPLES)):
+        if value := whole(name, common.get(name), most):
             given[name] = value
     given["seed"] = whole("seed", common.get("seed"))
     if given.get("samples", 0) > 1:
@@ -93,12 +95,19 @@ def settings_of(
     return resolve_settings(given, None, verb, kind)
 
 
-def whole(name: str, value: object) -> int:
-    """A whole number from 0; 0 for nothing.
+def whole(name: str, value: object, most: int | None = None) -> int:
+    """A whole number from 0 to `most`; 0 for nothing.
 
     Raises:
         InputError: if it is none.
     """
+    number = _whole(name, value)
+    if most is not None and number > most:
+        raise InputError(f"{name} {value}: expected at most {most}")
+    return number
+
+
+def _whole(name: str, value: object) -> int:
     if isinstance(value, (int, str)) and _WHOLE.fullmatch(str(value)):
         return int(value)
     number = numeric(name, value) or 0.0
@@ -138,6 +147,7 @@ def angles(text: str | None) -> str | None:
     parts = text.split(":")
     if len(parts) != 3 or not all(_NUMBER.fullmatch(part) for part in parts):
         raise InputError(f"angles {text}: expected START:STOP:N, such as 0:180:90")
+    whole("angles: N", parts[2], MOST_VIEWS)
     return text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from restore.web.choices import among, numeric, whole
+from restore.web.choices import MOST_SAMPLES, MOST_STEPS, among, numeric, whole
 from restore.web.comparing import COMPARED, Compared, methods_for, start_comparing
 from restore.web.photo_verbs import BLURS
 from restore.web.restoring import open_picture
@@ -52,10 +52,10 @@ def compare_tab(service: Service) -> None:
         quality = gr.Number(10, precision=0, minimum=1, maximum=100, label="Quality of the JPEG")
     with gr.Row():
         nfe = gr.Number(
-            _EVALUATIONS, precision=0, minimum=1, maximum=1000, elem_id="compare-nfe",
+            _EVALUATIONS, precision=0, minimum=1, maximum=MOST_STEPS, elem_id="compare-nfe",
             label="Evaluations of the network", info="For a sample, at most",
         )  # fmt: skip
-        samples = gr.Number(1, precision=0, minimum=1, maximum=32, label="Samples")
+        samples = gr.Number(1, precision=0, minimum=1, maximum=MOST_SAMPLES, label="Samples")
         crop = gr.Number(
             _CROP, precision=0, minimum=0, label="Centre", info="Side in pixels; 0: the whole",
             elem_id="compare-crop",
@@ -112,7 +112,8 @@ def compare_tab(service: Service) -> None:
             }
             return start_comparing(
                 service, session, verb, session.take(source, "compare-upload"), names, own,
-                nfe=whole("evaluations", nfe), samples=whole("samples", samples),
+                nfe=whole("evaluations", nfe, MOST_STEPS),
+                samples=whole("samples", samples, MOST_SAMPLES),
                 crop=whole("centre", crop), seed=whole("seed", seed),
             )  # fmt: skip
 

@@ -22,7 +22,7 @@ from restore.web.files import Session
 from restore.web.outcome import tidy_record, without_folders
 from restore.web.restoring import check_header
 from restore.web.run import Run
-from restore.web.service import Service
+from restore.web.service import Service, alone
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,7 @@ def methods_for(verb: str) -> list[str]:
     return list(serving(among("task", verb, COMPARED)))
 
 
+@alone
 def start_comparing(
     service: Service,
     session: Session,
@@ -82,7 +83,6 @@ def start_comparing(
     Raises:
         InputError: one line, if the visitor asks for what there is not.
     """
-    service.check_idle(session)
     offered = methods_for(verb)
     for name in names:
         among("method", name, offered)
@@ -92,8 +92,8 @@ def start_comparing(
     for file in (source, *(value for value in given.values() if isinstance(value, Path))):
         check_header(service, file)
     picture = read_picture(source)
-    width, height = (crop, crop) if crop else (picture.width, picture.height)
-    service.limits.check(width, height, samples)
+    most = crop or max(picture.width, picture.height)
+    service.limits.check(min(picture.width, most), min(picture.height, most), samples)
     given |= {"device": service.device, "seed": seed, "simulate": True}
     settings = resolve_settings(given, None, verb, Settings)
     plan = Plan(tuple(names), settings, nfe=max(nfe, 1), samples=max(samples, 1), crop=crop or None)

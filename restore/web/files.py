@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -22,18 +23,26 @@ if TYPE_CHECKING:
 PREFIX = "session-"
 # An upload that no handler has taken by then was given up.
 ABANDONED_SECONDS = 600.0
-# How long a run that is cancelled may take for the evaluation that it is in.
-LEAVING_SECONDS = 60.0
+# How long a server that ends waits for what runs.
+LEAVING_SECONDS = 2.0
+_SECOND_RUN = "a run of yours is not over yet; expected its end, or Cancel"
 
 
 class Session:
-    """One visitor: a folder whose name nobody else knows, and at most one run at a time."""
+    """One visitor: a folder whose name nobody else knows, and at most one run at a time.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: is made.
+        check_room: refuses, with an `InputError`, where there is no room for more files.
+    """
+
+    def __init__(self, folder: Path, check_room: Callable[[], None]) -> None:
         folder.mkdir(parents=True)
+        self._check_room = check_room
         self.folder = folder.resolve()
         self.run: Run[Any] | None = None
         self.used = time.time()
+        self._starting, self._closed = threading.Lock(), False
         self._folders: dict[str, list[Path]] = {}
         # By purpose and upload, the files that were made of them.
         self._taken: dict[tuple[str, Path], Path] = {}
@@ -42,6 +51,24 @@ class Session:
     def busy(self) -> bool:
         """Whether a run of this session waits or works."""
         return self.run is not None and self.run.alive
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Start the run of this session, alone.
+
+        Raises:
+            InputError: if there is one, or one is being started.
+        """
+        if not self._starting.acquire(blocking=False):
+            raise InputError(_SECOND_RUN)
+        try:
+            if self.busy:
+                raise InputError(_SECOND_RUN)
+            if self._closed:
+                raise InputError("the page was closed; expected it to be opened again")
+            yield
+        finally:
+            self._starting.release()
 
     def take(self, upload: str | os.PathLike[str] | None, purpose: str) -> Path:
         """A file of this session: as it is, or an upload that is taken in under its own name.
@@ -83,6 +110,9 @@ class Session:
         """A new folder, in the place of the last one for the same purpose.
 
         During a run, which may still read that, both stay until the next time.
+
+        Raises:
+            InputError: if all visitors together keep too much.
         """
         folder = self.folder / f"{purpose}-{token_hex(4)}"
         folder.mkdir()
@@ -92,6 +122,7 @@ class Session:
                 self._delete(path)
             old.clear()
         old.append(folder)
+        self._check_room()
         return folder
 
     @property
@@ -100,11 +131,13 @@ class Session:
         return [folder for of in self._folders.values() for folder in of]
 
     def close(self) -> None:
-        """Cancel the run and delete everything."""
+        """Cancel the run and delete everything, with what that run may yet write."""
+        with self._starting:
+            self._closed = True
+        self._delete(self.folder)
         if self.run is not None:
             self.run.cancel()
-            self.run.wait(LEAVING_SECONDS)
-        self._delete(self.folder)
+            self.run.then(lambda: self._delete(self.folder))
 
     def _is_upload(self, path: Path) -> bool:
         # Gradio puts them in the root, in folders that are called by the content.
@@ -113,22 +146,29 @@ class Session:
 
     def _delete(self, folder: Path) -> None:
         """Delete a folder and the uploads that its files were made of."""
-        gone = [key for key, file in self._taken.items() if file.is_relative_to(folder)]
-        uploads = {upload for _, upload in gone}
+        gone = {key: file for key, file in self._taken.items() if file.is_relative_to(folder)}
         for key in gone:
             del self._taken[key]
-        for upload in uploads - {upload for _, upload in self._taken}:
-            upload.unlink(missing_ok=True)
-            with suppress(OSError):  # another file with the same content
-                upload.parent.rmdir()
+        kept = {upload for _, upload in self._taken}
+        for (_, upload), file in gone.items():
+            with suppress(OSError):
+                # Not another's upload of the same content, which has come in its place.
+                if upload not in kept and upload.samefile(file):
+                    upload.unlink()
+                    upload.parent.rmdir()  # where no other file of this content is
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Store:
-    """The sessions, in folders under one root; uploads arrive in the root itself."""
+    """The sessions, in folders under one root; uploads arrive in the root itself.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    Args:
+        root: exists.
+        most_bytes: that the files of all visitors may have before another is refused.
+    """
+
+    def __init__(self, root: Path, most_bytes: float = math.inf) -> None:
+        self.root, self._most_bytes = root.resolve(), most_bytes
         self._sessions: dict[str, Session] = {}
         # How many pages of a name are open.
         self._open: Counter[str] = Counter()
@@ -144,7 +184,9 @@ class Store:
         with self._lock:
             key = name or ""
             if key not in self._sessions:
-                self._sessions[key] = Session(self.root / f"{PREFIX}{token_hex(16)}")
+                self._sessions[key] = Session(
+                    self.root / f"{PREFIX}{token_hex(16)}", self.check_room
+                )
             self._sessions[key].used = time.time()
             return self._sessions[key]
 
@@ -168,10 +210,38 @@ class Store:
             session.close()
         self.sweep()
 
+    def check_room(self, coming: int = 0) -> None:
+        """Refuse more files where there is no room, after those are swept that were given up.
+
+        Args:
+            coming: bytes of what is not yet here.
+
+        Raises:
+            InputError: likewise.
+        """
+        if self._held() + coming > self._most_bytes:
+            self.sweep()
+            if self._held() + coming > self._most_bytes:
+                raise InputError("the server holds too many files; expected another try later")
+
+    def _held(self) -> int:
+        """Bytes of all files; what has several names counts once."""
+        sizes: dict[tuple[int, int], int] = {}
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with suppress(FileNotFoundError):  # deleted at this moment
+                    found = Path(folder, name).stat()
+                    sizes[found.st_dev, found.st_ino] = found.st_size
+        return sum(sizes.values())
+
     def close_all(self) -> None:
-        """End every session."""
+        """End every session, and wait a moment for their runs."""
+        runs = [session.run for session in self._sessions.values() if session.run is not None]
         for name in list(self._sessions):
             self.close(name)
+        latest = time.monotonic() + LEAVING_SECONDS
+        for run in runs:
+            run.wait(max(0.0, latest - time.monotonic()))
 
     def without_paths(self, text: str) -> str:
         """A text without the folders of visitors' files, of which it keeps the names."""

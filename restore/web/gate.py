@@ -6,14 +6,13 @@ browser edits). Only what the page uses passes, and only paths within the page's
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hmac
 import json
-import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +22,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from restore.errors import InputError
 from restore.web.log import log_failure
 
 API = "/gradio_api"
@@ -53,10 +53,11 @@ _LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>res
 <form method="post" action="/enter"><label>Password <input type="password" name="password"
 autocomplete="current-password" autofocus required></label> <button>Enter</button>
 <p>%s</p></form></html>"""
-# Of the largest size, those that visitors may keep here in all.
-KEPT_BODIES = 40
+# From where a password was wrong, none is looked at for so long.
 _WRONG_SECONDS = 1.0
 _LONGEST_PASSWORD = 4096
+# A page sends some dozens of values, and a drawing as one string, in whose alphabet these are not.
+_BETWEEN_VALUES, _MOST_VALUES = (b",", b"[", b"{"), 10_000
 
 
 class Refused(Exception):
@@ -77,7 +78,7 @@ class Gate:
         hosts: names by which the server is called, against pages that point their own name here;
             None for any.
         body_bytes: of a request, at most.
-        sweep: makes room where there is none.
+        check_room: refuses so many bytes more, with an `InputError`, where there is no room.
     """
 
     def __init__(
@@ -88,14 +89,17 @@ class Gate:
         password: str | None,
         hosts: frozenset[str] | None,
         body_bytes: int,
-        sweep: Callable[[], None] = lambda: None,
+        check_room: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.app, self.root = app, root.resolve()
-        self.hosts, self.body_bytes, self._sweep = hosts, body_bytes, sweep
+        self.hosts, self.body_bytes, self._check_room = hosts, body_bytes, check_room
+        # Of uploads that are under way.
+        self._coming = 0
         self._password = None if password is None else password.encode()
         # A browser keeps one of a name for all ports: servers side by side need one each.
         self._cookie, self._token = f"restore-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
-        self._guess = asyncio.Lock()
+        # When a password was wrong, by where it came from.
+        self._wrong: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -111,8 +115,11 @@ class Gate:
             if not self._knows(headers):
                 response = await self._enter(scope, receive)
             else:
-                receive = await self._checked(scope, headers, receive)
-                await self._served(scope, receive, send)
+                if scope["method"] == "POST" and scope["path"] == _UPLOAD:
+                    await self._upload(scope, headers, receive, send)
+                else:
+                    receive = await self._checked(scope, headers, receive)
+                    await self._served(scope, receive, send)
                 return
         except Refused as error:
             response = PlainTextResponse(str(error), error.status)
@@ -152,9 +159,13 @@ class Gate:
             raise Refused(401, "expected the password first")
         body = await _body(receive, _LONGEST_PASSWORD)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0].encode()
+        # From here on nothing is awaited: guesses that come together are looked at one by one.
+        now, source = time.monotonic(), _source(scope)
+        self._wrong = {k: t for k, t in self._wrong.items() if now - t < _WRONG_SECONDS}
+        if source in self._wrong:
+            return HTMLResponse(_LOGIN_PAGE % "Too fast: wait a second, and try again.", 429)
         if not hmac.compare_digest(given, self._password):
-            async with self._guess:  # one wrong guess at a time, whoever guesses
-                await asyncio.sleep(_WRONG_SECONDS)
+            self._wrong[source] = now
             return HTMLResponse(_LOGIN_PAGE % "That is not it.", 401)
         response = RedirectResponse("/", 303)
         response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
@@ -175,15 +186,10 @@ class Gate:
             return receive
         if scope["method"] != "POST" or path not in _WRITE:
             raise Refused(404, "no such page")
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
-            raise Refused(411, "expected a request that says its length")
-        if int(length) > self.body_bytes:
-            raise Refused(413, f"{int(length)} bytes; expected at most {self.body_bytes}")
-        if path == _UPLOAD:
-            self._check_room()
-            return receive
+        self._length(headers)
         body = await _body(receive, self.body_bytes)
+        if sum(map(body.count, _BETWEEN_VALUES)) > _MOST_VALUES:
+            raise Refused(413, f"expected at most {_MOST_VALUES} values")
         try:
             names = list(_paths(json.loads(body, parse_constant=_no_constant)))
         except (ValueError, RecursionError) as error:
@@ -192,21 +198,28 @@ class Gate:
             self._check_file(name)
         return _again(body, receive)
 
-    def _check_room(self) -> None:
-        most = KEPT_BODIES * self.body_bytes
-        if self._held() > most:
-            self._sweep()
-        if self._held() > most:
-            raise Refused(507, "the server holds too many files; expected another try later")
+    async def _upload(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Pass an upload on, if there is room for it and for those that come at the same time."""
+        length = self._length(headers)
+        try:
+            self._check_room(self._coming + length)
+        except InputError as error:
+            raise Refused(507, str(error)) from error
+        self._coming += length
+        try:
+            await self._served(scope, receive, send)
+        finally:
+            self._coming -= length
 
-    def _held(self) -> int:
-        """Bytes of all files."""
-        held = 0
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):  # deleted at this moment
-                    held += Path(folder, name).stat().st_size
-        return held
+    def _length(self, headers: Headers) -> int:
+        """Bytes of a request, which the server holds it to."""
+        length = headers.get("content-length", "")
+        # Of a request in chunks the server does not count.
+        if not length.isdecimal() or "transfer-encoding" in headers:
+            raise Refused(411, "expected a request that says its length")
+        if int(length) > self.body_bytes:
+            raise Refused(413, f"{int(length)} bytes; expected at most {self.body_bytes}")
+        return int(length)
 
     def _check_file(self, name: str) -> None:
         named = Path(name)
@@ -218,6 +231,12 @@ class Gate:
             raise Refused(403, "not a file of this page") from error
         if not inside:
             raise Refused(403, "not a file of this page")
+
+
+def _source(scope: Scope) -> str:
+    """Where a request comes from: an address, or the network of one of IPv6, of which all are."""
+    address = str((scope.get("client") or ("",))[0])
+    return IPv6Address(address).packed[:8].hex() if ":" in address else address
 
 
 def _no_constant(name: str) -> float:
@@ -237,14 +256,14 @@ def _paths(content: Any) -> Iterator[str]:
 
 
 async def _body(receive: Receive, most: int) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
-        body += bytes(message.get("body", b""))
+        body += message.get("body", b"")
         if len(body) > most:
             raise Refused(413, f"expected at most {most} bytes")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _again(body: bytes, rest: Receive) -> Receive:

@@ -60,7 +60,7 @@ def photo_tab(service: Service, verb: PhotoVerb) -> None:
         yield from follow(
             service, lambda: start_restoring(
                 service, session, name, session.take(source, f"{name}-upload"), chosen,
-                verb.own(session, *values[len(COMMON) :]), drawn, ext,
+                verb.own(service, session, *values[len(COMMON) :]), drawn, ext,
             ),
             partial(shown_outcome, slider=True),
         )  # fmt: skip

@@ -12,6 +12,7 @@ from operators.resize import RESIZE_KERNELS
 from restore.errors import InputError
 from restore.web.choices import among, numeric
 from restore.web.files import Session
+from restore.web.restoring import check_header
 from restore.web.running import kept_file
 from restore.web.service import Service
 
@@ -23,7 +24,7 @@ def _no_controls(_: Service) -> Sequence[gr.Component]:
     return ()
 
 
-def _no_settings(_: Session) -> dict[str, Any]:
+def _no_settings(_: Service, __: Session) -> dict[str, Any]:
     return {}
 
 
@@ -36,7 +37,7 @@ class PhotoVerb:
         title: of the tab.
         help: what it does.
         controls: makes the verb's own controls.
-        own: from the session and their values to settings by name.
+        own: from the server, the session and their values to settings by name.
     """
 
     name: str
@@ -56,7 +57,7 @@ def enlargement_controls(_: Service) -> Sequence[gr.Component]:
     return scale, kernel
 
 
-def enlargement(_: Session, scale: float | None, kernel: str) -> dict[str, Any]:
+def enlargement(_: Service, __: Session, scale: float | None, kernel: str) -> dict[str, Any]:
     """Settings of `super-resolve`."""
     return {
         "scale": numeric("scale", scale),
@@ -81,6 +82,7 @@ def blur_controls(service: Service) -> Sequence[gr.Component]:
 
 
 def blur(
+    service: Service,
     session: Session,
     kind: str,
     size: float | None,
@@ -91,7 +93,9 @@ def blur(
     """Settings of `deblur`."""
     chosen = {"border": among("border", border, BORDERS)}
     if file:
-        return chosen | {"kernel": str(session.take(file, "deblur-kernel"))}
+        kernel = session.take(file, "deblur-kernel")
+        check_header(service, kernel)
+        return chosen | {"kernel": str(kernel)}
     among("blur", kind, BLURS)
     value = numeric("size", size)
     if value is None:

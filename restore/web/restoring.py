@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.errors import InputError
-from restore.io.decode import let_pillow_read_heif
 from restore.io.files import InputFile, plan_outputs
 from restore.io.hints import read_hints
 from restore.io.mask import read_mask
 from restore.io.picture import read_picture
-from restore.io.refusal import Undecodable
+from restore.io.promised import picture_size
 from restore.tasks.photo import Restorer
 from restore.tasks.registry import TASKS
 from restore.tasks.run import choose_preset
@@ -26,7 +24,7 @@ from restore.web.files import Session
 from restore.web.outcome import Outcome, tidy_record, tidy_sidecar, without_folders
 from restore.web.preview import write_shown_mask, write_shown_picture, write_shown_strokes
 from restore.web.run import Run
-from restore.web.service import Service
+from restore.web.service import Service, alone
 
 if TYPE_CHECKING:
     from restore.methods.base import StepCallback
@@ -75,6 +73,7 @@ def open_drawing(service: Service, session: Session, verb: str, upload: str, pic
     return shown
 
 
+@alone
 def start_restoring(
     service: Service,
     session: Session,
@@ -102,7 +101,6 @@ def start_restoring(
     Raises:
         InputError: one line, if the visitor asks for what there is not.
     """
-    service.check_idle(session)
     folder = session.fresh(verb)
     own = dict(own)
     extra: list[Path] = []
@@ -152,16 +150,8 @@ def _decoded(drawing: str) -> bytes:
 
 def check_header(service: Service, source: Path) -> None:
     """Refuse a picture by the size that its header tells, before it is decoded."""
-    from PIL import Image
-
-    with contextlib.suppress(Undecodable):  # which the reader says
-        let_pillow_read_heif()
-    try:
-        with Image.open(source) as image:
-            size = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return  # the reader, which knows more kinds, says what is wrong
-    service.limits.check(*size)
+    if size := picture_size(source):
+        service.limits.check(*size)
 
 
 def _check_size(service: Service, source: Path, settings: Settings, verb: str) -> None:

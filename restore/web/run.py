@@ -64,6 +64,11 @@ class Line:
         self._line: list[object] = []
         self._moved = threading.Condition()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run has the engine."""
+        return bool(self._line)
+
     @contextmanager
     def turn(self, while_waiting: Callable[[int], None]) -> Iterator[None]:
         """Hold the engine.
@@ -107,6 +112,8 @@ class Run(Generic[T]):
         self._began = self._seen = self._shown = 0.0
         self._result: T | None = None
         self._error: BaseException | None = None
+        self._actions: list[Callable[[], None]] = []
+        self._over, self._ending = False, threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -122,6 +129,14 @@ class Run(Generic[T]):
     def wait(self, seconds: float | None = None) -> None:
         """Return when it has ended, or after so long."""
         self._thread.join(seconds)
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do something when it has ended; at once, if it has."""
+        with self._ending:
+            if not self._over:
+                self._actions.append(action)
+                return
+        action()
 
     def events(self) -> Iterator[Progress]:
         """How far it is, whenever that has changed, until it ends."""
@@ -154,6 +169,10 @@ class Run(Generic[T]):
                 self._result = self._work(self._on_step)
         except (Exception, Cancelled) as error:  # reaches the visitor through `result`
             self._error = error
+        with self._ending:
+            self._over = True
+        for action in self._actions:
+            action()
 
     def _check(self) -> None:
         if self._cancelled.is_set():

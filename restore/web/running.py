@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from restore.errors import InputError
-from restore.web.choices import AUTOMATIC, PRESETS, method_names, model_names
+from restore.web.choices import (
+    AUTOMATIC,
+    MOST_SAMPLES,
+    MOST_STEPS,
+    PRESETS,
+    method_names,
+    model_names,
+)
 from restore.web.files import Session
 from restore.web.log import log_failure
 from restore.web.outcome import Outcome
@@ -33,7 +40,8 @@ def common_controls(
         preset = gr.Radio(list(PRESETS), value="default", label="Quality", elem_id=f"{verb}-preset")
         seed = gr.Number(0, precision=0, minimum=0, label="Seed", elem_id=f"{verb}-seed")
         samples = gr.Number(
-            0, precision=0, minimum=0, maximum=32, label="Samples", elem_id=f"{verb}-samples",
+            0, precision=0, minimum=0, maximum=MOST_SAMPLES, label="Samples",
+            elem_id=f"{verb}-samples",
             info="0: one best estimate. From 2 on, with the map of their spread",
         )  # fmt: skip
     with gr.Accordion("Method, model, noise", open=False), gr.Row():
@@ -42,8 +50,8 @@ def common_controls(
         )
         model = gr.Dropdown(model_names(service, channels), value=AUTOMATIC, label="Model")
         steps = gr.Number(
-            0, precision=0, minimum=0, maximum=1000, label="Steps", elem_id=f"{verb}-steps",
-            info="0: the method's own",
+            0, precision=0, minimum=0, maximum=MOST_STEPS, label="Steps",
+            elem_id=f"{verb}-steps", info="0: the method's own",
         )  # fmt: skip
         sigma = gr.Textbox(
             "", label="Noise", info="Standard deviation, or auto", elem_id=f"{verb}-sigma"

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from restore.mri.masks import KINDS
-from restore.web.choices import AUTOMATIC, among, angles, center, numeric, whole
+from restore.web.choices import AUTOMATIC, MOST_VIEWS, among, angles, center, numeric, whole
 from restore.web.files import Session
 from restore.web.running import (
     COMMON,
@@ -130,7 +130,7 @@ def ct_tab(service: Service) -> None:
     ) -> dict[str, Any]:
         return {
             "angles": angles(degrees),
-            "views": whole("views", views) or None,
+            "views": whole("views", views, MOST_VIEWS) or None,
             "center": center(axis),
             "simulate": simulate or None,
             "dso": numeric("source to axis", dso),

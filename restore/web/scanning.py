@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from restore.errors import InputError
 from restore.io.files import InputFile, plan_outputs
+from restore.io.promised import scan_bytes
 from restore.report.page import write_report
 from restore.tasks.ct import CT
 from restore.tasks.mri import MRI
@@ -17,7 +18,7 @@ from restore.web.choices import among, settings_of
 from restore.web.files import Session
 from restore.web.outcome import Outcome, tidy_record, tidy_sidecar, without_folders
 from restore.web.run import Run
-from restore.web.service import Service
+from restore.web.service import Service, alone
 
 if TYPE_CHECKING:
     from restore.methods.base import StepCallback
@@ -45,6 +46,7 @@ def open_scan(session: Session, uploads: Sequence[str], verb: str) -> list[Path]
     return taken
 
 
+@alone
 def start_scanning(
     service: Service,
     session: Session,
@@ -68,11 +70,13 @@ def start_scanning(
     Raises:
         InputError: one line, if the visitor asks for what there is not.
     """
-    service.check_idle(session)
     task = SCANS[verb]
     among("kind of file", f".{ext}", task.suffixes)
     settings = settings_of(service, verb, task.settings, common, own, task.classical)
     _check_size(service, source, settings.samples or 1)
+    for file in own.values():
+        if isinstance(file, Path):
+            _check_size(service, file)
     folder = session.fresh(verb)
     [output] = plan_outputs([InputFile(source)], verb, output=f"{folder}/", ext=ext)
     folders = session.folders
@@ -100,9 +104,14 @@ def start_scanning(
     return service.start(session, work)
 
 
-def _check_size(service: Service, source: Path, samples: int) -> None:
-    """Refuse samples that would fill the memory: an image has about as many bytes as its scan."""
-    size, most = source.stat().st_size, SAMPLED_UPLOADS * service.limits.upload_bytes
+def _check_size(service: Service, source: Path, samples: int = 1) -> None:
+    """Refuse what would fill the memory: an image has about as many bytes as its scan."""
+    size, most = scan_bytes(source), SAMPLED_UPLOADS * service.limits.upload_bytes
+    if size > most:
+        raise InputError(
+            f"{source.name}: unpacked it has {size / 1e6:.1f} MB; expected at most "
+            f"{most / 1e6:.1f} (restore serve --max-upload)"
+        )
     if size * samples > most:
         raise InputError(
             f"{samples} samples of a scan of {size / 1e6:.1f} MB; expected at most "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -10,16 +11,18 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from types import FrameType, SimpleNamespace
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from filelock import FileLock, Timeout
 from gradio import queueing, routes
 from starlette.types import ASGIApp
 
@@ -35,6 +38,12 @@ PORT, PORTS = 7860, 100
 # Windows forbids some ports.
 _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# Of the largest size, those that visitors may keep here in all.
+KEPT_UPLOADS = 40
+_FOLDER, _LOCK = "restore-web-", "lock"
+# A server has its lock so long after its folder at the latest.
+_LOCKED_SECONDS = 60.0
+_SWEEP_SECONDS = 60.0
 # What a request has besides the file that it uploads.
 _ENVELOPE_BYTES = 2**20
 
@@ -62,12 +71,31 @@ class Serving:
 
 @contextmanager
 def temporary_root() -> Iterator[Path]:
-    """A folder that only this user can read, and that is gone afterwards."""
-    root = Path(mkdtemp(prefix="restore-web-"))
+    """A folder that only this user can read, and that is gone afterwards.
+
+    What a server left here that was killed goes first.
+    """
+    _delete_left()
+    folder = Path(mkdtemp(prefix=_FOLDER))
     try:
-        yield root
+        with FileLock(folder / _LOCK):
+            root = folder / "files"
+            root.mkdir()
+            yield root
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_left() -> None:
+    """Delete the folders of servers that are no more: nobody holds their locks."""
+    latest = time.time() - _LOCKED_SECONDS
+    for folder in Path(gettempdir()).glob(f"{_FOLDER}*"):
+        # Another user's may not be touched, and one may go at this moment.
+        with contextlib.suppress(OSError, Timeout):
+            if folder.stat().st_mtime < latest:
+                with FileLock(folder / _LOCK, blocking=False):
+                    pass
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
@@ -79,13 +107,16 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     # Gradio prints what a request held that failed.
     for module in (queueing, routes):
         vars(module)["traceback"] = SimpleNamespace(print_exc=_log_current)
-    service = Service(Store(root), serving.limits, serving.device, serving.models)
+    store = Store(root, KEPT_UPLOADS * serving.limits.upload_bytes)
+    service = Service(store, serving.limits, serving.device, serving.models)
     page = build_page(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_keep_swept(store))
         yield
-        service.store.close_all()
+        sweeping.cancel()
+        store.close_all()
         # Here, since a signal that ends the server ends the process as soon as it is down.
         shutil.rmtree(root, ignore_errors=True)
 
@@ -110,12 +141,21 @@ def make_app(serving: Serving, root: Path) -> tuple[ASGIApp, Service]:
     gate = Gate(
         Stream(app, service.store),
         root,
-        sweep=service.store.sweep,
+        check_room=service.store.check_room,
         password=serving.password,
         hosts=LOOPBACK if serving.host in LOOPBACK else None,
         body_bytes=serving.limits.upload_bytes + _ENVELOPE_BYTES,
     )
     return gate, service
+
+
+async def _keep_swept(store: Store) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            await asyncio.to_thread(store.sweep)
+        except Exception as error:  # the next time may be better
+            log_failure(error)
 
 
 def _theme() -> gr.themes.Base:
@@ -187,10 +227,13 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         raise InputError(f"--host {serving.host}: others can come in; expected a --password")
     listening = listen(serving.host, serving.port)
     with temporary_root() as root, listening, contextlib.suppress(KeyboardInterrupt):
-        app, _ = make_app(serving, root)
+        app, service = make_app(serving, root)
         host = f"[{serving.host}]" if ":" in serving.host else serving.host
         started(f"http://{host}:{listening.getsockname()[1]}/")
         server = make_server(app)
         if hasattr(signal, "SIGHUP"):  # the terminal is closed
             signal.signal(signal.SIGHUP, server.handle_exit)
         server.run(sockets=[listening])
+    if service.line.busy:
+        # An evaluation of the network cannot be ended, and Python would wait for it.
+        os._exit(0)

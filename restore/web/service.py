@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from restore.errors import InputError
 from restore.web.files import Session, Store
@@ -13,6 +14,7 @@ from restore.web.run import Line, Run
 if TYPE_CHECKING:
     from restore.methods.base import StepCallback
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -66,22 +68,21 @@ class Service:
         object.__setattr__(self, "line", Line(self.limits.waiting))
 
     def start(self, session: Session, work: Callable[[StepCallback], T]) -> Run[T]:
-        """Start a run of a session.
-
-        Raises:
-            InputError: if the session has one already.
-        """
-        self.check_idle(session)
+        """Start a run of a session: within what is `alone`."""
         run: Run[Any] = Run(self.line, work)
         session.run = run
         return run
 
-    @staticmethod
-    def check_idle(session: Session) -> None:
-        """Refuse a second run of a session.
 
-        Raises:
-            InputError: if it has one.
-        """
-        if session.busy:
-            raise InputError("a run of yours is not over yet; expected its end, or Cancel")
+Begin = Callable[Concatenate[Service, Session, P], Run[T]]
+
+
+def alone(begin: Begin[P, T]) -> Begin[P, T]:
+    """Begin no second run of a session: not while one goes on, nor while one begins."""
+
+    @wraps(begin)
+    def guarded(service: Service, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> Run[T]:
+        with session.starting():
+            return begin(service, session, *args, **kwargs)
+
+    return guarded

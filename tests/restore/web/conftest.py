@@ -81,14 +81,26 @@ def upload(service):
 
 
 class Served:
-    """`restore serve` in a process of its own: its address and what it wrote."""
+    """`restore serve` in a process of its own: its address and what it wrote.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    Code may come before.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, before: str = "") -> None:
         self.log = folder / "log"
         self.connections = folder / "connections"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, self.connections, "serve", "--port", "0", *arguments],
+                [
+                    sys.executable,
+                    "-c",
+                    before + SERVE,
+                    self.connections,
+                    "serve",
+                    "--port",
+                    "0",
+                    *arguments,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -305,7 +305,7 @@ def test_two_visitors_take_turns_and_leaving_ends_a_run(browser, served, visit, 
     slow(first, "denoise")
     first.start("denoise")
     first.says("denoise", "of 1001")
-    [root] = served.temporary.glob("restore-web-*")
+    [root] = served.temporary.glob("restore-web-*/files")
     before = len(list(root.glob("session-*")))
     visit.start("denoise")
     visit.says("denoise", "one run before this one")

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from restore.errors import InputError
-from restore.web.files import ABANDONED_SECONDS, LEAVING_SECONDS, Store
+from restore.web import files
+from restore.web.files import ABANDONED_SECONDS, Store
 
 
 def test_two_visitors_may_upload_the_same_file(service, upload, photo):
@@ -54,7 +55,7 @@ def test_an_upload_stays_as_long_as_anything_made_of_it(service, upload, photo):
 def test_what_a_run_may_read_stays_until_it_is_over(service):
     session, told = service.store.session("a"), []
     session.run = SimpleNamespace(
-        alive=True, cancel=lambda: told.append("cancel"), wait=told.append
+        alive=True, cancel=lambda: told.append("cancel"), then=told.append
     )
     first, second = session.fresh("picture"), session.fresh("picture")
     assert session.folders == [first, second]
@@ -65,7 +66,74 @@ def test_what_a_run_may_read_stays_until_it_is_over(service):
     assert [path.exists() for path in (first, second, third)] == [False, False, True]
     assert session.folders == [third]
     service.store.close("a")
-    assert told == ["cancel", LEAVING_SECONDS]
+    assert not session.folder.exists()
+    assert told[0] == "cancel"
+    session.folder.mkdir()  # by what the run wrote meanwhile
+    told[1]()
+    assert not session.folder.exists()
+
+
+def test_the_end_of_a_server_does_not_wait_for_runs_for_long(service, monkeypatch):
+    monkeypatch.setattr(files, "LEAVING_SECONDS", 0.5)
+    told = []
+    for name in "ab":
+        session = service.store.session(name)
+        session.run = SimpleNamespace(
+            alive=True, cancel=lambda: told.append("cancel"), then=lambda action: None,
+            wait=lambda seconds: (told.append(seconds), time.sleep(seconds)),
+        )  # fmt: skip
+    service.store.close_all()
+    assert told[:2] == ["cancel", "cancel"]  # all, before any is waited for
+    assert 0 <= sum(told[2:]) < 0.6
+
+
+def test_a_session_begins_one_run_at_a_time(service):
+    session = service.store.session("a")
+    with session.starting():
+        with pytest.raises(InputError, match="not over yet"), session.starting():
+            pass
+        session.run = SimpleNamespace(
+            alive=True, cancel=lambda: None, then=lambda action: None, wait=lambda seconds: None
+        )
+    with pytest.raises(InputError, match="not over yet"), session.starting():
+        pass
+    session.run.alive = False
+    with session.starting():
+        pass
+    session.close()
+    with pytest.raises(InputError, match="was closed"), session.starting():
+        pass
+
+
+def test_an_upload_of_another_with_the_same_content_stays(service, upload, photo):
+    session, other = (service.store.session(name) for name in "ab")
+    session.take(upload(photo), "picture")
+    again = Path(upload(photo)).rename(photo.with_name("uploaded.png"))
+    again.rename(Path(upload(photo)))  # gradio puts the new one in the place of the old
+    session.fresh("picture")
+    assert other.take(upload(photo), "picture").exists()
+
+
+def test_there_is_room_for_so_much_and_what_was_given_up_makes_some(tmp_path):
+    store = Store(tmp_path, 1000)
+    session = store.session("a")
+    folder = session.fresh("shown")
+    (folder / "picture").write_bytes(bytes(600))
+    (folder / "again").hardlink_to(folder / "picture")  # no second one
+    store.check_room(400)
+    session.fresh("result")
+    given_up = tmp_path / "0123abcd"
+    given_up.mkdir()
+    (given_up / "large").write_bytes(bytes(600))
+    with pytest.raises(InputError, match="too many files"):
+        session.fresh("result")
+    with pytest.raises(InputError, match="too many files"):
+        store.check_room()
+    old = time.time() - ABANDONED_SECONDS - 1
+    os.utime(given_up, (old, old))
+    session.fresh("result")
+    with pytest.raises(InputError, match="too many files"):
+        store.check_room(401)
 
 
 def test_nobody_takes_what_was_not_uploaded(service, upload, photo):

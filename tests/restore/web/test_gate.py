@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
+from restore.errors import InputError
 from restore.web import gate as gates
 from restore.web.gate import Gate
 
@@ -45,12 +47,18 @@ class Visitor:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"page " + body})
 
-    def ask(self, path, method="GET", body=b"", headers=None, kind="http") -> tuple[int, str]:
+    def ask(self, *request, **options) -> tuple[int, str]:
+        return asyncio.run(self.asked(*request, **options))
+
+    async def asked(
+        self, path, method="GET", body=b"", headers=None, kind="http", client=("127.0.0.1", 1)
+    ) -> tuple[int, str]:
         headers = {"host": "localhost:7860", "content-length": str(len(body))} | (headers or {})
         if self.cookie:
             headers["cookie"] = self.cookie
         scope = {
             "type": kind,
+            "client": client,
             "method": method,
             "path": path,
             "query_string": b"",
@@ -74,7 +82,7 @@ class Visitor:
         async def send(message):
             sent.append(message)
 
-        asyncio.run(self.gate(scope, receive, send))
+        await self.gate(scope, receive, send)
         self.headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
         if "set-cookie" in self.headers:
             self.cookie = self.headers["set-cookie"].partition(";")[0]
@@ -175,7 +183,7 @@ def test_a_body_reaches_the_page_as_it_was_sent(visitor):
     assert visitor.ask("/gradio_api/run/predict", "POST", body)[1] == "page " + body.decode()
 
 
-def test_bodies_are_bounded_and_say_how_long_they_are(visitor, root, monkeypatch):
+def test_bodies_are_bounded_and_say_how_long_they_are(visitor):
     upload = "/gradio_api/upload"
     assert visitor.ask(upload, "POST", b"x" * 1000)[0] == 200
     assert visitor.ask(upload, "POST", b"x" * 1001)[0] == 413
@@ -185,10 +193,10 @@ def test_bodies_are_bounded_and_say_how_long_they_are(visitor, root, monkeypatch
     for length, status in ((1000, 200), (1001, 413)):
         body = b"1" * length
         assert visitor.ask("/gradio_api/queue/join", "POST", body, lied)[0] == status
-    monkeypatch.setattr(gates, "KEPT_BODIES", 3)
-    for kept, status in ((3000, 200), (3001, 507)):
-        (root / "kept").write_bytes(bytes(kept - len(b"picture") - len(b"secret")))
-        assert visitor.ask(upload, "POST", b"x")[0] == status
+    # In chunks it may be longer than it says.
+    chunked = {"content-length": "10", "transfer-encoding": "chunked"}
+    for path in (upload, "/gradio_api/queue/join"):
+        assert visitor.ask(path, "POST", b"x" * 2000, chunked)[0] == 411
 
 
 def test_pages_elsewhere_do_not_get_in(visitor):
@@ -253,16 +261,40 @@ def test_a_failure_behind_is_told_without_what_was_asked(root, caplog):
     assert "secret" not in caplog.text
 
 
-def test_room_is_made_before_an_upload_is_refused(root, monkeypatch):
-    monkeypatch.setattr(gates, "KEPT_BODIES", 1)
-    given_up = root / "0123abcd" / "large.png"
-    for sweep, status in ((given_up.unlink, 200), (lambda: None, 507)):
-        given_up.write_bytes(bytes(2000))
-        visitor = Visitor(root, sweep=sweep)
-        assert visitor.ask("/gradio_api/upload", "POST", b"x")[0] == status
-    # What is deleted as it is counted takes no room.
-    monkeypatch.setattr(gates.os, "walk", lambda root: [(root, (), ("gone",))])
-    assert visitor.ask("/gradio_api/upload", "POST", b"x")[0] == 200
+def test_an_upload_needs_room_besides_those_that_come_with_it(root):
+    told, there = [], 1000
+
+    def check_room(coming):
+        told.append(coming)
+        if coming > there:
+            raise InputError("full")
+
+    visitor = Visitor(root, check_room=check_room)
+    assert visitor.ask("/gradio_api/upload", "POST", b"x" * 600)[0] == 200
+
+    async def meanwhile(scope, receive, send):
+        visitor.gate.app = visitor.page
+        status, text = await visitor.asked("/gradio_api/upload", "POST", b"x" * 401)
+        assert (status, text) == (507, "full")
+        await visitor.page(scope, receive, send)
+
+    visitor.gate.app = meanwhile
+    assert visitor.ask("/gradio_api/upload", "POST", b"x" * 600)[0] == 200
+    assert visitor.ask("/gradio_api/upload", "POST", b"x" * 1000)[0] == 200
+    assert told == [600, 600, 1001, 1000]
+    assert visitor.post("/gradio_api/queue/join", {}) == 200  # no upload
+    assert len(told) == 4
+
+
+def test_a_request_of_more_values_than_a_page_has_is_not_read(root, monkeypatch):
+    """A million of them would hold the server for a second; a drawing is one, however long."""
+    visitor = Visitor(root, body_bytes=10**6)
+    join = "/gradio_api/queue/join"
+    assert visitor.post(join, {"data": ["A" * 900_000, *range(9_000)]}) == 200
+    monkeypatch.setattr(gates.json, "loads", None)
+    assert visitor.post(join, {"data": [0] * 10_001}) == 413
+    assert visitor.post(join, [[]] * 10_001) == 413
+    assert visitor.post(join, [{}] * 10_001) == 413
 
 
 def test_requests_that_make_no_sense_are_refused(visitor, root):
@@ -272,7 +304,7 @@ def test_requests_that_make_no_sense_are_refused(visitor, root):
     assert visitor.ask("/gradio_api/queue/join", "POST", b"\xff", JSON)[0] == 400
     assert visitor.ask("/gradio_api/queue/join", "POST", b'{"a": NaN}', JSON)[0] == 400
     deep = Visitor(root, body_bytes=10**6)
-    assert deep.ask("/gradio_api/queue/join", "POST", b"[" * 10**5, JSON)[0] == 400
+    assert deep.ask("/gradio_api/queue/join", "POST", b"[" * 9_999, JSON)[0] == 400
     (root / "loop").symlink_to(root / "loop")
     assert visitor.ask(f"/gradio_api/file={root}/loop")[0] == 403
     guarded = Visitor(root, password="x")
@@ -280,18 +312,33 @@ def test_requests_that_make_no_sense_are_refused(visitor, root):
     assert guarded.ask("/config")[0] == 401
 
 
-def test_guesses_take_their_time(root):
+def test_a_wrong_password_keeps_its_sender_waiting(root, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(gates, "time", SimpleNamespace(monotonic=lambda: now))
     visitor = Visitor(root, password="right", hosts=None)
-    slept = []
 
-    async def sleep(seconds):
-        slept.append((seconds, visitor.gate._guess.locked()))
+    def enter(password, source="192.0.2.1"):
+        visitor.cookie = None
+        return visitor.ask("/enter", "POST", f"password={password}".encode(), client=(source, 1))[0]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gates.asyncio, "sleep", sleep)
-        visitor.ask("/enter", "POST", b"password=wrong")
-        assert slept == [(1.0, True)]
-        # The right one does not wait for the wrong ones of others.
-        asyncio.run(visitor.gate._guess.acquire())
-        assert visitor.ask("/enter", "POST", b"password=right")[0] == 303
-    assert slept == [(1.0, True)]
+    assert enter("wrong") == 401
+    # Nothing is learnt from those that come at once, not even of the right one.
+    assert {enter(word) for word in ("wrong", "other", "right")} == {429}
+    assert enter("right", "192.0.2.2") == 303
+    now += 1.01
+    assert enter("right") == 303
+    assert (enter("wrong", "2001:db8::1"), enter("right", "2001:db8::ff:2")) == (401, 429)
+    assert enter("right", "2001:db8:0:1::1") == 303
+    now += 1.01
+    enter("wrong")
+    assert len(visitor.gate._wrong) == 1  # no list that grows
+
+
+def test_guesses_that_come_together_are_looked_at_one_by_one(root):
+    visitor = Visitor(root, password="right", hosts=None)
+
+    async def guess():
+        words = [f"password={i}".encode() for i in range(50)]
+        return await asyncio.gather(*(visitor.asked("/enter", "POST", word) for word in words))
+
+    assert [status for status, _ in asyncio.run(guess())] == [401] + [429] * 49

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -87,7 +88,7 @@ def test_a_kernel_of_ones_own_is_named_as_it_was_uploaded(service, upload, photo
     np.save(path, np.ones((3, 3), np.float32))
     session = service.store.session("visitor")
     source, _ = open_picture(service, session, upload(photo), "deblur")
-    own = blur(session, "gaussian", None, None, "valid", upload(path))
+    own = blur(service, session, "gaussian", None, None, "valid", upload(path))
     outcome = start_restoring(service, session, "deblur", source, QUICK, own).result()
     sidecar = outcome.files[1].read_text()
     assert json.loads(sidecar)["config"]["kernel"] == "kernel.npy"
@@ -231,6 +232,17 @@ def test_a_picture_with_too_many_pixels_is_refused_by_its_header(service, upload
     narrow = Service(service.store, Limits(pixels=1000))
     with pytest.raises(InputError, match="40x30 pixels; expected at most"):
         open_picture(narrow, service.store.session("visitor"), upload(photo), "inpaint")
+
+
+def test_so_are_a_kernel_and_a_tiff_that_pillow_does_not_know(service, upload, tmp_path):
+    narrow = Service(service.store, Limits(pixels=1000))
+    session = service.store.session("visitor")
+    Image.new("1", (41, 31)).save(tmp_path / "kernel.png")
+    with pytest.raises(InputError, match="41x31 pixels; expected at most"):
+        blur(narrow, session, "gaussian", None, None, "valid", upload(tmp_path / "kernel.png"))
+    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((31, 41, 3), np.float32), photometric="rgb")
+    with pytest.raises(InputError, match="41x31 pixels; expected at most"):
+        open_picture(narrow, session, upload(tmp_path / "deep.tif"), "denoise")
 
 
 def test_so_is_a_heic_that_is_the_first_of_a_server(service, upload, tmp_path, monkeypatch):

@@ -124,6 +124,19 @@ def test_progress_says_how_long_it_has_worked_and_shows_an_estimate_now_and_then
     ]
 
 
+def test_what_comes_after_a_run_comes_once(monkeypatch):
+    gate, done = threading.Event(), []
+    run = Run(Line(0), lambda on_step: gate.wait(10))
+    run.then(lambda: done.append("first"))
+    run.cancel()
+    assert done == []
+    gate.set()
+    run.wait()
+    assert done == ["first"]
+    run.then(lambda: done.append("second"))
+    assert done == ["first", "second"]
+
+
 def test_what_does_not_change_is_told_once():
     told = list(Run(Line(0), lambda on_step: time.sleep(3.5 * POLL_SECONDS)).events())
     assert told in ([Progress()], [Progress()] * 2)

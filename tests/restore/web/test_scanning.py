@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from restore.cli.app import app
 from restore.errors import InputError
+from restore.io import sinogram as sinograms
+from restore.tasks.settings import Settings
 from restore.web import comparing
-from restore.web.choices import angles, center, numeric, whole
+from restore.web.choices import angles, center, numeric, settings_of, whole
 from restore.web.comparing import methods_for, start_comparing
 from restore.web.restoring import open_picture, start_restoring
 from restore.web.scanning import open_scan, start_scanning
@@ -117,6 +119,24 @@ def test_samples_that_would_fill_the_memory_are_refused(service, upload, kspace)
         start_scanning(narrow, session, "mri", source, {"samples": 32}, {}, "nii")
 
 
+@pytest.mark.parametrize("which", ["scan", "flat"])
+def test_a_scan_is_refused_by_what_it_would_be_unpacked(
+    service, upload, sinogram, tmp_path, monkeypatch, which
+):
+    monkeypatch.setattr(sinograms, "read_arrays", None)
+    np.savez_compressed(tmp_path / "large.npz", data=np.zeros((500, 1000), np.float32))
+    assert (tmp_path / "large.npz").stat().st_size < 3000
+    narrow = Service(service.store, Limits(upload_bytes=3000))
+    session = service.store.session("visitor")
+    large = open_scan(session, [upload(tmp_path / "large.npz")], "ct")[0]
+    source, own = large, {}
+    if which == "flat":
+        own = {"flat": session.take(upload(tmp_path / "large.npz"), "ct-flat")}
+        source = open_scan(session, [upload(sinogram)], "ct")[0]
+    with pytest.raises(InputError, match=r"^large.npz: unpacked it has 2.0 MB; expected at most"):
+        start_scanning(narrow, session, "ct", source, QUICK, own, "nii")
+
+
 def test_what_cannot_be_written_is_refused(service, upload, kspace):
     session = service.store.session("visitor")
     source = open_scan(session, [upload(kspace)], "mri")[0]
@@ -142,6 +162,18 @@ def test_numbers():
     for value in ("nan", "inf", "x"):
         with pytest.raises(InputError, match="expected a number"):
             numeric("x", value)
+
+
+def test_what_a_run_may_cost_is_bounded(service):
+    assert whole("steps", 1000, 1000) == 1000
+    for ask in (
+        lambda: whole("steps", "1001", 1000),
+        lambda: angles("0:180:10001"),
+        lambda: settings_of(service, "denoise", Settings, {"steps": 1001}, {}),
+        lambda: settings_of(service, "denoise", Settings, {"samples": 33.0}, {}),
+    ):
+        with pytest.raises(InputError, match=r"expected at most \d+"):
+            ask()
 
 
 @pytest.mark.parametrize("number", [0, 7, 2**53 + 1, 2**64 - 1, 10**99])
@@ -229,8 +261,9 @@ def test_of_a_large_picture_the_centre_is_compared(service, upload, photo):
     session = service.store.session("visitor")
     source, _ = open_picture(narrow, session, upload(photo), "compare")
     chosen = (narrow, session, "denoise", source, ["ddrm"], {"sigma": "0.1"})
-    with pytest.raises(InputError, match="40x30 pixels times 4 samples; expected at most"):
-        start_comparing(*chosen, nfe=1, samples=4, crop=0, seed=0)
+    for crop in (0, 1000):  # a centre has no more than the picture
+        with pytest.raises(InputError, match="40x30 pixels times 4 samples; expected at most"):
+            start_comparing(*chosen, nfe=1, samples=4, crop=crop, seed=0)
     compared = start_comparing(*chosen, nfe=1, samples=4, crop=16, seed=0).result()
     assert compared.summary[0]["samples"] == 4
     with Image.open(compared.files[1]) as image:
@@ -239,7 +272,9 @@ def test_of_a_large_picture_the_centre_is_compared(service, upload, photo):
 
 def test_nothing_is_read_while_a_run_of_the_visitor_is_not_over(service):
     session = service.store.session("visitor")
-    session.run = SimpleNamespace(alive=True, cancel=lambda: None, wait=lambda _: None)
+    session.run = SimpleNamespace(
+        alive=True, cancel=lambda: None, wait=lambda _: None, then=lambda _: None
+    )
     gone, figures = Path("gone.png"), {"nfe": 1, "samples": 1, "crop": 0, "seed": 0}
     for start in (
         lambda: start_restoring(service, session, "denoise", gone, {}, {}),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 import time
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +21,7 @@ from typer.testing import CliRunner
 
 from restore.cli.app import app
 from restore.errors import InputError
-from restore.web.server import listen
+from restore.web.server import _keep_swept, listen, temporary_root
 
 from .conftest import Served, environment
 
@@ -123,6 +128,70 @@ def test_a_server_with_open_pages_ends_quietly(tmp_path):
     assert server.process.wait(30) == 0
     assert server.stop() == ""
     page.close()
+
+
+# A run that never comes to the end of its evaluation.
+_STUCK = """
+import threading
+from restore.cli import serve
+from restore.web import server
+made = server.make_app
+def with_a_run(*arguments):
+    app, service = made(*arguments)
+    session = service.store.session("visitor")
+    with session.starting():
+        service.start(session, lambda on_step: threading.Event().wait())
+    return app, service
+server.make_app = with_a_run
+"""
+
+
+def test_a_server_ends_though_an_evaluation_does_not(tmp_path):
+    server = Served(tmp_path, before=_STUCK)
+    assert len(list(server.temporary.glob("restore-web-*/files/session-*"))) == 1
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(15) == 0
+    assert server.stop() == ""
+    assert list(server.temporary.glob("restore-web-*")) == []
+
+
+def test_what_a_killed_server_left_goes_with_the_next(tmp_path, monkeypatch):
+    server = Served(tmp_path)
+    server.process.kill()
+    server.stop()
+    [left] = server.temporary.glob("restore-web-*")
+    monkeypatch.setattr(tempfile, "tempdir", str(server.temporary))
+    old = time.time() - 3600
+    with temporary_root() as living:
+        assert left.exists()  # one that has its lock in a moment would look the same
+        for folder in (left, living.parent):
+            os.utime(folder, (old, old))
+        with temporary_root() as root:
+            assert not left.exists()
+            assert living.exists()
+            assert stat.S_IMODE(root.parent.stat().st_mode) == 0o700
+    assert list(server.temporary.glob("restore-web-*")) == []
+
+
+def test_what_was_given_up_is_swept_without_anything_being_asked(tmp_path, monkeypatch, caplog):
+    swept = []
+
+    def sweep():
+        swept.append(len(swept))
+        if len(swept) == 1:
+            raise OSError("full")
+
+    monkeypatch.setattr("restore.web.server._SWEEP_SECONDS", 0.01)
+    store = SimpleNamespace(sweep=sweep)
+
+    async def serve():
+        sweeping = asyncio.create_task(_keep_swept(store))
+        while len(swept) < 3:
+            await asyncio.sleep(0.01)
+        sweeping.cancel()
+
+    asyncio.run(asyncio.wait_for(serve(), 10))
+    assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == ["OSError"]
 
 
 def test_others_need_a_password():
