@@ -11,6 +11,7 @@ from restore.cli.console import print_line, progress_bar, run_command, without_b
 from restore.errors import InputError, counted
 
 if TYPE_CHECKING:
+    from restore.training.recipe import Recipe
     from restore.training.trainer import Progress
 
 
@@ -69,6 +70,7 @@ def train(
     def body() -> int:
         from restore.tasks.device import choose_device
         from restore.training.export import export_model
+        from restore.training.folder import RunFolder
         from restore.training.trainer import Trainer
 
         changes = {
@@ -77,9 +79,11 @@ def train(
         }  # fmt: skip
         if output.exists() and not output.is_dir():
             raise InputError(f"{output}: is a file, expected a folder for the model")
-        recipe = _recipe(recipe_file or _recipe_of_run(output), changes)
-        said = _said_of_run(output)
-        with progress_bar(visible=not quiet) as progress:
+        run = RunFolder(output)
+        there = run.recipe()
+        recipe = _recipe(recipe_file, there, changes)
+        said = {} if there is None else _said_of_run(output)
+        with run.held(), progress_bar(visible=not quiet) as progress:
             bar = progress.add_task("training", total=recipe.steps, note="")
 
             def show(state: Progress) -> None:
@@ -99,14 +103,14 @@ def train(
                 recipe, folder, output, choose_device(device), show, checkpoint_seconds, warn
             )
             trainer.run()
-        found = f"{counted(trainer.pictures_used, 'picture')} in {folder.resolve().name}"
-        card = export_model(
-            trainer,
-            output,
-            domain=domain or said.get("domain", "photo"),
-            training_data=training_data or said.get("training_data", found),
-            licence=licence or said.get("licence", "not stated"),
-        )
+            found = f"{counted(trainer.pictures_used, 'picture')} in {folder.resolve().name}"
+            card = export_model(
+                trainer,
+                output,
+                domain=domain or said.get("domain", "photo"),
+                training_data=training_data or said.get("training_data", found),
+                licence=licence or said.get("licence", "not stated"),
+            )
         if not quiet:
             print_line(
                 f"{output}: {card.parameters / 1e6:.2f} M parameters after {recipe.steps} steps"
@@ -116,27 +120,25 @@ def train(
     run_command(body, debug=debug)
 
 
-def _recipe_of_run(output: Path) -> Path | None:
-    path = output / "recipe.json"
-    return path if path.exists() else None
-
-
 def _said_of_run(output: Path) -> dict[str, str]:
     """What the card of a run that goes on says of the pictures."""
-    from restore.prior.models import CARD, open_model
+    from restore.prior.checkpoints.card import parsed
+    from restore.prior.models import CARD, Card
 
     if not (output / CARD).exists():
         return {}
-    return open_model(output).card.model_dump(include={"domain", "training_data", "licence"})
+    card = parsed(Card, output / CARD, "a model card")
+    return card.model_dump(include={"domain", "training_data", "licence"})
 
 
-def _recipe(path: Path | None, changes: dict[str, Any]) -> Any:
+def _recipe(path: Path | None, there: Recipe | None, changes: dict[str, Any]) -> Recipe:
+    """A recipe from a file, else of the run that is there, else our own; with changes."""
     from pydantic import ValidationError
 
     from restore.training.recipe import Recipe
 
     given = {name: value for name, value in changes.items() if value is not None}
-    base = Recipe.load(path) if path else Recipe()
+    base = Recipe.load(path) if path else there or Recipe()
     try:
         recipe = Recipe.model_validate(base.model_dump() | given)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,9 @@ class Patches:
             self.held_out = [last]
         held_out = set(self.held_out)
         self.training = [p for p in large if p not in held_out] or large
+        # Names and sizes of all: a run goes on with the pictures that it began with.
+        told = [(p.relative_to(folder).as_posix(), p.stat().st_size) for p in large]
+        self.fingerprint = {"count": len(large), "sha256": sha256(repr(told).encode()).hexdigest()}
 
     def batch(self, step: int) -> Tensor:
         """The patches of one step: [B, C, patch, patch], channels last in memory."""

@@ -8,24 +8,22 @@ the recipe says. The weights that are kept are a power-function average over the
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import InputError
-from restore.io.atomic import write_bytes
+from restore.errors import InputError, counted
 from restore.noise import seeded_generator
 from restore.prior.networks.gated_unet import GatedUNet
 from restore.prior.preconditioning import EDMPreconditioning
+from restore.training.folder import CHECKPOINT, LOG, TRUNK, RunFolder
 from restore.training.objectives.levels import LogNormal, LogUniform
 from restore.training.objectives.weightings import weighting
 from restore.training.optimizer import optimizers
@@ -62,9 +60,7 @@ class Progress:
 class Trainer:
     """One training run and its folder.
 
-    The folder holds `recipe.json`, `checkpoint.pt` (the last state, replaced atomically),
-    `trunk.pt` (the state at which the learning rate began to fall: a finished run that is given
-    more steps goes on from there) and `log.jsonl`.
+    Whoever makes one holds the folder (`RunFolder.held`) where another run may come.
 
     Args:
         recipe: hyperparameters.
@@ -96,6 +92,7 @@ class Trainer:
         self._level_loss = torch.ones(LEVEL_BINS, device=self.device)
         self._patches = Patches(self.pictures, self.recipe, self.on_unreadable)
         self._exponent = ema_exponent(self.recipe.ema)
+        self._run = RunFolder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -104,7 +101,7 @@ class Trainer:
         saved = time.monotonic()
         while self.step < self.recipe.steps:
             if self.step == self.recipe.decay_start:
-                self._save("trunk.pt")
+                self._save(TRUNK)
             loss = self._train_step()
             self.step += 1
             self._expect_finite(loss)
@@ -113,7 +110,7 @@ class Trainer:
             if psnr is not None:
                 self._log(loss, psnr)
             if last or psnr is not None or time.monotonic() - saved > self.checkpoint_seconds:
-                self._save("checkpoint.pt")
+                self._save(CHECKPOINT)
                 saved = time.monotonic()
             self.on_progress(Progress(self.step, self.recipe.steps, loss, psnr))
 
@@ -204,15 +201,18 @@ class Trainer:
         return self.preconditioning.denoised(x, sigma, network(inner, sigma.log().flatten() / 4))
 
     def _log(self, loss: float, psnr: dict[int, float]) -> None:
-        line = {"step": self.step, "loss": loss, "psnr": psnr, "time": time.time()}
-        with (self.folder / "log.jsonl").open("a") as log:
+        # JSON has no number for what nothing was measured of.
+        measured = {level: None if math.isnan(value) else value for level, value in psnr.items()}
+        line = {"step": self.step, "loss": loss, "psnr": measured, "time": time.time()}
+        with (self.folder / LOG).open("a") as log:
             log.write(json.dumps(line) + "\n")
 
     def _expect_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
+            kept = " (the last checkpoint is kept)" if (self.folder / CHECKPOINT).exists() else ""
             raise InputError(
                 f"{self.folder}: the loss of step {self.step} is {loss}; expected a recipe that "
-                f"converges, as with a smaller learning_rate (the last checkpoint is kept)"
+                f"converges, as with a smaller learning_rate{kept}"
             )
 
     def _save(self, name: str) -> None:
@@ -220,23 +220,18 @@ class Trainer:
         self._expect_finite(float(sum(p.sum() for p in self._average.values())))
         state = {
             "step": self.step,
+            "pictures": self._patches.fingerprint,
             "network": self.network.state_dict(),
             "average": self._average,
             "optimizers": [o.state_dict() for o in self._optimizers],
             "level_loss": self._level_loss,
         }
-        # Into memory first: of a full disk torch says something of its own.
-        content = io.BytesIO()
-        torch.save(state, content)
-        write_bytes(self.folder / name, content.getbuffer())
-        if name == "checkpoint.pt":
-            self.recipe.save(self.folder / "recipe.json")
+        self._run.write(name, state, self.recipe)
 
     def _resume(self) -> None:
-        recipe_path = self.folder / "recipe.json"
-        if not recipe_path.exists():
+        previous = self._run.recipe()
+        if previous is None:
             return
-        previous = Recipe.load(recipe_path)
         changed = [
             f"{name} {getattr(previous, name)} → {getattr(self.recipe, name)}"
             for name in Recipe.model_fields
@@ -248,10 +243,10 @@ class Trainer:
                 f"{self.folder}: holds a run with another recipe ({'; '.join(changed)}); "
                 f"expected the same, or another output folder"
             )
-        name, state = "checkpoint.pt", self._read("checkpoint.pt")
+        name, (state, _) = CHECKPOINT, self._run.read(CHECKPOINT, self.device)
         other = self.recipe.steps != previous.steps
         if other and state["step"] > previous.decay_start:
-            name, state = "trunk.pt", self._read("trunk.pt")
+            name, (state, _) = TRUNK, self._run.read(TRUNK, self.device)
         if other and state["step"] > self.recipe.decay_start:
             least = self.recipe
             while least.decay_start < state["step"]:
@@ -262,31 +257,23 @@ class Trainer:
                 f"found {self.recipe.steps}"
             )
         try:
+            pictures = dict(state["pictures"])
             self.network.load_state_dict(state["network"])
             self._average = {n: state["average"][n] for n in self._average}
             for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self._level_loss = state["level_loss"]
         except Exception as error:  # a file of anything else that torch wrote
-            raise self._damaged(name) from error
+            raise self._run.damaged(name) from error
+        if pictures != self._patches.fingerprint:
+            then, now = pictures["count"], self._patches.fingerprint["count"]
+            raise InputError(
+                f"{self.folder}: holds a run on {counted(then, 'picture')}, not on the {now} in "
+                f"{self.pictures}; expected the same, or another output folder"
+            )
         self.step = state["step"]
-        if previous.name != self.recipe.name:
-            previous.model_copy(update={"name": self.recipe.name}).save(recipe_path)
-
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            state = torch.load(self.folder / name, map_location=self.device, weights_only=True)
-            if isinstance(state["step"], int):
-                return dict(state)
-        except Exception as error:  # torch and its unpickler raise anything on a damaged file
-            raise self._damaged(name) from error
-        raise self._damaged(name)
-
-    def _damaged(self, name: str) -> InputError:
-        return InputError(
-            f"{self.folder / name}: missing, cut or damaged, expected the state of the run in this "
-            "folder; another output folder begins anew"
-        )
+        if name == CHECKPOINT and previous.name != self.recipe.name:
+            self._save(CHECKPOINT)
 
 
 def network_of(recipe: Recipe) -> GatedUNet:
