@@ -33,8 +33,8 @@ class Patches:
     a folder without so many the last that can be read.
 
     Args:
-        folder: pictures of any kind, at any depth; those smaller than a patch are left out, and
-            those that cannot be read.
+        folder: pictures of any kind, at any depth; those smaller than a patch are left out, those
+            with transparent parts, and those that cannot be read.
         recipe: patch size, pyramid, channels, seed.
         on_unreadable: called with a line for each file that cannot be read, when that is found.
 
@@ -126,7 +126,10 @@ class Patches:
         if cached is not None or path in self.unreadable:
             return cached
         try:
-            levels = to_integer(read_picture(path).pixels, 8)
+            picture = read_picture(path)
+            if picture.alpha is not None and picture.alpha.min() < 1:
+                raise InputError(f"{path}: has transparent parts, expected colours that are seen")
+            levels = to_integer(picture.pixels, 8)
         except InputError as error:
             self.unreadable.add(path)
             self._on_unreadable(f"{error}; left out")

@@ -205,3 +205,19 @@ def test_patches_come_from_everywhere(tmp_path, recipe):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     whole = recipe.model_copy(update={"channels": 1, "batch_size": 400, "full_size_share": 1.0})
     assert len({p.numpy().tobytes() for p in Patches(tmp_path, whole).batch(0)}) == 32
+
+
+def test_colours_that_nobody_sees_are_not_learned(tmp_path, recipe):
+    pixels = np.full((40, 40, 4), 255, np.uint8)
+    for name in ("opaque", "too"):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    pixels[0, 0, 3] = 254
+    Image.fromarray(pixels).save(tmp_path / "sticker.png")
+    lines: list[str] = []
+    patches = Patches(tmp_path, recipe, lines.append)
+    for step in range(20):
+        patches.batch(step)
+    assert lines == [
+        f"{tmp_path}/sticker.png: has transparent parts, expected colours that are seen; left out"
+    ]
+    assert patches.unreadable == {tmp_path / "sticker.png"}
