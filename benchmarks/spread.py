@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +31,17 @@ from benchmarks.photo_defaults import (
 )
 from operators import Identity
 from restore.io.atomic import atomic_path
+from restore.io.jpeg_file import write_jpeg
+from restore.io.levels import to_integer
 from restore.io.picture import read_picture
 from restore.methods.registry import find_method
 from restore.prior.denoiser import Denoiser
 from restore.prior.models import find_model, load_prior
 from restore.problem import Problem
 from restore.solve import misfit, solve
+from restore.tasks.dejpeg import Dejpeg
 from restore.tasks.device import DTYPES
+from restore.tasks.settings import Settings
 
 STORED, PAGE = FOLDER / "spread.json", FOLDER / "spread.md"
 NOISE = 0.02
@@ -64,6 +69,9 @@ def ways(noisy: bool) -> list[Way]:
         Way("ccdf, 30 levels from 1, `snr` 0.4", "ccdf", {"steps": 30, "snr": 0.4} | wide),
         Way("snips, 60 from 1, `level`", "snips", {"variant": "level"} | long),
         Way("snips, 60 from 1", "snips", long),
+        Way("ddrm-jpeg, 20 from t = 300", "ddrm-jpeg", {"steps": 20, "timesteps": 300}),
+        Way("snips-interval, 40 from 0.3", "snips-interval", {}),
+        Way("snips-interval, 20 from 0.3", "snips-interval", {"steps": 20}),
     ]
 
 
@@ -71,6 +79,20 @@ def noised(truth: Tensor, seed: int) -> Case:
     y = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
     problem = Problem(Identity(tuple(truth.shape[1:])), y, 0.1)
     return Case(problem, y, truth, y, lambda x: x.clamp(0, 1))
+
+
+def compressed(quality: int) -> Callable[[Tensor, int], Case]:
+    """A JPEG with 4:2:0, as `dejpeg` reads it."""
+
+    def case(truth: Tensor, _: int) -> Case:
+        task = Dejpeg()
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "picture.jpg"
+            write_jpeg(file, to_integer(truth[0].movedim(0, -1).numpy(), 8), quality)
+            measured = task.measure(read_picture(file), Settings(), torch.device("cpu"))
+        return Case(measured.problem, measured.start, truth, measured.start, measured.finish)
+
+    return case
 
 
 CASES: dict[str, tuple[str, Callable[[Tensor, int], Case], bool]] = {
@@ -81,6 +103,7 @@ CASES: dict[str, tuple[str, Callable[[Tensor, int], Case], bool]] = {
     "gaussian": ("Gaussian blur of 2 pixels, noise 0.01", PROBLEMS["gaussian"][1], True),
     "grey": ("Colours from luma", PROBLEMS["grey"][1], False),
     "noise": ("Noise of 0.1", noised, True),
+    **{f"jpeg{q}": (f"JPEG of quality {q}", compressed(q), True) for q in (10, 40, 75)},
 }
 
 
@@ -130,7 +153,8 @@ classical estimate with noise of the level named, and write 8 bits.
 
 `--samples` draws with `ccdf` where pixels or colours are missing, with `ccdf` and an `snr` of
 0.4 for enlargement and behind blurs, and with `snips` for noise, as in these rows
-([why](../decisions/0021-noise-in-two-halves.md)).
+([why](../decisions/0021-noise-in-two-halves.md)); of a JPEG with `snips-interval`, whose other rows
+take its rounding for Gaussian noise ([why](../decisions/0008-intervals-of-a-jpeg.md)).
 """
 
 

@@ -250,7 +250,9 @@ class Jpeg(LinearOperator):
         if self.converts and not of_components:
             weights = torch.linalg.vector_norm(self._colours, dim=1)
         norms = [
-            (rows[:, None, :, None] * columns[:, None, :] * (weight * scale)).flatten(0, 1)
+            (rows.unsqueeze(1).unsqueeze(-1) * columns.unsqueeze(1) * (weight * scale)).flatten(
+                0, 1
+            )
             for rows, columns, weight, scale in zip(
                 self._line_norms(0),
                 self._line_norms(1),
@@ -275,9 +277,9 @@ class Jpeg(LinearOperator):
                 last = decimate(unit.unsqueeze(-1), (step, 1), (BLOCK, 1)).squeeze(-1)
             else:
                 last = decimate(unit.unsqueeze(-2), (1, step), (1, BLOCK)).squeeze(-2)
-            line = unit.new_full((blocks, BLOCK), step**-0.5)
-            line[-1] = torch.linalg.vector_norm(last @ self._cosines.mT, dim=0)
-            lines.append(line)
+            whole = unit.new_full((blocks - 1, BLOCK), step**-0.5)
+            norms = torch.linalg.vector_norm(last @ self._cosines.mT, dim=0, keepdim=True)
+            lines.append(torch.cat([whole, norms]))
         return lines
 
     # --- from y to samples of components and from those to a picture -----------------------------

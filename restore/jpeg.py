@@ -64,6 +64,10 @@ class JpegProblem(QuantisedProblem):
             return super().projected(x, half)
         return self.by_mcus(lambda problem, mcus: problem.projected(mcus, half), x)
 
+    def expected(self, x: Tensor, spread: float) -> Tensor:
+        """As `QuantisedProblem`, MCU by MCU."""
+        return self.by_mcus(lambda problem, mcus: problem.expected(mcus, spread), x)
+
     def settled(self, x: Tensor, half: float | Tensor = HALF) -> Tensor:
         """As `QuantisedProblem`, MCU by MCU; with a half for each block as a whole."""
         if isinstance(half, Tensor):

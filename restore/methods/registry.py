@@ -23,6 +23,7 @@ from restore.methods.pnp import PlugAndPlay
 from restore.methods.reddiff import REDDiff
 from restore.methods.scoresde import ScoreSDE
 from restore.methods.snips import SNIPS
+from restore.methods.snips_interval import IntervalSNIPS
 from restore.methods.tds import TDS
 from restore.own import is_own, load_own
 
@@ -43,6 +44,7 @@ _METHODS: tuple[type[Method], ...] = (
     TDS,
     MCGDiff,
     DDRMJpeg,
+    IntervalSNIPS,
     IntervalDDRM,
     IntervalPlugAndPlay,
 )

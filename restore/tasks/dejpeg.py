@@ -44,7 +44,8 @@ class Dejpeg(Task):
         "default": Preset("pnp-interval", {"steps": 2}),
         "best": Preset("ddrm-jpeg", {"steps": 10}, average=8),
     }
-    sampling = averaging = Preset("ddrm-jpeg", {"steps": 10}, average=8)
+    sampling = Preset("snips-interval")
+    averaging = Preset("ddrm-jpeg", {"steps": 10}, average=8)
     # The input's tables would give the input again.
     keeps_tables = False
     quality_degrades = True
@@ -93,11 +94,13 @@ class Dejpeg(Task):
 
     def method_parameters(
         self,
-        method: str,  # noqa: ARG002
+        method: str,
         measurement: Measurement,
         prior: Denoiser,
     ) -> dict[str, Any]:
-        """Levels about the error of the decoded picture."""
+        """Levels about the error of the decoded picture, of methods that stay close to it."""
+        if method == self.sampling.method:
+            return {}
         error = float(measurement.operator["typical_error"])
         noisy = sum(level <= SAMPLED_LEVEL * error for level in linear_beta_levels())
         return {

@@ -147,6 +147,9 @@ def test_mcu_by_mcu_is_as_the_picture_whole(tmp_path, photo, monkeypatch, kind, 
         for half in (0.49, 0.2):
             ours, theirs = one.projected(picture_alone, half), whole.projected(picture_alone, half)
             assert torch.allclose(ours, theirs, atol=1e-4)
+        if one.turn is None:
+            ours, theirs = one.expected(picture_alone, 0.1), whole.expected(picture_alone, 0.1)
+            assert torch.allclose(ours, theirs, atol=1e-3)
         settled = one.settled(picture_alone)
         assert bool(one.inside(settled).all())
         assert (settled - whole.settled(picture_alone)).abs().max() < 0.02

@@ -60,7 +60,7 @@ def test_the_quality_of_a_simulated_jpeg_is_not_that_of_the_result(restore, tmp_
 def test_samples_are_draws(restore, tmp_path, photo):
     source = saved(photo, tmp_path / "a.jpg", quality=10)
     done = restore("dejpeg", source, "--samples", 2, *QUICK, "--json")
-    assert done.records[0]["method"] == "ddrm-jpeg"
+    assert done.records[0]["method"] == "snips-interval"
     assert (tmp_path / "a_dejpeg_1.png").exists()
 
 
@@ -85,6 +85,9 @@ def test_methods_for_other_measurements_are_refused(restore, tmp_path, photo):
     source = saved(photo, tmp_path / "a.jpg")
     done = restore("dejpeg", source, "-m", "ddrm")
     assert done.code == 2
-    assert "expected one of decoded, ddrm-jpeg, ddrm-interval, pnp-interval" in done.err
+    assert (
+        "expected one of decoded, ddrm-jpeg, snips-interval, ddrm-interval, pnp-interval"
+        in done.err
+    )
     done = restore("denoise", photo, "-m", "pnp-interval")
     assert "not for denoise" in done.err

@@ -30,7 +30,7 @@ OPERATORS = {
 }
 EXACT = ("ddrm", "pnp", "scoresde", "ilvr", "ccdf", "ddrm-cg", "ddnm", "pigdm", "daps")
 NOISY = ("diffpir", "snips", "dps", "reddiff", "tds", "mcgdiff")
-QUANTISED = ("ddrm-jpeg", "ddrm-interval", "pnp-interval")
+QUANTISED = ("ddrm-jpeg", "snips-interval", "ddrm-interval", "pnp-interval")
 FEW = {
     "snips": {"steps": 8, "inner": 1, "theta": 1.1, "sigma_min": 0.05, "sigma_max": 1.0},
     "tds": {"steps": 2, "particles": 2},
