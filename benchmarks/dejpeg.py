@@ -49,8 +49,8 @@ class Way(NamedTuple):
 
 
 WAYS = {
-    "fast": Way("`--fast`: `pnp-interval`, 1 step", "pnp-interval", {"steps": 1}),
-    "default": Way("the default: `pnp-interval`, 2 steps", "pnp-interval", {"steps": 2}),
+    "fast": Way("`--fast`: `pnp-interval`, 2 steps", "pnp-interval", {"steps": 2}),
+    "default": Way("the default: `pnp-interval`, 4 steps", "pnp-interval", {"steps": 4}),
     "best": Way("`--best`: `ddrm-jpeg`, 10 steps, mean of 8", "ddrm-jpeg", {"steps": 10}, 8),
     "published": Way(
         "`ddrm-jpeg` as published: 20 steps from t = 300, mean of 8",

@@ -105,16 +105,22 @@ class IntervalDDRM(Method):
 
 @dataclass(frozen=True)
 class IntervalPlugAndPlay(Method):
-    """Denoise at falling levels, each time put the coefficients back into their intervals.
+    """Denoise at falling levels, each time put the coefficients where their intervals have them.
 
-    `IntervalDDRM` with every draw at its mean, from the decoded measurement: one picture, no
-    samples. The levels are standard deviations of what is wrong with the picture, not of noise on
-    it; few are best, the first somewhat above the error of the decoded measurement.
+    From the decoded measurement x₀ on, with x̂ = D(x, σ) and independent errors of its pixels of
+    standard deviation r, a step is
+
+        x' = x̂ - A†(A x̂ - c),   c_i = E[a | |a - y_i| ≤ ½],  a ~ N((A x̂)_i, r² ‖A_i‖²)
+
+    and the result has every coefficient in its interval. One picture, no samples. The levels are
+    standard deviations of what is wrong with the picture, not of noise on it; few are best, the
+    first somewhat above the error of the decoded measurement.
 
     Attributes:
         steps: evaluations of the denoiser.
         sigma_max: first level.
         last: the last level as a share of the first, from where they fall by equal factors.
+        spread: r as a share of the first level; 0 goes to the nearer end of the interval.
         start: an estimate of x, [B or 1, *domain.shape]; H† y without it.
 
     Raises:
@@ -123,13 +129,14 @@ class IntervalPlugAndPlay(Method):
     Source: Venkatakrishnan, Bouman, Wohlberg, GlobalSIP 2013 (a denoiser as prior).
     """
 
-    steps: int = 2
+    steps: int = 4
     sigma_max: float = 0.1
-    last: float = 0.5
+    last: float = 0.35
+    spread: float = 0.9
     start: Tensor | None = field(default=None, repr=False, compare=False)
 
     name: ClassVar[str] = "pnp-interval"
-    title: ClassVar[str] = "Plug-and-play with projection onto intervals"
+    title: ClassVar[str] = "Plug-and-play with intervals"
     reference: ClassVar[str] = "this project, after Venkatakrishnan et al., GlobalSIP 2013"
     needs: ClassVar[tuple[str, ...]] = ("intervals",)
     tasks: ClassVar[tuple[str, ...]] = ("dejpeg",)
@@ -138,12 +145,14 @@ class IntervalPlugAndPlay(Method):
     def __post_init__(self) -> None:
         check_positive(self, "last")
         check_unit(self, "last")
-        self._mean_path()
+        if not 0 <= self.spread < math.inf:
+            raise ValueError(f"spread is {self.spread}; it must be 0 or above, and finite")
+        self._levels()
 
-    def _mean_path(self) -> IntervalDDRM:
-        lowest = self.last * self.sigma_max
-        return IntervalDDRM(self.steps, 1.0, self.sigma_max, lowest, self.start)
+    def _levels(self) -> list[float]:
+        return geometric(self.steps, self.last * self.sigma_max, self.sigma_max)
 
+    @torch.no_grad()
     def __call__(
         self,
         problem: Problem,
@@ -155,7 +164,17 @@ class IntervalPlugAndPlay(Method):
         """Return one estimate for each measurement, [B, *domain.shape]; noise is not used.
 
         Raises:
-            TypeError: if the problem is not quantised.
+            TypeError: if the problem is not quantised, or its operator does not know the norms of
+                its rows (with a spread of 0 it need not).
             ValueError: if sigma_max is above the prior's largest level.
         """
-        return self._mean_path()(problem, prior, noise=torch.zeros_like, on_step=on_step)
+        check_first(prior, self.sigma_max)
+        rounded, error = as_quantised(problem), self.spread * self.sigma_max
+        start = rounded.decode(rounded.y) if self.start is None else self.start
+
+        def step(_: Tensor, x_hat: Tensor, __: float, lower: float) -> Tensor:
+            inside = rounded.expected(x_hat, error) if error else rounded.projected(x_hat)
+            return inside if lower else rounded.settled(inside)
+
+        x, _ = start_from(problem, start, self.sigma_max, torch.zeros_like)
+        return descend(prior, x, self._levels(), step, on_step)

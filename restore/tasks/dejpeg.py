@@ -40,8 +40,8 @@ class Dejpeg(Task):
 
     name = "dejpeg"
     presets = {
-        "fast": Preset("pnp-interval", {"steps": 1}),
-        "default": Preset("pnp-interval", {"steps": 2}),
+        "fast": Preset("pnp-interval", {"steps": 2}),
+        "default": Preset("pnp-interval", {"steps": 4}),
         "best": Preset("ddrm-jpeg", {"steps": 10}, average=8),
     }
     sampling = Preset("snips-interval")

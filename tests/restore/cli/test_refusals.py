@@ -187,7 +187,7 @@ def test_a_classical_method_that_is_not_at_hand(restore, photo, monkeypatch, met
     [
         ("denoise", "pnp", "snips"),
         ("deblur", "pnp", "ccdf"),
-        ("dejpeg", "pnp-interval", "ddrm-j"),
+        ("dejpeg", "pnp-interval", "snips-i"),
     ],
 )
 def test_a_method_of_one_estimate_has_no_samples(restore, photo, verb, method, sampler, option):
