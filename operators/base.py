@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from operators.separable import Separable
 
 Part = TypeVar("Part")
+# What was mapped, by its number: it is kept, since what comes after it could have the same one.
+Memo = dict[int, tuple[object, object]]
 
 
 class LinearOperator(abc.ABC):
@@ -353,9 +355,17 @@ class LinearOperator(abc.ABC):
 
         A complex type keeps a real operator's arrays real. The SVD moves along, but is computed
         anew for another number type, and one that `with_svd` gave has to be given again.
+
+        Raises:
+            TypeError: If the operator is of complex numbers, and the type is real.
         """
         if dtype is not None:
             Space(self.domain.shape, dtype)
+            if self.domain.dtype.is_complex and not (dtype.is_complex or self._real_matrix):
+                raise TypeError(
+                    f"{self.name}: is of complex numbers, which {dtype} has not; expected "
+                    f"{COMPLEX_TYPES[dtype]}"
+                )
         real = None if dtype is None else REAL_TYPES[dtype]
 
         def move(t: Tensor) -> Tensor:
@@ -368,11 +378,11 @@ class LinearOperator(abc.ABC):
         return self._mapped(move, dtype, {})
 
     def _mapped(
-        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
     ) -> Self:
         """The operator and the SVD that it keeps, with fn applied to every tensor: see `mapped`."""
         new = object.__new__(type(self))
-        memo[id(self)] = new
+        memo[id(self)] = self, new
         for key, value in self.__dict__.items():
             if key == "_svd" and dtype not in (None, self.domain.dtype):
                 continue
@@ -381,7 +391,7 @@ class LinearOperator(abc.ABC):
 
 
 def mapped(
-    value: Part, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+    value: Part, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
 ) -> Part:
     """Return `value` with the tensors inside it replaced, each shared one once.
 
@@ -390,8 +400,8 @@ def mapped(
     if isinstance(value, (Tensor, LinearOperator, ThinSVD)):
         if id(value) not in memo:
             new = fn(value) if isinstance(value, Tensor) else value._mapped(fn, dtype, memo)
-            memo[id(value)] = new
-        return memo[id(value)]  # type: ignore[return-value]
+            memo[id(value)] = value, new
+        return memo[id(value)][1]  # type: ignore[return-value]
     if isinstance(value, (tuple, list)):
         items = [mapped(item, fn, dtype, memo) for item in value]
         return items if isinstance(value, list) else tuple(items)  # type: ignore[return-value]

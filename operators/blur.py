@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from operators.base import LinearOperator
+from operators.base import LinearOperator, Memo
 from operators.convolution import (
     CircularConvolution,
     CosineConvolution,
@@ -166,7 +166,7 @@ class Blur(LinearOperator):
         return Blur(shape, self.kernel, self.border, dtype=dtype, device=device)
 
     def _mapped(
-        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
     ) -> Blur:
         if dtype in (None, self.domain.dtype):
             return super()._mapped(fn, dtype, memo)

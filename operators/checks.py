@@ -69,6 +69,15 @@ def probe_adjoint(
     draw = _Draw(operator, batch, seed)
     x, y = draw(operator.domain), draw(operator.codomain)
     image, back = operator(x), operator.adjoint(y)
+    for what, found, space in (
+        ("A x", image, operator.codomain),
+        ("A^H y", back, operator.domain),
+    ):
+        if not space.holds(found) or found.shape[: -space.ndim] != x.shape[: -operator.domain.ndim]:
+            raise AssertionError(
+                f"{operator.name}: {what} is {list(found.shape)} of {found.dtype}; expected "
+                f"[*batch, {', '.join(map(str, space.shape))}] of {space.dtype}"
+            )
     left = (image.conj() * y).sum(operator.codomain.axes)
     right = (x.conj() * back).sum(operator.domain.axes)
     scale = torch.linalg.vector_norm(image, dim=operator.codomain.axes) * torch.linalg.vector_norm(

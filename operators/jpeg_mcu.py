@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from operators.base import Memo
 from operators.jpeg import Jpeg
 from operators.jpeg_planes import BLOCK, decimate, to_blocks
 
@@ -77,7 +78,7 @@ class JpegMcu(Jpeg):
         return inverse
 
     def _mapped(
-        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
     ) -> JpegMcu:
         new = super()._mapped(fn, dtype, memo)
         if dtype not in (None, self.domain.dtype):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from operators.base import LinearOperator
+from operators.base import LinearOperator, Memo
 from operators.linear_function import transformed
 from operators.space import ShapeError, Space
 
@@ -54,6 +55,16 @@ class OdlOperator(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         x = transformed(y.reshape(-1, *self.codomain.shape[1:]), self, adjoint=True)
         return x.reshape(*y.shape[: -self.codomain.ndim], *self.domain.shape)
+
+    def _mapped(
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
+    ) -> OdlOperator:
+        if dtype not in (None, self.domain.dtype):
+            raise TypeError(
+                f"{self.name}: runs in {self.domain.dtype}, as ODL was told; expected its operator "
+                f"made anew for {dtype}"
+            )
+        return super()._mapped(fn, dtype, memo)
 
     def transform(self, values: Tensor, *, adjoint: bool) -> Tensor:
         """A of arrays `[N, *domain]`, or the transpose of `[N, *codomain]`, one by one."""

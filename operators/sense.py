@@ -112,7 +112,8 @@ class SenseMRI(LinearOperator):
     def _factorise(self) -> ThinSVD:
         if self._lines is None:
             raise NoFastSVD(
-                f"SenseMRI: no fast SVD, since the mask is not one of whole lines. {INSTEAD}"
+                f"SenseMRI: no fast SVD, since the mask is not one of whole lines, the same "
+                f"for every coil. {INSTEAD}"
             )
         axis, kept = self._lines
         if not len(kept):
@@ -152,9 +153,12 @@ def _taken(svd: ThinSVD, index: Tensor) -> ThinSVD:
 def _lines_of(mask: Tensor) -> tuple[int, Tensor] | None:
     """Which axis counts the lines of a mask (0 rows, 1 columns), and the lines that are kept.
 
-    Of a batch of masks, the lines that any of them keeps. None if the lines are not whole.
+    Of a batch of masks, the lines that any of them keeps. None if the lines are not whole, or not
+    those of every coil.
     """
     kept = mask.bool().cpu()
+    if not bool((kept == kept[..., :1, :, :]).all()):  # coils that were not sampled alike
+        return None
     for axis, first in ((1, kept[..., :1, :]), (0, kept[..., :, :1])):
         if bool((kept == first).all()):
             flat = first.squeeze(-2 if axis == 1 else -1).reshape(-1, first.shape[1 - 3 + axis])

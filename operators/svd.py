@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from operators.base import LinearOperator
+    from operators.base import LinearOperator, Memo
 
 
 INSTEAD = (
@@ -119,7 +119,7 @@ class ThinSVD:
         return (b - self.v(coefficients)) / per_image(rho, self.right.codomain.ndim) + solved
 
     def _mapped(
-        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: dict[int, object]
+        self, fn: Callable[[Tensor], Tensor], dtype: torch.dtype | None, memo: Memo
     ) -> ThinSVD:
         from operators.base import mapped
 

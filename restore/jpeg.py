@@ -20,7 +20,7 @@ _HALVES_UP = {(1, 2): (-1, 1), (2, 2): (-1, 0), (2, 1): (-2, 1)}
 _BAND, _CORNER = 2**20, 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JpegProblem(QuantisedProblem):
     """The problem of a JPEG file, which falls apart into those of its MCUs.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from operators import LinearOperator, ShapeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """The measurement y = A x + σ_y n of a batch of pictures in [0, 1].
 

@@ -27,7 +27,7 @@ _WIDEST = 100.0
 _HELPS, _PATIENCE = 0.98, 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuantisedProblem(Problem):
     """y is A x, rounded to steps of 1 (a shift of the steps is in y): |A x − y| ≤ ½ everywhere.
 

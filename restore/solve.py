@@ -104,10 +104,7 @@ def solve(
             noise=noise(seed, batch),
             on_step=on_step and part_of_steps(on_step, number, len(batches)),
         )
-        if restored.shape != part.shape:
-            raise ValueError(
-                f"{chosen.name}: its result is {list(restored.shape)}; expected {list(part.shape)}"
-            )
+        _check_fits(chosen.name, restored, part)
         check_finite(chosen.name, restored)
         part.copy_(restored)
     return x.reshape(problem.batch, samples, *space.shape).transpose(0, 1).contiguous()
@@ -120,6 +117,11 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
         ValueError: if the method or a hyperparameter is unknown, of another kind or out of range.
     """
     if not isinstance(method, (str, type)):
+        if not (callable(method) and hasattr(method, "needs")):
+            raise ValueError(
+                f"the method is of type {type(method).__name__}; expected a name, a "
+                "restore.methods.Method or its class"
+            )
         if hyperparameters:
             raise ValueError("hyperparameters belong to the method that was given as an object")
         return method
@@ -174,6 +176,23 @@ def check_fit(method: Method, problem: Problem, prior: Denoiser) -> None:
         )
     if not bool(torch.isfinite(problem.y).all()):
         raise ValueError("y has values that are not finite")
+
+
+def _check_fits(name: str, restored: object, part: Tensor) -> None:
+    """Refuse a result that is none, of another shape, or complex in the place of real numbers.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if not isinstance(restored, Tensor):
+        raise ValueError(
+            f"{name}: its result is of type {type(restored).__name__}; expected a tensor"
+        )
+    if restored.shape != part.shape or restored.is_complex() > part.is_complex():
+        raise ValueError(
+            f"{name}: its result is {list(restored.shape)} of {restored.dtype}; expected "
+            f"{list(part.shape)} of {part.dtype}"
+        )
 
 
 def check_finite(name: str, x: Tensor) -> None:

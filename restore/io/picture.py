@@ -174,11 +174,15 @@ def write_picture(
     Raises:
         InputError: an unknown suffix, a picture too large for the format, a place that cannot be
             written to, a full disk.
-        ValueError: NaN in `pixels`, or a shape that is no picture.
+        ValueError: NaN in `pixels`, whole numbers, which could have any white, or a shape that is
+            no picture.
     """
     path = Path(path)
     form = output_format(path)
-    values = np.asarray(pixels, dtype=np.float32)
+    array = np.asarray(pixels)
+    if array.dtype.kind in "iu":
+        raise ValueError(f"write_picture: pixels are {array.dtype}, expected numbers in [0, 1]")
+    values = array.astype(np.float32, copy=False)
     if values.ndim != 3 or values.shape[0] not in (1, 3) or 0 in values.shape:
         raise ValueError(f"write_picture: pixels are {list(values.shape)}, expected [1 or 3, H, W]")
     notes: list[str] = []

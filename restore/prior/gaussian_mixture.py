@@ -66,7 +66,7 @@ class GaussianMixture(Denoiser):
                 "numbers [K, *shape]"
             )
         self.weights = torch.as_tensor(weights, dtype=means.dtype, device=means.device)
-        self.means = means
+        self.means = means.clone()
         self.shape = tuple(means.shape[1:])
         if self.weights.shape != means.shape[:1]:
             raise ValueError(
@@ -168,7 +168,8 @@ class GaussianMixture(Denoiser):
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` exact draws, [count, *shape]."""
         component = self.weights.multinomial(count, replacement=True, generator=generator)
-        z = torch.randn(count, self._variances.shape[1], generator=generator).to(self.means)
+        shape = count, self._variances.shape[1]
+        z = torch.randn(shape, generator=generator, dtype=torch.float32).to(self.means)
         z = z * self._variances[component].sqrt()
         if self._basis is not None:
             z = torch.einsum("bnm,bm->bn", self._basis[component], z)
@@ -224,21 +225,21 @@ class GaussianMixture(Denoiser):
         )
 
     def _given(self, x: Tensor, sigma: float | Tensor) -> _Given:
-        flat = x.to(self.means.dtype).flatten(1)[:, None]
+        flat = x.to(torch.promote_types(x.dtype, self.means.dtype)).flatten(1)[:, None]
         variance = sigma_column(sigma, flat[:, 0]).square()[:, :, None]
         offsets = flat - self.means.flatten(1)
         if self._basis is not None:
-            offsets = torch.einsum("kmn,bkm->bkn", self._basis, offsets)
+            offsets = torch.einsum("kmn,bkm->bkn", self._basis.to(offsets), offsets)
         total = self._variances + variance
         spread = total > 0
         density = torch.where(spread, offsets.square() / total + (2 * math.pi * total).log(), 0)
-        log_joint = self.weights.log() - 0.5 * density.sum(-1)
+        log_joint = self.weights.to(flat).log() - 0.5 * density.sum(-1)
         return _Given(offsets, total, log_joint, log_joint.softmax(-1))
 
     def _from_basis(self, coefficients: Tensor) -> Tensor:
         if self._basis is None:
             return coefficients
-        return torch.einsum("knm,bkm->bkn", self._basis, coefficients)
+        return torch.einsum("knm,bkm->bkn", self._basis.to(coefficients), coefficients)
 
 
 class _Given(NamedTuple):

@@ -57,7 +57,7 @@ class AnySizeDenoiser(Denoiser):
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         known = sigma.clamp(self.sigma_min, self.sigma_max)
         denoised = self._denoised(x, mirrored(x, self.multiple), known)
-        return torch.lerp(x, denoised, (sigma / known).clamp(max=1).square())
+        return torch.lerp(x, denoised, (sigma / known).clamp(0, 1).square())
 
 
 class NetworkDenoiser(AnySizeDenoiser):

@@ -87,6 +87,10 @@ def log_likelihood(
         raise ValueError("a trace by probes needs noise and at least 1 probe")
     low = prior.sigma_min if sigma_min is None else sigma_min
     high = prior.sigma_max if sigma_max is None else sigma_max
+    if not 0 < low < high:
+        raise ValueError(
+            f"the levels go from {low:g} to {high:g}; expected 0 < the first < the last"
+        )
     size = x[0].numel()
     vectors = _basis(x) if noise is None or trace == "exact" else _drawn(x, trace, probes, noise)
     # The sum over a basis is the trace; over probes each is an estimate of its own.
@@ -96,8 +100,8 @@ def log_likelihood(
     def slope(sigma: Tensor, state: State) -> State:
         nonlocal count
         count += 1
-        with torch.enable_grad():
-            now = state[0].detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            now = state[0].detach().clone().requires_grad_()
             x_hat = prior(now, sigma)
             products = _products(x_hat, now, vectors)
         if on_step is not None:

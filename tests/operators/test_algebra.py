@@ -217,3 +217,53 @@ def test_the_identity_gives_an_array_of_its_own() -> None:
 def test_the_fourier_transform_moves_with_its_singular_values() -> None:
     moved = Fourier((1, 4, 6)).to("meta")
     assert moved.device.type == moved.svd().singular_values.device.type == "meta"
+
+
+@pytest.mark.parametrize("border", ["reflect", "zero", "circular", "replicate"])
+def test_two_that_are_made_anew_in_another_type_keep_their_tables(border):
+    """What is made on the way must not give its place, and its number, to what comes after it."""
+    kernels = gaussian_kernel(0.8), gaussian_kernel(2.0)
+    for size in range(20, 60):
+        shape = (1, size, size + 3)
+        x = torch.rand(2, *shape, generator=torch.Generator().manual_seed(size), **KW)
+        single = [Blur(shape, kernel, border) for kernel in kernels]
+        double = [Blur(shape, kernel, border, **KW) for kernel in kernels]
+        for moved, expected in (
+            (single[0] @ single[1], double[0](double[1](x))),
+            (single[0] + single[1], double[0](x) + double[1](x)),
+        ):
+            assert torch.allclose(moved.to(**KW)(x), expected, atol=1e-7), size
+
+
+def test_complex_numbers_are_not_made_real():
+    fourier = Fourier((1, 6, 5))
+    for one in (fourier, 1j * Identity((1, 4), dtype=torch.complex64), fourier.H @ fourier):
+        with pytest.raises(
+            TypeError, match=r"is of complex numbers, .*; expected torch.complex128"
+        ):
+            one.to(dtype=torch.float64)
+        assert one.to(dtype=torch.complex128).domain.dtype == torch.complex128
+    assert (
+        Identity((1, 4), dtype=torch.complex64).to(dtype=torch.float64).domain.dtype.is_complex
+        is False
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("shape", r"A x is \[2, 1, 1, 4\]"), ("type", r"A x is .* of torch.float64"),
+     ("adjoint", r"A\^H y is .* of torch.float64")],
+)  # fmt: skip
+def test_the_check_of_the_adjoint_sees_what_does_not_fit_its_space(fault, text):
+    class Own(LinearOperator):
+        def __init__(self) -> None:
+            super().__init__(Space((1, 4)), Space((1, 4)))
+
+        def _apply(self, x):
+            return {"shape": x[:, None], "type": x.double()}.get(fault, x)
+
+        def _adjoint(self, y):
+            return y.double() if fault == "adjoint" else y
+
+    with pytest.raises(AssertionError, match=text):
+        check_adjoint(Own(), batch=(2,))

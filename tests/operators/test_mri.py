@@ -268,3 +268,19 @@ def test_errors_name_the_operator_and_both_shapes():
         NonCartesianMRI(torch.ones(4, 2), (1, *SHAPE))
     with pytest.raises(ShapeError, match=r"the trajectory is \[4, 3\]"):
         NonCartesianMRI(torch.zeros(4, 3), (1, *SHAPE))
+
+
+def test_lines_that_are_not_those_of_every_coil_have_no_svd():
+    maps, lines = draw(3, *SHAPE), some(3, 1, SHAPE[1])
+    A = SenseMRI(maps, lines.expand(3, *SHAPE), dtype=torch.complex128)
+    assert not bool((lines == lines[:1]).all())
+    with pytest.raises(NoFastSVD, match="the same for every coil"):
+        A.svd()
+    y = draw(1, 3, *SHAPE)
+    expected = torch.linalg.solve(
+        dense(A).mH @ dense(A) + 0.1 * torch.eye(A.domain.numel), A.adjoint(y).flatten()
+    )
+    found = A.solve_normal(A.adjoint(y), 0.1, tolerance=1e-10).flatten()
+    assert (found - expected).norm() < 1e-6 * expected.norm()
+    same = SenseMRI(maps, lines[:1].expand(3, *SHAPE), dtype=torch.complex128)
+    check_svd(same)

@@ -85,3 +85,12 @@ def test_what_does_not_fit_is_refused() -> None:
     weighted = odl.rn(4, weighting=np.arange(1.0, 5.0))
     with pytest.raises(ShapeError, match="not one constant"):
         OdlOperator(odl.IdentityOperator(weighted))
+
+
+def test_another_precision_is_not_pretended():
+    space = odl.uniform_discr([0, 0], [1, 1], (4, 6), dtype="float32")
+    one = OdlOperator(odl.IdentityOperator(space))
+    with pytest.raises(TypeError, match=r"runs in torch.float32, as ODL was told"):
+        one.to(dtype=torch.float64)
+    x = torch.rand(1, 4, 6)
+    assert torch.equal(one.to(dtype=torch.float32)(x), one(x))

@@ -173,7 +173,7 @@ def test_refuses_the_result_of_a_method_of_ones_own_that_is_no_batch_of_pictures
         def __call__(self, problem, prior, **kwargs):
             return torch.zeros(shape)
 
-    with pytest.raises(ValueError, match=rf"ddrm: its result is \[{shape[0]}, .*\]; expected \[3"):
+    with pytest.raises(ValueError, match=rf"ddrm: its result is \[{shape[0]}, .*\] of .*; expected \[3"):
         solve(_problem(), Half(), Own())
 
 
@@ -321,3 +321,22 @@ def test_the_public_names_stay_functions_in_any_order_of_imports():
         assert restore.methods()["ddrm"] is DDRM
         assert restore.solve(_problem(), Half(), steps=1).shape == (1, 3, *SHAPE)
     assert restore.GaussianMixture is GaussianMixture
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [(None, "its result is of type NoneType"), (torch.ones(3, *SHAPE) * 1j, "of torch.complex64")],
+)
+def test_refuses_results_that_are_no_pictures(result, text):
+    class Own(DDRM):
+        def __call__(self, problem, prior, **kwargs):
+            return result
+
+    with pytest.raises(ValueError, match=f"ddrm: .*{text}"):
+        solve(_problem(), Half(), Own())
+
+
+@pytest.mark.parametrize("method", [None, 3, object()])
+def test_refuses_what_is_no_method(method):
+    with pytest.raises(ValueError, match=r"the method is of type \w+; expected a name"):
+        solve(_problem(), Half(), method)

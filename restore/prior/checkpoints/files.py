@@ -123,7 +123,11 @@ def _torch(path: Path, zipped: bool) -> dict[str, Tensor]:
         raise InputError(
             f"{path}: {reason}; expected a whole file of safetensors or of torch.save"
         ) from None
-    state = tensors_of(content)
+    try:
+        state = tensors_of(content)
+    except (ValueError, RecursionError) as error:
+        reason = "a container within itself" if isinstance(error, RecursionError) else str(error)
+        raise InputError(f"{path}: {reason}; expected a state dict") from None
     if not state:
         raise InputError(f"{path}: no named tensors in it; expected a state dict")
     return state
@@ -158,11 +162,15 @@ def tensors_of(content: object) -> dict[str, Tensor]:
 
 
 def _averaged(state: dict[str, Tensor], averages: list[Any]) -> dict[str, Tensor]:
-    """The state dict with the averages of score_sde in it: a list, in the parameters' order."""
+    """The state dict with the averages of score_sde in it: a list, in the parameters' order.
+
+    Raises:
+        ValueError: if they are not those of the model.
+    """
     trained = [k for k in state if not k.endswith(("sigmas", "all_modules.0.W"))]
     values = [v for v in averages if isinstance(v, Tensor)]
     if [state[k].shape for k in trained] != [v.shape for v in values]:
-        return state
+        raise ValueError(f"{len(values)} averaged weights that are not those of its model")
     return state | dict(zip(trained, values, strict=True))
 
 
@@ -179,5 +187,5 @@ def _check_floats(path: Path, state: dict[str, Tensor]) -> None:
         if value.dtype not in FLOATS and value.ndim > 1:
             kind = str(value.dtype).removeprefix("torch.")
             raise InputError(f"{path}: {name} is {kind}; expected weights in floating point")
-        if value.layout != torch.strided:
+        if value.layout != torch.strided or value.is_meta:
             raise InputError(f"{path}: {name} is not a dense tensor")

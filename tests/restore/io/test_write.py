@@ -255,3 +255,10 @@ def test_untouched_pixels_can_be_copied(tmp_path: Path, rng: np.random.Generator
         write_picture(tmp_path / "b.png", filled, picture)
         again = to_integer(read_picture(tmp_path / "b.png").pixels, bits)
         assert np.array_equal(again[:, ~hole], to_integer(picture.pixels, bits)[:, ~hole])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_whole_numbers_have_no_white(tmp_path, dtype):
+    with pytest.raises(ValueError, match=r"pixels are u?int\d+, expected numbers in \[0, 1\]"):
+        write_picture(tmp_path / "a.png", np.ones((3, 4, 4), dtype))
+    assert not (tmp_path / "a.png").exists()

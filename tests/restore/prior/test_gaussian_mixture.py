@@ -209,3 +209,32 @@ def test_posterior_refuses_two_measurements_and_a_measured_certainty():
     certain = GaussianMixture([1.0], torch.zeros(1, *SHAPE), 0.0)
     with pytest.raises(ValueError, match="without spread"):
         certain.posterior(Problem(operator, torch.zeros(1, *SHAPE)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sigma", [1e-4, 0.1])
+def test_pictures_in_double_precision_are_computed_so(kind, sigma):
+    """Whatever the mixture is in; that in single has its own numbers exactly."""
+    single, double = _mixture(kind, torch.float32), _mixture(kind, torch.float64)
+    double.means, double.weights = single.means.double(), single.weights.double()
+    double._variances = single._variances.double()
+    double._basis = None if single._basis is None else single._basis.double()
+    x = double.sample(3, _generator())
+    for name in ("score", "log_prob", "denoise"):
+        found, expected = (getattr(one, name)(x, sigma) for one in (single, double))
+        assert found.dtype == torch.float64
+        # (D - x)/σ² has lost eight digits at the smaller σ.
+        assert torch.allclose(found, expected, rtol=1e-6, atol=1e-6), name
+
+
+def test_draws_and_means_are_its_own():
+    means = torch.full((1, *SHAPE), 0.5)
+    one = GaussianMixture([1], means, 0.1)
+    expected = one.sample(2, _generator())
+    means.zero_()
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert torch.equal(one.sample(2, _generator()), expected)
+    finally:
+        torch.set_default_dtype(before)

@@ -108,3 +108,17 @@ class TestBits:
         # Both are means over 4000 pictures; the difference of each pair is small.
         apart = bits - continuous
         assert abs(float(apart.mean())) < 5 * float(apart.std()) / math.sqrt(4000) + 1e-3
+
+
+def test_levels_that_do_not_rise_are_refused(pictures):
+    prior, x = pictures
+    for low, high in ((5.0, 0.1), (5.0, 5.0), (-1.0, 5.0)):
+        with pytest.raises(ValueError, match="expected 0 < the first < the last"):
+            log_likelihood(prior, x, trace="exact", sigma_min=low, sigma_max=high)
+
+
+def test_gradients_are_there_in_inference_mode(pictures):
+    prior, x = pictures
+    expected = log_likelihood(prior, x, trace="exact").log_prob
+    with torch.inference_mode():
+        assert torch.equal(log_likelihood(prior, x, trace="exact").log_prob, expected)

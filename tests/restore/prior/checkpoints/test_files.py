@@ -185,3 +185,18 @@ def test_loading_takes_the_size_of_the_weights(tmp_path, save, dtype):
     weights = 4 * sum(shape.numel() for shape in shapes.values())
     assert weights > 50e6
     assert int(done.stdout) <= 1.2 * max(weights, path.stat().st_size)
+
+
+def test_averages_of_another_network_are_refused(tmp_path):
+    content = {"model": {"w": torch.zeros(2)}, "ema": {"shadow_params": [torch.ones(3)]}}
+    torch.save(content, tmp_path / "a.pt")
+    assert "1 averaged weights that are not those of its model" in refusal(tmp_path / "a.pt")
+
+
+def test_what_has_no_end_or_no_numbers_is_one_line(tmp_path):
+    within: list[object] = []
+    within.append(within)
+    torch.save(within, tmp_path / "a.pt")
+    assert "a container within itself" in refusal(tmp_path / "a.pt")
+    torch.save({"w": torch.empty(2, 2, device="meta")}, tmp_path / "b.pt")
+    assert "w is not a dense tensor" in refusal(tmp_path / "b.pt")

@@ -335,3 +335,19 @@ def test_the_last_level_of_the_sub_vp_sde_is_that_of_its_kernel():
     """x_t = a x₀ + (1 − a²) n (Song et al., ICLR 2021, eq. 29), a at t = 1 being e^(−10.05/2)."""
     kept = math.exp(-0.5 * (0.1 + 0.5 * 19.9))
     assert ContinuousVP(sub=True).sigma_max == pytest.approx((1 - kept**2) / kept)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"block_out_channels": [-32, 64]}, {"block_out_channels": [10**9, 10**9]}, {"in_channels": -3},
+     {"time_embedding_dim": -5}, {"num_class_embeds": -1}, {"norm_num_groups": -1},
+     {"attention_head_dim": -8}, {"downsample_padding": 50}, {"layers_per_block": 10**7},
+     {"norm_eps": -1}, {"norm_eps": float("nan")}, {"mid_block_scale_factor": 0}],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_no_network_has_are_refused(tmp_path, wrong):
+    folder = tmp_path / "wrong"
+    shutil.copytree(FOLDER / "diffusers_epsilon", folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    assert next(iter(wrong)) in refusal(folder)
