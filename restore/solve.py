@@ -117,7 +117,7 @@ def made_method(method: str | Method | type[Method], hyperparameters: dict[str, 
         ValueError: if the method or a hyperparameter is unknown, of another kind or out of range.
     """
     if not isinstance(method, (str, type)):
-        if not (callable(method) and hasattr(method, "needs")):
+        if not hasattr(method, "needs"):
             raise ValueError(
                 f"the method is of type {type(method).__name__}; expected a name, a "
                 "restore.methods.Method or its class"

@@ -173,7 +173,8 @@ def test_refuses_the_result_of_a_method_of_ones_own_that_is_no_batch_of_pictures
         def __call__(self, problem, prior, **kwargs):
             return torch.zeros(shape)
 
-    with pytest.raises(ValueError, match=rf"ddrm: its result is \[{shape[0]}, .*\] of .*; expected \[3"):
+    text = rf"ddrm: its result is \[{shape[0]}, .*\] of .*; expected \[3"
+    with pytest.raises(ValueError, match=text):
         solve(_problem(), Half(), Own())
 
 
