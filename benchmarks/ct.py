@@ -44,7 +44,7 @@ SAMPLERS = ("pnp", "diffpir", "ddrm-cg", "ccdf", "daps", "snips", "ddrm", "ddnm"
 STEPS, SAMPLES = 20, 8
 # Of 40 evaluations, as the 20 steps of CCDF are, and as the verb's own of SNIPS.
 OTHERWISE: dict[str, dict[str, int]] = {"daps": {"steps": 8}}
-AVERAGED = ("ccdf", "snips", "ddrm")
+AVERAGED = ("diffpir", "ccdf", "snips", "daps", "ddrm")
 HELD_OUT = ("14", "11", "18")
 # 120° with their middle at 90°: flipping the picture gives the same views, which the SVD needs.
 LIMITED = "31:151:60"
@@ -148,11 +148,22 @@ def _solvable(scan: Scan, name: str) -> Scan | None:
 
 def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples: int) -> Row:
     began = time.process_time()
-    return _row(scan, _solved(scan, prior, name, samples), truth, began)
+    x = _solved(scan, prior, name, samples)
+    row = _row(scan, x.mean(0), truth, began)
+    return row if samples == 1 else row | {"spread": _spread(as_array(scan.image(x)), truth)}
+
+
+def _spread(images: np.ndarray, truth: np.ndarray) -> float:
+    """Standard deviation of samples over the error of infinitely many, in bright pixels."""
+    bright = truth > 0.1 * truth.max()
+    images = images.reshape(-1, *truth.shape)
+    variance = images.var(0, ddof=1)[bright].mean()
+    error = ((images.mean(0) - truth)[bright] ** 2).mean() - variance / len(images)
+    return float(np.sqrt(variance / error))
 
 
 def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.Tensor:
-    """The mean of the samples of a method with the verb's parameters."""
+    """Samples of a method with the verb's parameters."""
     known = fields_of(restore.methods()[name])
     values = {"steps": STEPS, **TUNED.get(name, {}), **CT.tuned.get(name, {})}
     values |= OTHERWISE.get(name, {})
@@ -160,7 +171,7 @@ def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.T
         values["start"] = scan.classical[scan.start]()
         if name != "pnp" and "sigma_max" in known:
             values["sigma_max"] = START_LEVEL
-    return solve(scan.problem, prior, name, seed=0, samples=samples, **values).mean(0)
+    return solve(scan.problem, prior, name, seed=0, samples=samples, **values)
 
 
 def _row(scan: Scan, x: torch.Tensor, truth: np.ndarray, began: float) -> Row:
@@ -202,7 +213,7 @@ def _fan(
     )  # fmt: skip
     scan = CT.measure(npz, chosen, CPU, npz)
     found = {name: scan.classical[name]() for name in ("fbp", "tv")}
-    for name, x in (found | {"pnp": _solved(scan, prior, "pnp")}).items():
+    for name, x in (found | {"pnp": _solved(scan, prior, "pnp")[0]}).items():
         yield name, {"matthews": _matthews(as_array(scan.image(x[None])[0]), truth)}
 
 
