@@ -197,20 +197,29 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, that ends quietly at the first signal, whatever comes after it."""
+    """uvicorn's, that ends quietly at the first signal, whatever comes after it.
+
+    Args:
+        app: what is served. No request is logged.
+        ready: called once it answers, and signals end it.
+    """
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], None] = lambda: None) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
+        )
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End what is served: pages that are open, which uvicorn would call errors."""
         if not self.should_exit:
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
             super().handle_exit(sig, frame)
-
-
-def make_server(app: ASGIApp) -> Server:
-    """A server that logs no request."""
-    return Server(
-        uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
-    )
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
@@ -226,14 +235,15 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     if serving.host not in LOOPBACK and not serving.password:
         raise InputError(f"--host {serving.host}: others can come in; expected a --password")
     listening = listen(serving.host, serving.port)
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    address = f"http://{host}:{listening.getsockname()[1]}/"
+    service: Service | None = None
     with temporary_root() as root, listening, contextlib.suppress(KeyboardInterrupt):
         app, service = make_app(serving, root)
-        host = f"[{serving.host}]" if ":" in serving.host else serving.host
-        started(f"http://{host}:{listening.getsockname()[1]}/")
-        server = make_server(app)
+        server = Server(app, lambda: started(address))
         if hasattr(signal, "SIGHUP"):  # the terminal is closed
             signal.signal(signal.SIGHUP, server.handle_exit)
         server.run(sockets=[listening])
-    if service.line.busy:
+    if service is not None and service.line.busy:
         # An evaluation of the network cannot be ended, and Python would wait for it.
         os._exit(0)

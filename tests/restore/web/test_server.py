@@ -150,7 +150,7 @@ def test_a_server_ends_though_an_evaluation_does_not(tmp_path):
     server = Served(tmp_path, before=_STUCK)
     assert len(list(server.temporary.glob("restore-web-*/files/session-*"))) == 1
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(15) == 0
+    assert server.process.wait(60) == 0  # of an evaluation that takes for ever
     assert server.stop() == ""
     assert list(server.temporary.glob("restore-web-*")) == []
 
