@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import NamedTuple
@@ -127,6 +127,14 @@ def plan_outputs(
     return outputs
 
 
+def _real_names(paths: Iterable[Path]) -> Iterator[str]:
+    """Where files are; of BART's pairs, which have several names, both files."""
+    from restore.io.bart import bart_pair, is_bart
+
+    for path in paths:
+        yield from map(os.path.realpath, bart_pair(path) if is_bart(path) else (path,))
+
+
 def check_written(
     files: Iterable[tuple[str | os.PathLike[str], Path]],
     read: Iterable[Path],
@@ -145,8 +153,7 @@ def check_written(
     another = f"expected another {named_by}"
     originals: dict[str, list[str]] = {}
     made: dict[str, list[tuple[str, str | os.PathLike[str]]]] = {}
-    for path in read:
-        real = os.path.realpath(path)
+    for real in _real_names(read):
         originals.setdefault(folded(real), []).append(real)
     for source, target in files:
         real = os.path.realpath(target)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.errors import InputError
+from restore.errors import InputError, counted
 from restore.io.hdf5 import read_dataset
 from restore.io.ismrmrd_lines import Line, averages_of, flagged, gridded, read_line
 from restore.io.ismrmrd_volume import read_volume, stacked
@@ -25,6 +25,8 @@ Complex = NDArray[np.complex64]
 _NOISE = 19
 # Navigation, phase correction, feedback, dummy scans, coil correction, phase stabilisation.
 _NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
+# A line for coil maps alone, and one that is of the image too.
+_CALIBRATION, _ALSO_IMAGING = 20, 21
 # What makes images of their own of the same slice; only averages and repetitions are averaged.
 _SERIES = ("contrast", "phase", "set")
 # Of a radial or spiral scan's extent, that rounding may add.
@@ -53,6 +55,8 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     other = np.zeros(len(rows), dtype=bool)
     for bit in _NOT_IMAGING:
         other |= flagged(flags, bit)
+    apart = flagged(flags, _CALIBRATION) & ~flagged(flags, _ALSO_IMAGING) & header.calibrated_apart
+    other |= apart
     # Scans of other encodings, for the coils mostly, are no lines of this image.
     other |= heads["encoding_space_ref"] != 0
     imaging = np.flatnonzero(~noise & ~other)
@@ -71,6 +75,9 @@ def read_ismrmrd(path: Path, file: Any, group: str) -> KSpace:
     covariance = _noise_covariance(path, rows, np.flatnonzero(noise), imaging, coils)
     lines = [read_line(path, rows[i]) for i in imaging]
     kspace, averages = _read(path, rows[imaging], lines, header, volume=volume)
+    if count := int(apart.sum()):
+        note = f"{counted(count, 'line')} of a separate scan for coil maps left out"
+        kspace = replace(kspace, notes=[*kspace.notes, note])
     return replace(kspace, noise_covariance=None if covariance is None else covariance / averages)
 
 

@@ -183,6 +183,8 @@ def _from_bart(path: Path) -> KSpace:
                 f"{path}: a volume that is not sampled all along its first axis ({held} of "
                 f"{len(planes)} planes hold something), expected images, or all of that axis"
             )
+        if space.shape[-1] > 1:
+            raise InputError(f"{path}: {space.shape[-1]} volumes (dimension 13), expected one")
         space = image_along(space, 0)
         notes.append("a volume: its slices along the first axis")
         data = space[..., 0].transpose(0, 3, 1, 2)

@@ -20,6 +20,7 @@ class MriHeader:
         fov: (readout, phase) of the image, mm.
         encoded_fov: likewise, of what was sampled.
         spacing: mm of a pixel, (readout, phase, slices).
+        calibrated_apart: whether lines for coil maps are of a scan of their own.
     """
 
     def __init__(self, path: Path, text: bytes | str) -> None:
@@ -38,6 +39,8 @@ class MriHeader:
         if encoding is None:
             raise InputError(f"{path}: no encoding in the header, expected ISMRMRD's XML")
         self._path = path
+        mode = (encoding.findtext("parallelImaging/calibrationMode") or "").strip().lower()
+        self.calibrated_apart = mode in ("separate", "external")
         self.trajectory = (encoding.findtext("trajectory") or "cartesian").strip().lower()
         self._recon = self._numbers(encoding, "reconSpace/matrixSize")
         self._encoded = self._numbers(encoding, "encodedSpace/matrixSize")

@@ -297,7 +297,7 @@ def _field(path: Path, found: Sinogram, choose: Choose) -> NDArray[np.float32]:
     Two axes are one frame of a detector with so many rows, and exposures of one row otherwise.
     """
     slices, _, detectors = found.data.shape
-    is_tiff = path.suffix.lower() in TIFF_SUFFIXES
+    is_tiff = path.suffix.lower() in TIFF_SUFFIXES or path.is_dir()
     array = _real(path, read_tiff_stack(path) if is_tiff else read_array(path))
     if array.ndim == 0 or array.shape[-1] != detectors or array.ndim > 3:
         raise InputError(

@@ -81,6 +81,12 @@ def _pages(path: Path) -> NDArray[Any]:
                         "expected a whole TIFF"
                     )
                 read.append(np.asarray(page.asarray()))
+            told = sum(math.prod(series.shape) for series in file.series) // math.prod(shape)
+            if told > len(read):
+                raise InputError(
+                    f"{path}: {told} pages, of which {len(read)} are in its index, expected it "
+                    "saved anew with all of them"
+                )
             return np.stack(read)
     except InputError:
         raise

@@ -135,7 +135,8 @@ def measured_lines(source: Path, settings: CtSettings) -> Lines:
             )
         kept = even_views(views, settings.views)
         geometry, values = geometry.with_views(kept), values[:, kept]
-    about = Attenuation(_nothing(), None if known is None else (pixel,) * 3)
+    # Rows of the detector, which are the slices, are not binned.
+    about = Attenuation(_nothing(), None if known is None else (pixel, pixel, known * at_axis))
     shown = {
         c: replace(geometry, center=_after_binning(c, settings.bin)).fbp(values) for c in tried
     }

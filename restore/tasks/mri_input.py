@@ -346,6 +346,12 @@ def given_maps(settings: MriSettings, kspace: KSpace, size: tuple[int, ...]) -> 
     assert settings.maps is not None
     coils = kspace.data.shape[1]
     maps = torch.from_numpy(read_coil_maps(settings.maps))
+    slices = len(kspace.data)
+    if maps.ndim == 4 and len(maps) == slices > 1 and not is_bart(settings.maps):
+        raise InputError(
+            f"{settings.maps}: the maps are {list(maps.shape)}, which may be {slices} sets or of "
+            f"{slices} slices; expected [slices, sets, coils, rows, columns]"
+        )
     maps = maps[None] if maps.ndim == 4 else maps
     if maps.shape[2] != coils or tuple(maps.shape[3:]) != tuple(size):
         raise InputError(

@@ -485,3 +485,30 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
         assert str(path) in result.stderr
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_maps_that_may_be_of_sets_or_of_slices_are_refused(tmp_path: Path) -> None:
+    several = np.stack([kspace()] * 3)
+    np.save(tmp_path / "several.npy", several)
+    maps = np.broadcast_to(coil_maps().numpy()[None], several.shape)
+    np.save(tmp_path / "maps.npy", maps)
+    command = (tmp_path / "several.npy", "-m", "cg-sense", "-o", tmp_path / "x.npy")
+    done = run(*command, "--maps", tmp_path / "maps.npy")
+    assert done.exit_code == 2
+    assert "which may be 3 sets or of 3 slices; expected [slices, sets, coils" in done.stderr
+    np.save(tmp_path / "maps.npy", maps[:, None])
+    assert run(*command, "--maps", tmp_path / "maps.npy").exit_code == 0
+
+
+def test_a_pair_that_is_read_without_its_suffix_is_not_replaced(tmp_path: Path) -> None:
+    from restore.io.bart import write_bart
+
+    shape = (1, *kspace().shape[1:], len(kspace()))
+    for name, array in (("pair", kspace()), ("maps", coil_maps().numpy())):
+        write_bart(tmp_path / name, array.transpose(1, 2, 0).reshape(shape))
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.cfl")}
+    command = (tmp_path / "pair", "--maps", tmp_path / "maps", "-m", "cg-sense")
+    for name in ("pair", "maps"):
+        done = run(*command, "-o", tmp_path / f"{name}.cfl", "--overwrite")
+        assert (done.exit_code, "is an input" in done.stderr) == (2, True), done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.cfl")} == before

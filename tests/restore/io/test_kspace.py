@@ -594,3 +594,35 @@ def test_bad_files_are_one_line_that_names_them(tmp_path):
         stem = name.split(".")[0]
         assert f"{tmp_path}/{stem}" in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_several_volumes_of_bart_are_refused(tmp_path):
+    shape = [1] * 16
+    shape[0], shape[1], shape[2], shape[13] = 4, 6, 5, 2
+    write_bart(tmp_path / "v", np.ones(shape, np.complex64))
+    with pytest.raises(InputError, match=r"v: 2 volumes \(dimension 13\), expected one"):
+        read_kspace(tmp_path / "v")
+
+
+@pytest.mark.parametrize("mode", ["separate", "external", "embedded"])
+def test_lines_of_a_scan_for_the_maps_are_no_lines_of_the_image(tmp_path, mode):
+    """Embedded ones are, and so is one that says that it is both."""
+    data, reference = draw(COILS, ROWS, COLUMNS), draw(COILS, ROWS)
+    lines = lines_of(data)
+    middle = COLUMNS // 2
+    lines[middle][1]["flags"] = [ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING]
+    calibration = {"step": middle, "flags": [ismrmrd.ACQ_IS_PARALLEL_CALIBRATION]}
+    header = head()
+    header.encoding[0].parallelImaging = xsd.parallelImagingType(
+        accelerationFactor=xsd.accelerationFactorType(
+            kspace_encoding_step_1=1, kspace_encoding_step_2=1
+        ),
+        calibrationMode=xsd.calibrationModeType(mode),
+    )
+    write_ismrmrd(tmp_path / "k.h5", [*lines, (reference, calibration)], header)
+    found = read_kspace(tmp_path / "k.h5")
+    apart = "1 line of a separate scan for coil maps left out" in found.notes
+    if mode == "embedded":
+        data[..., middle] = (data[..., middle] + reference) / 2
+    assert np.allclose(found.data[0], data)
+    assert apart is (mode != "embedded")
