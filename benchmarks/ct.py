@@ -26,6 +26,7 @@ from skimage.filters import threshold_otsu
 from skimage.transform import resize
 
 import restore
+from benchmarks.mri import spread_over_error
 from restore.errors import InputError
 from restore.io.arrays import read_arrays
 from restore.methods.base import fields_of
@@ -150,16 +151,9 @@ def _sampled(scan: Scan, prior: Denoiser, name: str, truth: np.ndarray, samples:
     began = time.process_time()
     x = _solved(scan, prior, name, samples)
     row = _row(scan, x.mean(0), truth, began)
-    return row if samples == 1 else row | {"spread": _spread(as_array(scan.image(x)), truth)}
-
-
-def _spread(images: np.ndarray, truth: np.ndarray) -> float:
-    """Standard deviation of samples over the error of infinitely many, in bright pixels."""
-    bright = truth > 0.1 * truth.max()
-    images = images.reshape(-1, *truth.shape)
-    variance = images.var(0, ddof=1)[bright].mean()
-    error = ((images.mean(0) - truth)[bright] ** 2).mean() - variance / len(images)
-    return float(np.sqrt(variance / error))
+    if samples > 1:
+        row["spread_over_error"] = spread_over_error(scan, as_array(scan.image(x))[:, 0])
+    return row
 
 
 def _solved(scan: Scan, prior: Denoiser, name: str, samples: int = 1) -> torch.Tensor:

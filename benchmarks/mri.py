@@ -114,7 +114,7 @@ def _retrospective(
             name = f"{name}, mean of {samples}"
         row = _row(scan, name, x.mean(0), seconds, counted.calls)
         if samples > 1:
-            row["spread_over_error"] = _spread_over_error(scan, as_array(scan.image(x))[:, 0])
+            row["spread_over_error"] = spread_over_error(scan, as_array(scan.image(x))[:, 0])
         yield about | row
 
 
@@ -142,7 +142,7 @@ def _calibration(poisson: Path, folder: Path, prior: Denoiser) -> Iterator[dict[
             "chi_square": float(np.mean(chi)),
             "chi_square_spread": float(np.std(chi)),
             "inside_90": float(inside[bright].mean()),
-            "spread_over_error": _spread_over_error(scan, images),
+            "spread_over_error": spread_over_error(scan, images),
             "psnr_mean": scan_scores(images.mean(0)[None], truth[None]).psnr,
         }
 
@@ -166,7 +166,7 @@ def _bright(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     return truth, truth > 0.1 * truth.max()
 
 
-def _spread_over_error(scan: Scan, images: np.ndarray) -> float:
+def spread_over_error(scan: Scan, images: np.ndarray) -> float:
     """Root mean squares over bright pixels; 1 for an exact sampler, of however many samples.
 
     Then the truth is one more sample: the mean of n samples is wrong by v + v/n, of which v/n is

@@ -115,8 +115,10 @@ class QuantisedProblem(Problem):
             spread: standard deviation of the errors.
 
         Raises:
-            TypeError: if the operator does not know the norms of its rows.
+            TypeError: if there are errors, and the operator does not know the norms of its rows.
         """
+        if spread == 0:
+            return self.projected(x)
         operator = self.operator
         if not isinstance(operator, Jpeg):
             raise TypeError(f"{operator.name} does not tell the norms of its rows; expected a Jpeg")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 
 _HEADER = 128
@@ -38,11 +39,8 @@ def check_mat5(data: bytes) -> list[str]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None:
         raise ValueError("no MATLAB 5 header")
-    at, names = _HEADER, []
-    while at < len(data):
-        kind, body, end = _element(data, at, order)
-        # Compressed elements are not padded.
-        at = end if kind == _COMPRESSED else _padded(end)
+    names = []
+    for kind, body in _elements(data, order):
         if kind == _COMPRESSED:
             kind, body, _ = _element(_unpacked(body, order), 0, order)
         if kind != _MATRIX:
@@ -59,14 +57,22 @@ def promised_by_mat5(data: bytes) -> int:
         ValueError: of a file whose elements pass its end.
     """
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128], "<")
-    at, promised = _HEADER, 0
-    while at < len(data):
-        kind, body, end = _element(data, at, order)
-        at = end if kind == _COMPRESSED else _padded(end)
+    promised = 0
+    for kind, body in _elements(data, order):
         promised += len(body)
         if kind == _COMPRESSED:
             promised += _promised_unpacked(body, order)
     return promised
+
+
+def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Type and content of every element of a file."""
+    at = _HEADER
+    while at < len(data):
+        kind, body, end = _element(data, at, order)
+        # Compressed elements are not padded.
+        at = end if kind == _COMPRESSED else _padded(end)
+        yield kind, body
 
 
 def _promised_unpacked(body: bytes, order: str) -> int:

@@ -173,7 +173,7 @@ class IntervalPlugAndPlay(Method):
         start = rounded.decode(rounded.y) if self.start is None else self.start
 
         def step(_: Tensor, x_hat: Tensor, __: float, lower: float) -> Tensor:
-            inside = rounded.expected(x_hat, error) if error else rounded.projected(x_hat)
+            inside = rounded.expected(x_hat, error)
             return inside if lower else rounded.settled(inside)
 
         x, _ = start_from(problem, start, self.sigma_max, torch.zeros_like)

@@ -70,7 +70,12 @@ class RunFolder:
                         self.path.rmdir()
 
     def recipe(self) -> Recipe | None:
-        """The recipe of the run that is there; None in a folder without one.
+        """The recipe of the run that is there; else as `last`."""
+        found = self.last()
+        return None if found is None else found[1]
+
+    def last(self, device: torch.device | str = "cpu") -> tuple[dict[str, Any], Recipe] | None:
+        """The last state of the run that is there, and its recipe; None in a folder without one.
 
         Raises:
             InputError: if what is there is damaged, or a model or a part of a run, which would be
@@ -84,7 +89,7 @@ class RunFolder:
                         "expected another output folder, which begins anew"
                     )
             return None
-        return self.read(CHECKPOINT)[1]
+        return self.read(CHECKPOINT, device)
 
     def write(self, name: str, state: dict[str, Any], recipe: Recipe) -> None:
         """Write a state; with a checkpoint, its recipe to be read.

@@ -229,9 +229,10 @@ class Trainer:
         self._run.write(name, state, self.recipe)
 
     def _resume(self) -> None:
-        previous = self._run.recipe()
-        if previous is None:
+        found = self._run.last(self.device)
+        if found is None:
             return
+        name, (state, previous) = CHECKPOINT, found
         changed = [
             f"{name} {getattr(previous, name)} → {getattr(self.recipe, name)}"
             for name in Recipe.model_fields
@@ -243,7 +244,6 @@ class Trainer:
                 f"{self.folder}: holds a run with another recipe ({'; '.join(changed)}); "
                 f"expected the same, or another output folder"
             )
-        name, (state, _) = CHECKPOINT, self._run.read(CHECKPOINT, self.device)
         other = self.recipe.steps != previous.steps
         if other and state["step"] > previous.decay_start:
             name, (state, _) = TRUNK, self._run.read(TRUNK, self.device)

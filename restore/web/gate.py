@@ -34,7 +34,7 @@ _READ = re.compile(
     rf"|{API}/(info|queue/data|upload_progress|startup-events|heartbeat/[\w-]+|file=.+)"
 )
 _UPLOAD = f"{API}/upload"
-_WRITE = (_UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/run/predict")
+_WRITE = (f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/run/predict")
 # The browser itself refuses what is not from here.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -114,12 +114,12 @@ class Gate:
             self._check_caller(scope, headers)
             if not self._knows(headers):
                 response = await self._enter(scope, receive)
+            elif scope["method"] == "POST" and scope["path"] == _UPLOAD:
+                await self._upload(scope, headers, receive, send)
+                return
             else:
-                if scope["method"] == "POST" and scope["path"] == _UPLOAD:
-                    await self._upload(scope, headers, receive, send)
-                else:
-                    receive = await self._checked(scope, headers, receive)
-                    await self._served(scope, receive, send)
+                receive = await self._checked(scope, headers, receive)
+                await self._served(scope, receive, send)
                 return
         except Refused as error:
             response = PlainTextResponse(str(error), error.status)
